@@ -1,0 +1,41 @@
+/*
+ * wrt_id.h: identifiers and times as they look outside (CONTRACT 2).
+ */
+
+#ifndef WRT_ID_H
+#define WRT_ID_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/wrt_limits.h"
+
+#define WRT_TIME_LEN  24    /* 2024-01-15T14:30:00.000Z */
+
+/* Is p[0..n) an id: [A-Za-z0-9_-]{1,64}?  1 or 0. */
+int wrt_id_valid(const char *p, size_t n);
+
+/*
+ * A new ObjectId as 24 lower-case hex digits and a NUL.  now_s: seconds since
+ * the epoch (first 4 bytes).  Unique per process without coordination: five
+ * random bytes taken once per process from `seed`, three of a counter.
+ */
+typedef struct {
+    uint8_t   random[5];
+    uint32_t  counter;      /* 24 bits used */
+} wrt_oid_gen_t;
+
+void wrt_oid_init(wrt_oid_gen_t *g, const uint8_t seed[8]);
+void wrt_oid_next(wrt_oid_gen_t *g, int64_t now_s, char out[WRT_OID_LEN + 1]);
+
+/* Milliseconds since the epoch as ISO 8601 UTC with milliseconds and Z, and a
+ * NUL.  0 <= ms <= year 9999. */
+void wrt_time_format(int64_t ms, char out[WRT_TIME_LEN + 1]);
+
+/*
+ * Read a time: YYYY-MM-DD, optionally THH:MM[:SS[.fraction]] and Z or +-HH:MM
+ * (none: UTC), RFC 3339.  Returns 0 and *ms, or -1.
+ */
+int wrt_time_parse(const char *p, size_t n, int64_t *ms);
+
+#endif

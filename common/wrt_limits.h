@@ -1,0 +1,86 @@
+/*
+ * wrt_limits.h: every size, count and time limit, with its unit.
+ *
+ * The one home of these numbers for the nginx module, the worker and the
+ * tests.  Where a directive or an environment variable may change a value,
+ * the number here is its default.  Limits that the Redis Function library
+ * needs are passed to it as arguments, never repeated in Lua, except those
+ * that open writeen.lua (named there with the same words).
+ */
+
+#ifndef WRT_LIMITS_H
+#define WRT_LIMITS_H
+
+/* Identifiers (CONTRACT 2): [A-Za-z0-9_-]{1,64}; ours are 24 hex digits. */
+#define WRT_ID_MAX               64
+#define WRT_OID_LEN              24
+#define WRT_CLIENT_ID_MAX        64     /* envelope "id", echoed in the ack */
+#define WRT_CLIENT_MSG_ID_MAX    128    /* clientMessageId, bytes of UTF-8 */
+#define WRT_NAME_MAX             256    /* display name, bytes */
+#define WRT_URL_MAX              2048   /* avatar, bytes */
+#define WRT_TITLE_MAX            256    /* conversation title, bytes */
+
+/* Tokens */
+#define WRT_TOKEN_MAX            8192   /* bytes of a JWT before decoding */
+#define WRT_TOKEN_WARN_S         60     /* token_expiring before exp */
+
+/* Messages on the socket */
+#define WRT_MESSAGE_MAX          (64 * 1024)  /* one WebSocket message, bytes */
+#define WRT_TEXT_MAX             (16 * 1024)  /* content.text, bytes */
+#define WRT_JSON_DEPTH_MAX       8      /* nesting of a client envelope */
+#define WRT_BAD_EVENTS_MAX       10     /* bad events before close 4400 */
+#define WRT_RESUME_ROOMS_MAX     5000   /* rooms named in one resume */
+
+/* REST */
+#define WRT_BODY_MAX             (128 * 1024) /* JSON request body, bytes */
+#define WRT_REPLY_MAX            (8 * 1024 * 1024) /* RPC reply, bytes */
+#define WRT_QUERY_MAX            2048   /* query string, bytes */
+#define WRT_RPC_PENDING_MAX      4096   /* calls waiting, per nginx worker */
+#define WRT_RPC_TIMEOUT_MS       5000
+#define WRT_RPC_STREAM_MAX       20000  /* entries kept in wrt:rpc (MAXLEN ~) */
+#define WRT_PAGE_CONVERSATIONS   20     /* default limit, seed */
+#define WRT_PAGE_CONVERSATIONS_MAX 100
+#define WRT_PAGE_MESSAGES        50
+#define WRT_PAGE_MESSAGES_MAX    200
+#define WRT_PARTICIPANTS_MAX     1000   /* participants in one room */
+
+/* Catching up */
+#define WRT_LOG_KEEP             128    /* durable events kept per room */
+#define WRT_LOG_MAX              2048   /* even while not applied */
+#define WRT_LOG_IDLE_S           600    /* log kept once applied */
+#define WRT_CONV_IDLE_S          3600   /* conversation hash kept once applied */
+#define WRT_USER_IDLE_S          (30 * 86400) /* list of a user's rooms */
+#define WRT_ONCE_S               86400  /* clientMessageId remembered in Redis */
+#define WRT_RESUME_MAX           1000   /* events replayed, else resync_required */
+#define WRT_FENCE_MAX            10000  /* how far a member's resume may raise seq */
+#define WRT_RESUME_WAIT_MS       5000   /* &resume=1: wait for the resume event */
+
+/* Back pressure */
+#define WRT_BACKLOG_MAX          1000000 /* ingest entries per shard */
+#define WRT_SEND_QUEUE           (256 * 1024) /* bytes queued per socket */
+#define WRT_ROOM_HOLD_MAX        4096   /* live events held while a gap fills */
+
+/* Rates (CONTRACT 4.6) */
+#define WRT_RATE_CONN            60     /* events/s per connection */
+#define WRT_RATE_BURST           120
+#define WRT_RATE_USER            240    /* events/s per user */
+
+/* Liveness */
+#define WRT_PING_INTERVAL_MS     25000
+#define WRT_CLOSE_WAIT_MS        2000   /* for the peer's Close */
+#define WRT_CANARY_MS            1000   /* bus canary period */
+#define WRT_CANARY_LATE_MS       5000   /* bus counts as silent */
+#define WRT_HEARTBEAT_MS         1000   /* worker heartbeat period */
+#define WRT_HEARTBEAT_TTL_MS     5000
+#define WRT_LEASE_TTL_MS         5000   /* projector's hold on a shard */
+
+/* Redis */
+#define WRT_SHARDS               16
+#define WRT_SHARDS_MAX           1024
+#define WRT_REDIS_SERVERS_MAX    16
+
+/* Worker */
+#define WRT_BATCH_MAX            1000   /* ingest entries in one transaction */
+#define WRT_JOB_TRIES            5      /* before the dead-letter stream */
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * wrt_names.h: the Redis contract between module and worker.
+ *
+ * Every key, channel, stream, field and function name stands here and nowhere
+ * else; docs/redis.md tells what they hold.  Builders write into the caller's
+ * buffer of WRT_NAME_BUF bytes, end it with NUL and return the length.
+ */
+
+#ifndef WRT_NAMES_H
+#define WRT_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/wrt_limits.h"
+
+/* "wrt@15:{1023}:once:" + 2 ids + clientMessageId, NUL */
+#define WRT_NAME_BUF  (32 + 2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
+
+/* Functions of writeen.lua */
+#define WRT_LIBRARY_VERSION  "1"
+#define WRT_FN_VERSION   "wrt_version"
+#define WRT_FN_SEND      "wrt_send"
+#define WRT_FN_EMIT      "wrt_emit"
+#define WRT_FN_CREATE    "wrt_create"
+#define WRT_FN_LOAD      "wrt_load"
+#define WRT_FN_APPLIED   "wrt_applied"
+#define WRT_FN_FENCE     "wrt_fence"
+#define WRT_FN_CATCH     "wrt_catch"
+#define WRT_FN_CURSOR    "wrt_cursor"
+#define WRT_FN_PROFILE   "wrt_profile"
+
+/* Fixed keys on the first server (the hub) */
+#define WRT_KEY_CONFIG        "wrt:config"        /* hash: shards */
+#define WRT_KEY_RPC           "wrt:rpc"           /* stream, group "api" */
+#define WRT_KEY_HB_API        "wrt:hb:api"        /* string, PX: ok|store */
+#define WRT_KEY_HB_PROJECTOR  "wrt:hb:projector"  /* string, PX: ok|store */
+#define WRT_KEY_METRICS       "wrt:metrics"       /* hash: node -> text */
+
+#define WRT_GROUP_API        "api"
+#define WRT_GROUP_PROJECTOR  "projector"
+#define WRT_CONSUMER_PROJECTOR  "p"   /* one name: a takeover inherits what
+                                         was pending */
+
+/* Fields of wrt:config */
+#define WRT_F_SHARDS  "shards"
+
+/* Fields of a conversation hash */
+#define WRT_F_SEQ      "seq"
+#define WRT_F_APPLIED  "applied"
+#define WRT_F_STATE    "state"
+#define WRT_F_AT       "at"
+#define WRT_F_MEMBER   "m:"     /* + uid: <permissions>|<role>|<join seq> */
+#define WRT_F_READ     "r:"     /* + uid: <seq> <time> */
+#define WRT_F_DELIVERED "d:"
+
+#define WRT_STATE_ACTIVE    "active"
+#define WRT_STATE_ARCHIVED  "archived"
+
+/* In the hash of a user's rooms: set when the list is whole */
+#define WRT_F_LOADED   "~"
+
+/* Fields of an ingest entry, and of a log entry (p alone) */
+#define WRT_F_CONV     "c"
+#define WRT_F_PAYLOAD  "p"
+#define WRT_F_EXTRA    "x"
+
+/* Fields of an RPC entry */
+#define WRT_F_RPC_ID        "i"   /* 24 hex digits, also a fresh id for POST */
+#define WRT_F_RPC_REPLY     "r"   /* channel */
+#define WRT_F_RPC_DEADLINE  "d"   /* ms since the epoch */
+#define WRT_F_RPC_METHOD    "m"
+#define WRT_F_RPC_PATH      "p"
+#define WRT_F_RPC_QUERY     "q"
+#define WRT_F_RPC_BODY      "b"
+#define WRT_F_RPC_USER      "u"   /* {"sub","role","name","avatar"} */
+
+/* Methods that are not HTTP's: nginx itself asks */
+#define WRT_RPC_LOAD     "LOAD"     /* path: conversation id */
+#define WRT_RPC_USER     "USER"     /* path: user id */
+#define WRT_RPC_CHANGES  "CHANGES"  /* path: conversation id, query: seq */
+#define WRT_RPC_MESSAGE  "MESSAGE"  /* path: conversation id/message id */
+
+/* How one deployment names things.  Pub/sub ignores the database number, so
+ * channels carry it when it is not 0. */
+typedef struct {
+    unsigned  shards;       /* 1..WRT_SHARDS_MAX */
+    unsigned  db;           /* database number */
+} wrt_names_t;
+
+/* CRC16-CCITT (XMODEM), as Redis Cluster hashes keys. */
+uint16_t wrt_crc16(const void *p, size_t n);
+
+/* The shard of a conversation (or, for a profile, of a user). */
+unsigned wrt_shard(const wrt_names_t *nm, const char *id, size_t n);
+
+/* Keys of a conversation (k = its shard) */
+size_t wrt_key_conv(char *out, unsigned k, const char *id, size_t n);
+size_t wrt_key_log(char *out, unsigned k, const char *id, size_t n);
+size_t wrt_key_once(char *out, unsigned k, const char *id, size_t n,
+    const char *uid, size_t un, const char *cmid, size_t cn);
+size_t wrt_key_profile(char *out, unsigned k, const char *uid, size_t n);
+
+/* Keys of a shard */
+size_t wrt_key_ingest(char *out, unsigned k);      /* stream */
+size_t wrt_key_ingest_dead(char *out, unsigned k); /* dead letters */
+size_t wrt_key_lease(char *out, unsigned k);       /* string: holder */
+
+/* Keys of a user, on the hub */
+size_t wrt_key_user_convs(char *out, const char *uid, size_t n);
+
+/* Channels */
+size_t wrt_chan_room(char *out, const wrt_names_t *nm, unsigned k,
+    const char *id, size_t n);
+size_t wrt_chan_user(char *out, const wrt_names_t *nm, const char *uid,
+    size_t n);
+size_t wrt_chan_reply(char *out, const wrt_names_t *nm, const char *worker,
+    size_t n);
+size_t wrt_chan_applied(char *out, const wrt_names_t *nm, unsigned k);
+
+/*
+ * What a received channel name is: 'r' room, 'u' user, 'w' a worker's own
+ * (reply), 'a' applied, 0 not ours; *id, *n: the part after the last prefix
+ * (inside p).
+ */
+int wrt_chan_parse(const wrt_names_t *nm, const char *p, size_t len,
+    const char **id, size_t *n);
+
+#endif

@@ -1,0 +1,765 @@
+/*
+ * ngx_http_writeen.h: types of the module, and prototypes grouped by the file
+ * that has them.
+ *
+ * Who owns what, in one nginx worker process:
+ *
+ *   worker   one, made in init_process, freed in exit_process
+ *   session  one WebSocket connection; owns its connection after the upgrade
+ *            (the HTTP request is freed right then, as HTTP/2 does)
+ *   user     sessions of one user id; owns the subscription to his channel
+ *   room     one conversation; owns the subscription to its channel
+ *   link     one session in one room: what it has seen of it
+ *   msg      one frame as it goes on the wire, shared by reference count
+ *
+ * Direction of calls: handshake -> session -> event -> {room, bus, output};
+ * bus -> {room, user, rpc}; room -> output -> msg.  Only bus and
+ * redis_adapter know hiredis, only auth knows libjwt.
+ */
+
+#ifndef _NGX_HTTP_WRITEEN_H_INCLUDED_
+#define _NGX_HTTP_WRITEEN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+#include "common/wrt_limits.h"
+#include "common/wrt_names.h"
+#include "common/wrt_url.h"
+#include "common/wrt_id.h"
+#include "common/wrt_bus.h"
+#include "common/wrt_frame.h"
+#include "common/wrt_utf8.h"
+#include "common/wrt_envelope.h"
+
+
+typedef struct ngx_http_writeen_worker_s   ngx_http_writeen_worker_t;
+typedef struct ngx_http_writeen_session_s  ngx_http_writeen_session_t;
+typedef struct ngx_http_writeen_user_s     ngx_http_writeen_user_t;
+typedef struct ngx_http_writeen_room_s     ngx_http_writeen_room_t;
+typedef struct ngx_http_writeen_link_s     ngx_http_writeen_link_t;
+typedef struct ngx_http_writeen_catch_s    ngx_http_writeen_catch_t;
+typedef struct ngx_http_writeen_msg_s      ngx_http_writeen_msg_t;
+typedef struct ngx_http_writeen_out_s      ngx_http_writeen_out_t;
+typedef struct ngx_http_writeen_server_s   ngx_http_writeen_server_t;
+typedef struct ngx_http_writeen_rpc_s      ngx_http_writeen_rpc_t;
+
+
+/* -- configuration -- */
+
+typedef struct {
+    ngx_array_t                redis;      /* of wrt_redis_url_t */
+    ngx_array_t                addrs;      /* of ngx_addr_t, same order */
+    ngx_uint_t                 shards;
+    ngx_msec_t                 drain;
+    ngx_shm_zone_t            *zone;       /* counters of all workers */
+    ngx_uint_t                 enabled;    /* some location uses the module */
+} ngx_http_writeen_main_conf_t;
+
+
+/* One verification key; bytes live in the configuration pool. */
+typedef struct {
+    ngx_str_t                  alg;        /* "HS256", as written */
+    ngx_str_t                  kid;        /* "" : for tokens without kid */
+    ngx_str_t                  key;        /* secret or PEM */
+    ngx_int_t                  alg_id;     /* libjwt's jwt_alg_t */
+} ngx_http_writeen_key_t;
+
+
+typedef struct {
+    ngx_flag_t                 websocket;
+    ngx_flag_t                 api;
+    ngx_flag_t                 health;
+    ngx_flag_t                 metrics;
+
+    ngx_array_t               *keys;       /* of ngx_http_writeen_key_t */
+    ngx_str_t                  issuer;
+    ngx_array_t               *audience;   /* of ngx_str_t */
+    time_t                     leeway;
+
+    ngx_msec_t                 ping_interval;
+    ngx_msec_t                 resume_wait;
+    ngx_msec_t                 api_timeout;
+    size_t                     max_message;
+    size_t                     max_text;
+    size_t                     send_queue;
+    ngx_uint_t                 rate;       /* events/s per connection */
+    ngx_uint_t                 burst;
+    ngx_uint_t                 user_rate;  /* events/s per user and worker */
+    ngx_array_t               *origins;    /* of ngx_str_t; NULL: same host */
+    ngx_uint_t                 origin_any;
+    ngx_uint_t                 ack_store;  /* writeen_ack store; */
+} ngx_http_writeen_loc_conf_t;
+
+
+/* -- identity (auth) -- */
+
+/* Who a token speaks for.  Strings live in the pool given to auth_verify. */
+typedef struct {
+    ngx_str_t                  uid;
+    ngx_str_t                  role;       /* student, tutor, service, admin */
+    ngx_str_t                  name;       /* "" when the token has none */
+    ngx_str_t                  avatar;
+    time_t                     exp;
+} ngx_http_writeen_identity_t;
+
+
+/* Kept for a request from the post-read phase on: the token's bytes in the
+ * request line are overwritten before anything can log them. */
+typedef struct {
+    ngx_str_t                  token;      /* from ?token=, else empty */
+    unsigned                   scrubbed:1;
+} ngx_http_writeen_ctx_t;
+
+
+/* -- bus -- */
+
+/* What a command came to. */
+typedef enum {
+    NGX_HTTP_WRITEEN_R_OK = 0,
+    NGX_HTTP_WRITEEN_R_DUP,
+    NGX_HTTP_WRITEEN_R_EXISTS,
+    NGX_HTTP_WRITEEN_R_NOLOAD,
+    NGX_HTTP_WRITEEN_R_DENIED,
+    NGX_HTTP_WRITEEN_R_FORBIDDEN,
+    NGX_HTTP_WRITEEN_R_ARCHIVED,
+    NGX_HTTP_WRITEEN_R_BACKLOG,
+    NGX_HTTP_WRITEEN_R_OLD,
+    NGX_HTTP_WRITEEN_R_MANY,
+    NGX_HTTP_WRITEEN_R_ERROR,    /* Redis answered with an error */
+    NGX_HTTP_WRITEEN_R_LOST      /* no answer: whether it ran is unknown */
+} ngx_http_writeen_rc_t;
+
+
+/*
+ * A reply, valid during the callback only.  For functions of writeen.lua rc
+ * is its first element and the accessors count from the one after it; for
+ * plain commands rc is R_OK and they count from the first (a reply that is
+ * not an array has one element).
+ */
+typedef struct {
+    ngx_http_writeen_rc_t      rc;
+    void                      *reply;      /* hiredis's, opaque */
+    ngx_uint_t                 base;
+    ngx_uint_t                 n;          /* elements after base */
+} ngx_http_writeen_result_t;
+
+typedef void (*ngx_http_writeen_bus_pt)(void *data,
+    ngx_http_writeen_result_t *res);
+
+
+/* Arguments of a command; what it points to must live until bus_call()
+ * returns (hiredis copies). */
+#define NGX_HTTP_WRITEEN_ARGS_MAX  40
+
+typedef struct {
+    ngx_uint_t                 n;
+    const char                *v[NGX_HTTP_WRITEEN_ARGS_MAX];
+    size_t                     len[NGX_HTTP_WRITEEN_ARGS_MAX];
+    char                       num[8][24]; /* numbers made by args_num */
+    ngx_uint_t                 nnum;
+} ngx_http_writeen_args_t;
+
+
+/* -- messages and output -- */
+
+/* A whole server frame: header and payload, contiguous. */
+struct ngx_http_writeen_msg_s {
+    ngx_uint_t                 refs;
+    int64_t                    seq;        /* 0: not numbered */
+    ngx_uint_t                 len;        /* bytes in data */
+    u_char                     kind;       /* WRT_EV_*, 0: made here */
+    u_char                     data[1];
+};
+
+
+/* A place in a session's queue. */
+struct ngx_http_writeen_out_s {
+    ngx_http_writeen_out_t    *next;
+    ngx_http_writeen_msg_t    *msg;        /* one reference */
+};
+
+
+/* -- sessions, users, rooms -- */
+
+typedef enum {
+    NGX_HTTP_WRITEEN_OPENING = 0,  /* 101 sent; rooms are being found */
+    NGX_HTTP_WRITEEN_OPEN,         /* connected sent */
+    NGX_HTTP_WRITEEN_CLOSING,      /* Close sent; waiting for the peer's */
+    NGX_HTTP_WRITEEN_DEAD          /* freed at the end of this turn */
+} ngx_http_writeen_state_t;
+
+
+struct ngx_http_writeen_session_s {
+    ngx_queue_t                queue;      /* in worker->sessions or doomed */
+    ngx_queue_t                user_queue; /* in user->sessions */
+    ngx_queue_t                flush;      /* in worker->flush */
+    ngx_queue_t                links;      /* of link.session_queue */
+    ngx_queue_t                ops;        /* commands and calls under way */
+
+    ngx_connection_t          *connection;
+    ngx_http_writeen_loc_conf_t *conf;
+    ngx_http_writeen_user_t   *user;
+
+    ngx_event_t                timer;      /* next of ping, token, deadline */
+    ngx_msec_t                 next_ping;
+    ngx_msec_t                 deadline;   /* opening, resume or close */
+    time_t                     exp;
+
+    ngx_str_t                  role;       /* with name and avatar in one */
+    ngx_str_t                  name;       /* allocation: `identity` */
+    ngx_str_t                  avatar;
+    u_char                    *identity;
+
+    /* output: frames not yet written, `sent` bytes of the first are out */
+    ngx_http_writeen_out_t    *out;
+    ngx_http_writeen_out_t   **out_last;
+    size_t                     out_bytes;
+    size_t                     sent;
+
+    /* input: the frame and the message under construction */
+    wrt_message_state_t        message;
+    wrt_frame_t                frame;
+    wrt_utf8_t                 utf8;
+    uint64_t                   frame_got;
+    u_char                    *in;
+    size_t                     in_len;
+    size_t                     in_size;
+    u_char                     header[WRT_FRAME_CLIENT_HEADER_MAX];
+    u_char                     header_len;
+
+    /* token bucket, thousandths of an event */
+    ngx_msec_t                 rate_time;
+    ngx_uint_t                 rate_tokens;
+
+    ngx_uint_t                 opening;    /* links not ready yet */
+    ngx_uint_t                 floods;     /* events refused in a row */
+
+    char                       id[WRT_OID_LEN + 1];
+
+    unsigned                   state:3;
+    unsigned                   unanswered:3; /* pings */
+    unsigned                   bad_events:8;
+    unsigned                   in_payload:1;
+    unsigned                   resuming:1;  /* waits for its resume event */
+    unsigned                   listed:1;    /* its room list has come */
+    unsigned                   flushing:1;  /* in worker->flush */
+    unsigned                   warned:1;    /* token_expiring sent */
+    unsigned                   close_sent:1;
+    unsigned                   draining:1;  /* will be closed by drain */
+};
+
+
+struct ngx_http_writeen_user_s {
+    ngx_str_node_t             node;       /* in worker->users; uid */
+    ngx_queue_t                sessions;
+    ngx_queue_t                idle;       /* in worker->idle_users */
+    ngx_msec_t                 idle_since;
+    ngx_msec_t                 rate_time;
+    ngx_uint_t                 rate_tokens;
+    u_char                     sub;        /* NGX_HTTP_WRITEEN_SUB_* */
+    u_char                     uid[1];
+};
+
+
+/* Subscription of a room or a user. */
+#define NGX_HTTP_WRITEEN_SUB_NONE     0
+#define NGX_HTTP_WRITEEN_SUB_SENT     1
+#define NGX_HTTP_WRITEEN_SUB_READY    2
+#define NGX_HTTP_WRITEEN_SUB_LEAVING  3    /* UNSUBSCRIBE under way */
+
+
+struct ngx_http_writeen_room_s {
+    ngx_str_node_t             node;       /* in worker->rooms; id */
+    ngx_queue_t                links;
+    ngx_queue_t                idle;       /* in worker->idle_rooms */
+    ngx_queue_t                hold;       /* of held: live, while filling */
+    ngx_queue_t                recent;     /* of held: since a catch-up began */
+    ngx_queue_t                walk;       /* of held: being given to links */
+    ngx_queue_t                walking;    /* in worker->walking */
+    ngx_queue_t                acks;       /* sends waiting for the store */
+    ngx_http_writeen_link_t   *cursor;     /* next link of the walk */
+    ngx_msec_t                 idle_since;
+    int64_t                    seq;        /* last event delivered; -1 unknown */
+    ngx_uint_t                 nlinks;
+    ngx_uint_t                 nhold;
+    ngx_uint_t                 nrecent;
+    ngx_uint_t                 catching;   /* links whose catch-up is read */
+    ngx_uint_t                 shard;
+    u_char                     sub;
+    unsigned                   filling:1;
+    unsigned                   lost:1;     /* recent overflowed */
+    unsigned                   unseen:1;   /* subscribed anew: fill first */
+    u_char                     id[1];
+};
+
+
+/* A msg kept in one of a room's lists (one reference). */
+typedef struct {
+    ngx_queue_t                queue;
+    ngx_http_writeen_msg_t    *msg;
+    ngx_str_t                  target;     /* of WRT_EV_JOIN and _LEAVE */
+    ngx_str_t                  actor;
+    int64_t                    before;     /* of WRT_EV_FENCE */
+} ngx_http_writeen_held_t;
+
+
+typedef enum {
+    NGX_HTTP_WRITEEN_LINK_WAIT = 0, /* room's subscription or state comes */
+    NGX_HTTP_WRITEEN_LINK_HELD,     /* &resume=1, nothing sent yet */
+    NGX_HTTP_WRITEEN_LINK_CATCH,    /* catching up; live events pass it by */
+    NGX_HTTP_WRITEEN_LINK_LIVE
+} ngx_http_writeen_link_state_t;
+
+
+struct ngx_http_writeen_link_s {
+    ngx_queue_t                room_queue;
+    ngx_queue_t                session_queue;
+    ngx_http_writeen_room_t   *room;
+    ngx_http_writeen_session_t *session;
+    ngx_http_writeen_catch_t  *catch_op;   /* catch-up under way or wanted */
+    int64_t                    seq;        /* last event given to it */
+    int64_t                    first;      /* where live began: events up to
+                                              it were not sent here */
+    u_char                     state;
+    unsigned                   opening:1;  /* counted in session->opening */
+};
+
+
+/* -- one nginx worker -- */
+
+/* Counters, one set per nginx worker in shared memory; the list is also what
+ * /metrics prints: name, Prometheus type, help. */
+#define NGX_HTTP_WRITEEN_COUNTERS(X)                                          \
+    X(connections, gauge, "Open WebSocket connections")                       \
+    X(rooms, gauge, "Conversations with a subscriber in this node")           \
+    X(users, gauge, "Users with a connection to this node")                   \
+    X(queue_bytes, gauge, "Bytes queued for slow WebSocket clients")          \
+    X(rpc_pending, gauge, "Calls waiting for the worker pool")                \
+    X(accepted_total, counter, "WebSocket handshakes accepted")               \
+    X(refused_total, counter, "WebSocket handshakes refused")                 \
+    X(auth_failures_total, counter, "Tokens refused")                         \
+    X(events_in_total, counter, "Client events received")                     \
+    X(events_bad_total, counter, "Client events refused as malformed")        \
+    X(rate_limited_total, counter, "Client events refused by rate")           \
+    X(frames_out_total, counter, "Frames queued to clients")                  \
+    X(bytes_out_total, counter, "Bytes written to WebSocket clients")         \
+    X(messages_sent_total, counter, "Messages acknowledged")                  \
+    X(messages_refused_total, counter, "Messages refused")                    \
+    X(bus_messages_total, counter, "Messages received from Redis channels")   \
+    X(bus_gaps_total, counter, "Holes found in a room and filled")            \
+    X(bus_reconnects_total, counter, "Connections to Redis made anew")        \
+    X(catchups_total, counter, "Catch-ups served from the log")               \
+    X(catchups_store_total, counter, "Catch-ups served from the store")       \
+    X(resyncs_total, counter, "Clients told to resync")                       \
+    X(slow_closed_total, counter, "Connections closed as slow consumers")     \
+    X(flood_closed_total, counter, "Connections closed for flooding")         \
+    X(ping_closed_total, counter, "Connections closed without a pong")        \
+    X(api_requests_total, counter, "REST requests")                           \
+    X(api_errors_total, counter, "REST requests answered 5xx")                \
+    X(rpc_total, counter, "Calls to the worker pool")                         \
+    X(rpc_timeouts_total, counter, "Calls without an answer in time")
+
+typedef struct {
+#define X(name, type, help)  ngx_atomic_t  name;
+    NGX_HTTP_WRITEEN_COUNTERS(X)
+#undef X
+} ngx_http_writeen_stats_t;
+
+#define ngx_http_writeen_count(wk, name)                                      \
+    (void) ngx_atomic_fetch_add(&(wk)->stats->name, 1)
+#define ngx_http_writeen_count_n(wk, name, n)                                 \
+    (void) ngx_atomic_fetch_add(&(wk)->stats->name, (ngx_atomic_int_t) (n))
+
+
+/* What /healthz says; kept fresh by status.c and bus.c. */
+typedef struct {
+    unsigned                   redis:1;    /* all servers ready */
+    unsigned                   bus:1;      /* canaries come back */
+    unsigned                   worker:1;   /* api and projector alive */
+    unsigned                   store:1;    /* they can reach the store */
+} ngx_http_writeen_health_t;
+
+
+struct ngx_http_writeen_worker_s {
+    ngx_http_writeen_main_conf_t *conf;
+    ngx_log_t                 *log;
+    ngx_cycle_t               *cycle;
+    wrt_names_t                names;      /* shards; db of the hub */
+    wrt_oid_gen_t              oid;
+    char                       id[WRT_OID_LEN + 1]; /* reply channel */
+
+    ngx_rbtree_t               rooms;
+    ngx_rbtree_node_t          rooms_sentinel;
+    ngx_rbtree_t               users;
+    ngx_rbtree_node_t          users_sentinel;
+    ngx_queue_t                sessions;   /* all but the dead */
+    ngx_queue_t                doomed;     /* dead, freed by `reaper` */
+    ngx_queue_t                flush;      /* have output to write */
+    ngx_queue_t                walking;    /* rooms with a walk under way */
+    ngx_queue_t                idle_rooms;
+    ngx_queue_t                idle_users;
+    ngx_queue_t                loads;      /* conversations being loaded */
+    ngx_queue_t                retries;    /* catch-ups waiting for Redis */
+
+    ngx_event_t                reaper;
+    ngx_event_t                flusher;
+    ngx_event_t                walker;
+    ngx_event_t                sweeper;    /* each second: idle, retries */
+    ngx_event_t                drainer;
+    ngx_uint_t                 drain_left; /* ticks */
+    unsigned                   draining:1;
+
+    ngx_http_writeen_out_t    *free_out;
+    ngx_uint_t                 nfree_out;
+    u_char                    *recv;       /* shared receive buffer */
+
+    ngx_http_writeen_server_t *servers;    /* bus.c */
+    ngx_uint_t                 nservers;
+    ngx_http_writeen_health_t  health;
+    ngx_http_writeen_stats_t  *stats;
+
+    void                      *rpc;        /* rpc.c */
+    void                      *status;     /* status.c */
+};
+
+#define NGX_HTTP_WRITEEN_RECV_SIZE  65536
+
+extern ngx_module_t                ngx_http_writeen_module;
+extern ngx_http_writeen_worker_t  *ngx_http_writeen_worker; /* this process's */
+
+
+/* ngx_http_writeen_auth.c: tokens */
+
+/* Directive handlers: writeen_jwt_key, writeen_jwt_audience. */
+char *ngx_http_writeen_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Post-read phase: take ?token= out of the request line (see ctx). */
+ngx_int_t ngx_http_writeen_scrub_handler(ngx_http_request_t *r);
+
+/*
+ * Find the token: Authorization: Bearer; for a WebSocket also ?token= and
+ * Sec-WebSocket-Protocol "writeen.v1, bearer.<JWT>".  NGX_OK, or NGX_DECLINED
+ * when there is none.  *protocol is set to 1 when the client offered
+ * writeen.v1 (the answer must then name it).
+ */
+ngx_int_t ngx_http_writeen_auth_token(ngx_http_request_t *r,
+    ngx_uint_t websocket, ngx_str_t *token, ngx_uint_t *protocol);
+
+/*
+ * Verify a token (CONTRACT 2) against the location's keys: size, kid, exactly
+ * the key's algorithm, signature, exp (required), nbf, iss, aud, sub (an
+ * id), role (one of four; absent: student), lengths of name and avatar.
+ * NGX_OK and *id (strings in pool), or NGX_DECLINED and *why for the log,
+ * never containing token bytes.
+ */
+ngx_int_t ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
+    ngx_str_t *token, ngx_http_writeen_identity_t *id, ngx_pool_t *pool,
+    ngx_log_t *log, const char **why);
+
+
+/* ngx_http_writeen_api.c: the REST front door */
+
+ngx_int_t ngx_http_writeen_api_handler(ngx_http_request_t *r);
+
+/* Answer with the error envelope of CONTRACT 3 (also used by the handshake).
+ * field may be NULL; retry > 0 adds Retry-After (seconds).  Returns what a
+ * content handler returns. */
+ngx_int_t ngx_http_writeen_api_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *code, const char *field,
+    const char *message, ngx_uint_t retry);
+
+/* Is the Origin header, if any, allowed?  1 or 0 (writeen_origin). */
+ngx_uint_t ngx_http_writeen_origin_allowed(ngx_http_request_t *r);
+
+
+/* ngx_http_writeen_rpc.c: calls to the worker pool */
+
+typedef struct {
+    ngx_str_t                  method;
+    ngx_str_t                  path;
+    ngx_str_t                  query;
+    ngx_str_t                  body;
+    ngx_http_writeen_identity_t *identity; /* NULL: nginx itself asks */
+    ngx_msec_t                 timeout;
+} ngx_http_writeen_call_t;
+
+/* status 0: no answer in time, or none possible.  body is valid during the
+ * call only.  retry: seconds, 0 none. */
+typedef void (*ngx_http_writeen_rpc_pt)(void *data, ngx_uint_t status,
+    ngx_str_t *body, ngx_uint_t retry);
+
+ngx_int_t ngx_http_writeen_rpc_init(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk);
+
+/*
+ * Start a call.  Returns it, or NULL when the table is full, Redis is away or
+ * memory is short (the handler is then not called).  The handler is called
+ * exactly once, never from within this function, unless cancelled.
+ */
+ngx_http_writeen_rpc_t *ngx_http_writeen_rpc_call(
+    ngx_http_writeen_worker_t *wk, ngx_http_writeen_call_t *call,
+    ngx_http_writeen_rpc_pt handler, void *data);
+void ngx_http_writeen_rpc_cancel(ngx_http_writeen_rpc_t *rpc);
+
+/* A reply came on this worker's own channel (from bus.c). */
+void ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk,
+    wrt_bus_header_t *h);
+
+
+/* ngx_http_writeen_status.c: counters, /healthz, /metrics */
+
+ngx_int_t ngx_http_writeen_status_zone(ngx_conf_t *cf,
+    ngx_http_writeen_main_conf_t *wmcf);
+ngx_int_t ngx_http_writeen_status_init(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_status_exit(ngx_http_writeen_worker_t *wk);
+ngx_int_t ngx_http_writeen_health_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_writeen_metrics_handler(ngx_http_request_t *r);
+
+
+/* ngx_http_writeen_handshake.c: from HTTP to WebSocket */
+
+ngx_int_t ngx_http_writeen_websocket_handler(ngx_http_request_t *r);
+
+
+/* ngx_http_writeen_session.c: one connection */
+
+/* Take over the connection of an accepted handshake: called from an event of
+ * its own, after the request's handlers have returned. */
+void ngx_http_writeen_session_start(ngx_http_writeen_session_t *s,
+    u_char *early, size_t early_len);
+ngx_http_writeen_session_t *ngx_http_writeen_session_create(
+    ngx_http_writeen_worker_t *wk, ngx_connection_t *c,
+    ngx_http_writeen_loc_conf_t *wlcf, ngx_http_writeen_identity_t *id);
+
+/* Begin the closing handshake; ends in session_drop. */
+void ngx_http_writeen_session_close(ngx_http_writeen_session_t *s,
+    ngx_uint_t code, const char *reason);
+
+/* Leave everything and free it at the end of the turn.  The one way out. */
+void ngx_http_writeen_session_drop(ngx_http_writeen_session_t *s);
+
+/* All rooms are there: say connected (called once opening is 0). */
+void ngx_http_writeen_session_opened(ngx_http_writeen_session_t *s);
+
+/* Replace the session's token (refresh_token). */
+ngx_int_t ngx_http_writeen_session_identity(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_identity_t *id);
+void ngx_http_writeen_session_timer(ngx_http_writeen_session_t *s);
+void ngx_http_writeen_drain_start(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_reaper_handler(ngx_event_t *ev);
+void ngx_http_writeen_drain_handler(ngx_event_t *ev);
+
+
+/* ngx_http_writeen_event.c: what clients say */
+
+/* One text message, whole and valid UTF-8; the bytes are ours until return. */
+void ngx_http_writeen_event(ngx_http_writeen_session_t *s, u_char *p,
+    size_t n);
+
+/* Send an error event to the session; id, event and the rest may be empty. */
+typedef struct {
+    wrt_slice_t                id;
+    wrt_slice_t                event;
+    wrt_slice_t                client_id;
+    wrt_slice_t                conversation;
+    const char                *field;
+    const char                *code;
+    const char                *message;
+    ngx_msec_t                 retry_ms;
+    unsigned                   retryable:1;
+} ngx_http_writeen_error_t;
+
+void ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_error_t *e);
+
+
+/* ngx_http_writeen_send.c: a message's way into Redis, for both doors */
+
+typedef struct ngx_http_writeen_send_s  ngx_http_writeen_send_t;
+
+/* rc as from wrt_send (R_NOLOAD never: it was loaded; R_DENIED also stands for
+ * a conversation that does not exist).  For R_OK and R_DUP seq, message_id and
+ * created_at are set; event is then the message_received JSON for R_OK and
+ * empty for R_DUP. */
+typedef struct {
+    ngx_http_writeen_rc_t      rc;
+    int64_t                    seq;
+    ngx_str_t                  message_id;
+    ngx_str_t                  created_at;
+    ngx_str_t                  event;
+    unsigned                   stored:1;   /* durability "store" */
+} ngx_http_writeen_sent_t;
+
+typedef void (*ngx_http_writeen_sent_pt)(void *data,
+    ngx_http_writeen_sent_t *sent);
+
+/*
+ * Send a checked message as `id`.  extra: server-side JSON for the store
+ * ({"metadata":{...}}).  The handler is called exactly once, never from within
+ * this function, unless cancelled.  NULL: no memory or Redis away.
+ */
+ngx_http_writeen_send_t *ngx_http_writeen_send(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_loc_conf_t *wlcf, wrt_send_t *m,
+    wrt_slice_t conversation, ngx_http_writeen_identity_t *id,
+    ngx_str_t *extra, ngx_http_writeen_sent_pt handler, void *data);
+void ngx_http_writeen_send_cancel(ngx_http_writeen_send_t *send);
+
+/* Bring a conversation into Redis, one call for all who ask at a time; the
+ * waiters are told in the order they came.  ok: 1 loaded, 0 unknown, -1 not
+ * possible now. */
+typedef void (*ngx_http_writeen_load_pt)(void *data, ngx_int_t ok);
+
+typedef struct {
+    ngx_queue_t                queue;
+    ngx_http_writeen_load_pt   handler;
+    void                      *data;
+} ngx_http_writeen_load_wait_t;
+
+ngx_int_t ngx_http_writeen_load(ngx_http_writeen_worker_t *wk,
+    wrt_slice_t conversation, ngx_http_writeen_load_wait_t *w);
+/* Is one under way?  Sends must queue behind it to keep their order. */
+ngx_uint_t ngx_http_writeen_loading(ngx_http_writeen_worker_t *wk,
+    wrt_slice_t conversation);
+/* The applied channel: sends that wait for the store. */
+void ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk,
+    const char *p, size_t n);
+void ngx_http_writeen_send_exit(ngx_http_writeen_worker_t *wk);
+
+
+/* ngx_http_writeen_output.c: queues and writing */
+
+/* Queue a frame (takes its own reference) and write it at the end of the
+ * turn.  May mark the session for closing when it is too slow. */
+void ngx_http_writeen_output(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_msg_t *msg);
+/* The same with a new frame of this JSON. */
+void ngx_http_writeen_output_text(ngx_http_writeen_session_t *s,
+    u_char *p, size_t n);
+void ngx_http_writeen_output_flush(ngx_http_writeen_session_t *s);
+void ngx_http_writeen_output_clear(ngx_http_writeen_session_t *s,
+    ngx_uint_t keep_first);
+void ngx_http_writeen_output_handler(ngx_event_t *wev);
+void ngx_http_writeen_flusher_handler(ngx_event_t *ev);
+void ngx_http_writeen_output_exit(ngx_http_writeen_worker_t *wk);
+
+
+/* ngx_http_writeen_msg.c: shared frames */
+
+ngx_http_writeen_msg_t *ngx_http_writeen_msg_create(ngx_uint_t opcode,
+    const void *p, size_t n);
+/* A msg of bytes that are on the wire as they are (the 101). */
+ngx_http_writeen_msg_t *ngx_http_writeen_msg_raw(const void *p, size_t n);
+void ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg);
+
+
+/* ngx_http_writeen_room.c: rooms and fan-out */
+
+ngx_http_writeen_room_t *ngx_http_writeen_room_get(
+    ngx_http_writeen_worker_t *wk, const char *id, size_t n,
+    ngx_uint_t create);
+/* An event of the room's channel (also: read from the log to fill a hole). */
+void ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, wrt_bus_header_t *h);
+void ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+void ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+void ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);
+void ngx_http_writeen_walker_handler(ngx_event_t *ev);
+
+
+/* ngx_http_writeen_link.c: a session in a room, and its catching up */
+
+ngx_http_writeen_link_t *ngx_http_writeen_link_find(
+    ngx_http_writeen_session_t *s, const char *id, size_t n);
+/* Put the session into the room.  after >= 0: with everything from there. */
+ngx_http_writeen_link_t *ngx_http_writeen_link_create(
+    ngx_http_writeen_session_t *s, const char *id, size_t n, int64_t after);
+void ngx_http_writeen_link_free(ngx_http_writeen_link_t *l);
+/* The room's subscription stands. */
+void ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l);
+
+/* Answer join_conversation or one room of resume.  after -1: no replay. */
+void ngx_http_writeen_join(ngx_http_writeen_session_t *s,
+    wrt_slice_t conversation, int64_t after, wrt_slice_t id,
+    ngx_uint_t resume);
+/* The resume event came, or will not come: let held links go on. */
+void ngx_http_writeen_link_release(ngx_http_writeen_session_t *s);
+void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);
+
+
+/* ngx_http_writeen_user.c: users */
+
+ngx_int_t ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_session_t *s, ngx_str_t *uid);
+void ngx_http_writeen_user_detach(ngx_http_writeen_session_t *s);
+ngx_http_writeen_user_t *ngx_http_writeen_user_find(
+    ngx_http_writeen_worker_t *wk, const char *uid, size_t n);
+void ngx_http_writeen_user_subscribed(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u);
+void ngx_http_writeen_user_unsubscribed(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u);
+void ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u, wrt_bus_header_t *h);
+void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
+/* Read the list of rooms (again) for one session. */
+void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);
+void ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u);
+
+
+/* ngx_http_writeen_bus.c: Redis, as policy */
+
+ngx_int_t ngx_http_writeen_bus_init(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_bus_exit(ngx_http_writeen_worker_t *wk);
+
+/* Which server has this shard; server 0 is the hub. */
+ngx_uint_t ngx_http_writeen_bus_server(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t shard);
+/* Do commands to it go out now? */
+ngx_uint_t ngx_http_writeen_bus_ready(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server);
+
+/*
+ * Queue a command.  handler (may be NULL) is called exactly once, with R_LOST
+ * when the connection goes, never from within this function.  NGX_OK, or
+ * NGX_ERROR when the connection is not ready or memory is short (handler not
+ * called).  Commands of one turn leave in one write.
+ */
+ngx_int_t ngx_http_writeen_bus_call(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server, ngx_http_writeen_args_t *args,
+    ngx_http_writeen_bus_pt handler, void *data);
+
+/* (Un)subscribe a channel on a server; told by room_subscribed etc. */
+void ngx_http_writeen_bus_subscribe(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server, const char *channel, size_t n);
+void ngx_http_writeen_bus_unsubscribe(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server, const char *channel, size_t n);
+
+void ngx_http_writeen_arg(ngx_http_writeen_args_t *a, const void *p,
+    size_t n);
+void ngx_http_writeen_arg_num(ngx_http_writeen_args_t *a, int64_t n);
+#define ngx_http_writeen_arg_lit(a, s)                                        \
+    ngx_http_writeen_arg(a, s, sizeof(s) - 1)
+
+/* Element i (from 0, after base) as number (0 when it is none), as text
+ * (NGX_DECLINED when it is none), or element j of a nested array. */
+int64_t ngx_http_writeen_result_num(ngx_http_writeen_result_t *res,
+    ngx_uint_t i);
+ngx_int_t ngx_http_writeen_result_str(ngx_http_writeen_result_t *res,
+    ngx_uint_t i, ngx_str_t *out);
+ngx_uint_t ngx_http_writeen_result_count(ngx_http_writeen_result_t *res,
+    ngx_uint_t i);
+ngx_int_t ngx_http_writeen_result_sub(ngx_http_writeen_result_t *res,
+    ngx_uint_t i, ngx_uint_t j, ngx_str_t *out);
+
+
+#endif /* _NGX_HTTP_WRITEEN_H_INCLUDED_ */

@@ -1,0 +1,141 @@
+/*
+ * store.h: what a store can do.  One implementation a file: store_sqlite.c,
+ * store_mongo.c; both pass tests/unit/test_store.c.
+ *
+ * A store knows conversations, messages, members, cursors and users; it knows
+ * nothing of Redis, sockets or HTTP.  It belongs to one process and one thread.
+ * Documents come and go as jansson objects in the shape of docs/redis.md and
+ * of the seed's collections, times as ISO 8601 strings with milliseconds.
+ *
+ * Writing is one function: store_apply().  The projector alone calls it, with
+ * events in the order of their shard's ingest stream.  It is idempotent: an
+ * event whose seq is not above the conversation's is passed over, so that a
+ * batch may be repeated after any crash, in other batch boundaries too.
+ */
+
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdint.h>
+#include <stddef.h>
+#include <jansson.h>
+
+#include "common/wrt_limits.h"
+
+/* One decoded ingest entry.  Borrowed by the store for the call. */
+typedef struct {
+    char         kind;          /* WRT_EV_* of common/wrt_bus.h */
+    const char  *entry_id;      /* stream id, for messages in the log */
+    const char  *conversation;  /* "-" for WRT_EV_PROFILE */
+    int64_t      seq;           /* 0 for unnumbered events */
+    const char  *actor;         /* user id or "" */
+    const char  *target;        /* user id or "" */
+    json_t      *body;          /* the payload's JSON, or NULL (fence) */
+    json_t      *extra;         /* server-side details, or NULL */
+} event_t;
+
+typedef enum {
+    STORE_OK = 0,
+    STORE_NOT_FOUND,            /* queries only */
+    STORE_TOO_MANY,             /* more rows than asked for */
+    STORE_REJECTED,             /* this event can never be stored; err says why */
+    STORE_DOWN                  /* try again later; nothing was lost */
+} store_rc_t;
+
+typedef struct store_s  store_t;
+
+/* A page of messages.  At most one of before_ms, before_seq, after_seq, page
+ * > 1 is used, in that order of precedence; all newest first. */
+typedef struct {
+    const char  *conversation;
+    int          page;          /* 1.. */
+    int          limit;         /* 1..WRT_PAGE_MESSAGES_MAX */
+    int64_t      before_ms;     /* -1: none; created before (exclusive) */
+    int64_t      before_seq;    /* -1: none */
+    int64_t      after_seq;     /* -1: none; the ones right after it */
+    const char  *thread_of;     /* message id or NULL: replies to it */
+} store_page_t;
+
+typedef struct {
+    const char  *user;
+    const char  *type;          /* NULL: all */
+    int          archived;      /* 0, 1 */
+    int          page;
+    int          limit;
+} store_list_t;
+
+/*
+ * Open by URL: "sqlite:/path/to/file.db" or "mongodb://...".  scripts_dir is
+ * sql_or_mongo_scripts/ (schema and migrations live there and nowhere else).
+ * migrate != 0: bring the schema up to date (the parent does so once, before
+ * its children open with 0, which only checks the version).  On failure
+ * returns NULL and a text with the cure in err.
+ */
+store_t *store_open(const char *url, const char *scripts_dir, int migrate,
+    char *err, size_t err_size);
+void store_close(store_t *st);
+const char *store_name(const store_t *st);      /* "sqlite" | "mongo" */
+const char *store_error(const store_t *st);     /* text of the last failure */
+
+/* Does it answer?  STORE_OK or STORE_DOWN, within about 2 s. */
+store_rc_t store_ping(store_t *st);
+
+/*
+ * Apply n events, all or a prefix of them durable when it returns.  On
+ * STORE_OK all are (SQLite: synchronous=FULL; MongoDB: w majority, journaled).
+ * On STORE_REJECTED *bad is the index of an event that can never be stored;
+ * nothing after it was applied.  On STORE_DOWN repeat the whole call later.
+ * A message whose (conversation, sender, clientMessageId) is there already
+ * under another seq is not stored twice: its number stays unused.
+ */
+store_rc_t store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad);
+
+/*
+ * What wrt_load puts into Redis: {"seq","state":"active"|"archived","at",
+ * "members":[{"userId","role","permissions":["read",...],"joinSeq",
+ * "readSeq","readAt","deliveredSeq","deliveredAt"}]} (present members only).
+ */
+store_rc_t store_conversation_state(store_t *st, const char *id, json_t **out);
+
+/* The rooms a user is in now: {"<conversation>": joinSeq, ...}. */
+store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
+
+/*
+ * A conversation as its document: seed's fields, plus "id", "seq",
+ * "lastMessage" ({"content","senderId","sentAt","type"} or null), "isArchived",
+ * "context" (object or null).  participants carry those who left, too
+ * (leftAt), and "user":{"name","avatar","role"} from users.
+ */
+store_rc_t store_conversation(store_t *st, const char *id, json_t **out);
+
+/*
+ * A user's conversations, newest activity first: documents as above plus
+ * "unreadCount" (messages above his read cursor, not his own, not deleted,
+ * exact).  *total: of all pages.
+ */
+store_rc_t store_conversations(store_t *st, const store_list_t *q,
+    json_t **out, int64_t *total);
+
+/*
+ * Messages as API documents: seed's GET shape plus conversationId, seq,
+ * clientMessageId, updatedAt, deletedAt, editHistory is left out.  sender from
+ * users, status/readBy derived from cursors (sent: nobody else has it;
+ * delivered; read).  *more: are there further ones in that direction?
+ */
+store_rc_t store_messages(store_t *st, const store_page_t *q, json_t **out,
+    int *more);
+store_rc_t store_message(store_t *st, const char *conversation,
+    const char *id, json_t **out);
+
+/*
+ * Compact catch-up: every message new or changed after seq `after`, once, as
+ * it is now, in the order of its last change.  *upto: the conversation's seq
+ * in the store.  STORE_TOO_MANY above max.
+ */
+store_rc_t store_changes(store_t *st, const char *conversation, int64_t after,
+    int max, json_t **out, int64_t *upto);
+
+/* {"id","name","avatar","role"} */
+store_rc_t store_user(store_t *st, const char *id, json_t **out);
+
+#endif
