@@ -1,0 +1,103 @@
+# Makefile: the one door to this project.  `make help` lists what it can do.
+#
+# Each folder says in its own .mk file how it is built and tested; they share
+# the variables below.  A suite writes build/test-results/<suite>.txt with a
+# line `passed=N failed=N`, which tools/test.sh adds up.
+
+.DEFAULT_GOAL := all
+
+BUILD ?= build
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+CFLAGS ?= -O2 -g
+override CFLAGS := -I. -std=gnu11 -Wall -Wextra -Werror $(CFLAGS)
+
+# nginx that `make static` compiles the module into.
+NGINX_VERSION ?= 1.22.1
+
+# What the suites run: Debian's nginx with the dynamic module, or (make asan)
+# an nginx that has the module compiled in, and then no module file.
+NGINX_BIN     ?= $(shell PATH=$$PATH:/usr/sbin command -v nginx)
+NGINX_MODULE  ?= $(abspath $(BUILD))/ngx_http_writeen_module.so
+WORKER_BIN    ?= $(abspath $(BUILD))/writeen-worker
+TOKEN_BIN     ?= $(abspath $(BUILD))/writeen-token
+TEST_RESULTS  ?= $(abspath build/test-results)
+export NGINX_BIN NGINX_MODULE WORKER_BIN TOKEN_BIN TEST_RESULTS
+
+include $(wildcard common/common.mk)
+include $(wildcard worker/worker.mk)
+include $(wildcard tests/*/*.mk)
+include $(wildcard t/t.mk)
+
+.PHONY: all help run test deps test-deps module static asan asan-build \
+        worker unit t e2e fault load fuzz bench lint compile clean
+
+all: module worker
+
+help:
+	@echo 'make run      install what is missing, build, start everything'
+	@echo 'make test     install what is missing, run every suite'
+	@echo
+	@echo 'make          module and worker'
+	@echo 'make module   build/ngx_http_writeen_module.so for Debian nginx'
+	@echo 'make worker   build/writeen-worker, build/writeen-token'
+	@echo 'make static   nginx NGINX_VERSION with the module compiled in'
+	@echo 'make asan     both with sanitizers, then t and e2e on them'
+	@echo 'make unit     C unit tests           make t     Test::Nginx'
+	@echo 'make e2e      the whole stack        make fault parts killed'
+	@echo 'make load     load test with k6      make fuzz  parsers'
+	@echo 'make lint     style, layering, cppcheck, shellcheck'
+	@echo 'make compile  gcc and clang, dynamic and compiled in'
+	@echo 'make deps     packages for run       make test-deps  for test'
+	@echo 'make bench    figures                make clean'
+
+deps:
+	@tools/install.sh run
+
+test-deps:
+	@tools/install.sh test
+
+# Recipes run in their own make so that installing comes before any look at
+# what is installed, whatever -j says.
+
+run:
+	@tools/install.sh run
+	@$(MAKE) --no-print-directory module worker
+	@exec tools/run.sh
+
+test:
+	@tools/install.sh test
+	@exec tools/test.sh
+
+module:
+	@tools/nginx.sh dynamic $(BUILD)/nginx-dyn \
+	    $(BUILD)/ngx_http_writeen_module.so
+
+static:
+	@tools/nginx.sh static $(BUILD)/static/$(NGINX_VERSION) \
+	    $(BUILD)/static/nginx $(NGINX_VERSION)
+
+# Sanitizers.  Optimised a little, so that the suites keep their time limits;
+# the flags of nginx itself are in tools/nginx.sh, each with its reason.
+ASAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
+
+asan-build:
+	@SANITIZE=1 tools/nginx.sh static build/asan/nginx-obj \
+	    build/asan/nginx $(NGINX_VERSION)
+	@$(MAKE) --no-print-directory worker BUILD=build/asan \
+	    CFLAGS='$(ASAN_CFLAGS)' LDFLAGS='-fsanitize=address,undefined'
+
+asan: asan-build
+	@tools/test.sh asan
+
+lint:
+	@tools/lint.sh
+
+compile:
+	@tools/compile.sh
+
+clean:
+	rm -rf build
