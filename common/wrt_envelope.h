@@ -1,6 +1,7 @@
 /*
- * wrt_envelope.h: the JSON of client events, and the canonical JSON made
- * of them.  The only file of common/ and of the module that knows jansson.
+ * wrt_envelope.h: the JSON of client events (wrt_envelope.c, the only file of
+ * common/ and of the module that knows jansson), and the canonical JSON made
+ * of them (wrt_send.c).
  *
  * Nothing that a client wrote is passed on as it came: every event is parsed,
  * checked and written anew from the fields that are allowed, so that nothing
@@ -22,7 +23,8 @@ typedef struct json_t  wrt_json_t;   /* jansson's, opaque here */
 typedef struct {
     const char  *code;      /* an error code of CONTRACT 3, static */
     const char  *field;     /* the member at fault, static, or NULL */
-    const char  *message;   /* one sentence for a person, static */
+    const char  *message;   /* what is allowed, for a person; static ASCII
+                               that needs no escaping in JSON */
 } wrt_refusal_t;
 
 /* A client's event.  Slices live until wrt_envelope_free(). */
@@ -39,7 +41,8 @@ typedef struct {
  * them; free it all the same).
  * Refused: not JSON, duplicate members, nesting above WRT_JSON_DEPTH_MAX,
  * event missing or not a string of 1..64 bytes, data neither object nor
- * absent (or null), id not a string of at most WRT_CLIENT_ID_MAX bytes.
+ * absent (or null), id neither a string of at most WRT_CLIENT_ID_MAX bytes nor
+ * absent (or null).
  */
 int wrt_envelope_parse(wrt_envelope_t *e, const char *p, size_t n,
     wrt_refusal_t *why);
@@ -72,13 +75,23 @@ typedef int (*wrt_pair_pt)(void *data, wrt_slice_t id, int64_t seq);
 int wrt_envelope_pairs(const wrt_envelope_t *e, const char *name,
     wrt_pair_pt fn, void *data, wrt_refusal_t *why);
 
+/*
+ * data.content.text, of send_message and edit_message: a string of 1..max_text
+ * bytes (longer: code too_large) that is not only white space.  0, or -1 with
+ * *why, also when it is missing.
+ */
+int wrt_envelope_text(const wrt_envelope_t *e, size_t max_text,
+    wrt_slice_t *out, wrt_refusal_t *why);
+
 /* A message to send, checked.  Slices live as long as the envelope. */
 typedef struct {
     wrt_slice_t   conversation;     /* empty when parsed from a REST body */
     wrt_slice_t   type;             /* "text" or "sticker" */
     wrt_slice_t   client_id;        /* clientMessageId, "" when none */
     wrt_slice_t   reply_to;         /* "" when none */
-    wrt_json_t   *content;
+    wrt_slice_t   text;             /* content.text; "" of a sticker */
+    wrt_slice_t   pack;             /* content.sticker.pack; "" of a text */
+    wrt_slice_t   sticker;          /* content.sticker.id; "" of a text */
 } wrt_send_t;
 
 /*
@@ -115,8 +128,8 @@ char *wrt_send_build(const wrt_send_t *s, wrt_slice_t conversation,
     size_t *head_len);
 
 /* Append p[0..n) to out as the inside of a JSON string (no quotes).  out has
- * room for 6 * n bytes.  Returns the bytes written.  Control characters, quote and
- * backslash are escaped; valid UTF-8 passes. */
+ * room for 6 * n bytes.  Returns the bytes written.  Control characters, quote
+ * and backslash are escaped; valid UTF-8 passes. */
 size_t wrt_json_escape(char *out, const char *p, size_t n);
 
 #endif

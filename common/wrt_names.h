@@ -3,7 +3,8 @@
  *
  * Every key, channel, stream, field and function name stands here and nowhere
  * else; docs/redis.md tells what they hold.  Builders write into the caller's
- * buffer of WRT_NAME_BUF bytes, end it with NUL and return the length.
+ * buffer of WRT_NAME_BUF bytes, end it with NUL and return the length (0 and
+ * "" when an id is longer than allowed).
  */
 
 #ifndef WRT_NAMES_H
@@ -120,7 +121,8 @@ size_t wrt_chan_applied(char *out, const wrt_names_t *nm, unsigned k);
 
 /*
  * What a received channel name is: 'r' room, 'u' user, 'w' a worker's own
- * (reply), 'a' applied, 0 not ours; *id, *n: the part after the last prefix
+ * (reply), 'a' applied, 0 not ours (another database's, a shard we do not
+ * have, no valid id); *id, *n: the id in it, of 'a' the digits of the shard
  * (inside p).
  */
 int wrt_chan_parse(const wrt_names_t *nm, const char *p, size_t len,
