@@ -1,0 +1,162 @@
+"""pytest's side of the end-to-end tests.
+
+A test may be a coroutine.  Every test that uses a stack is run with SQLite
+and with MongoDB; when it ends, the logs of its stack may hold nothing new
+that must not be there.  When a test fails, the frames of all its WebSocket
+connections go to build/e2e-logs/frames/<test>.log.
+"""
+
+import asyncio
+import inspect
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from harness import ws
+from harness.parts import BUILD, Mongod
+from harness.stack import Server, Stack
+
+TEST_TIMEOUT = 60       # seconds; a coroutine that takes longer has hung
+
+# Servers of the shared stack, besides "main" (the defaults).
+SERVERS = {
+    # everything that takes time, quickly
+    "quick": Server("writeen_ping_interval 1s; writeen_resume_wait 1s; "
+                    "writeen_jwt_leeway 0s;"),
+    # no rate limit to speak of, small socket buffers
+    "bulk": Server("writeen_rate 100000 burst=100000 user=100000;",
+                   "sndbuf=16k"),
+    # acknowledged only when the database has it
+    "store": Server("writeen_ack store;"),
+    # who may call from a browser
+    "cors": Server("writeen_origin https://app.example https://b.example;"),
+    "anyorigin": Server("writeen_origin *;"),
+    # whose tokens count
+    "claims": Server("writeen_jwt_issuer writeen-auth; "
+                     "writeen_jwt_audience chat mobile;"),
+}
+
+passed = failed = 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    args = {n: pyfuncitem.funcargs[n] for n in names}
+    limit = getattr(pyfuncitem.obj, "limit", TEST_TIMEOUT)
+
+    async def run():
+        await asyncio.wait_for(pyfuncitem.obj(**args), limit)
+
+    asyncio.run(run())
+    return True
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and ws.opened:
+        folder = BUILD / "e2e-logs" / "frames"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [line for w in ws.opened for line in w.log_lines()]
+        path = folder / (plain(item.name) + ".log")
+        path.write_text("\n".join(sorted(lines)) + "\n")
+        report.sections.append(("frames", str(path)))
+
+
+def plain(name):
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+
+
+def pytest_runtest_logreport(report):
+    """Count tests, not phases; a skipped test is a failed one."""
+    global passed, failed
+    if report.failed or report.skipped:
+        failed += 1
+    elif report.when == "call":
+        passed += 1
+
+
+def pytest_sessionfinish(session, exitstatus):
+    path = os.environ.get("WRT_RESULT")
+    if path:
+        errors = 1 if exitstatus not in (0, 1) else 0
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(
+            f"passed={passed} failed={failed + errors}\n")
+
+
+@pytest.fixture(autouse=True)
+def frame_log():
+    ws.opened.clear()
+    yield
+    for w in ws.opened:
+        w.transport and w.transport.abort()
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory):
+    """One replica set for all stacks; each has a database of its own."""
+    logs = BUILD / "e2e-logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    part = Mongod("mongod", tmp_path_factory.mktemp("mongod"),
+                  logs / "mongod.log")
+    part.start()
+    yield part
+    assert part.stop() is None
+
+
+@pytest.fixture(scope="session", params=["sqlite", "mongo"])
+def store(request):
+    if request.param == "mongo":
+        request.getfixturevalue("mongod")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def shared(store, request):
+    """The stack that tests share which break nothing: two nginx, each with
+    two workers, on one Redis."""
+    mongod = (request.getfixturevalue("mongod") if store == "mongo"
+              else None)
+    stack = Stack(f"shared-{store}", store, nginx=2, servers=SERVERS,
+                  mongod=mongod)
+    stack.start()
+    yield stack
+    problems = stack.stop()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def stack(shared):
+    yield shared
+    problems = shared.watch.new_problems()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def make_stack(store, request):
+    """Stacks that a test may break."""
+    made = []
+
+    def make(**options):
+        if store == "mongo" and not options.pop("own_mongod", False):
+            options["mongod"] = request.getfixturevalue("mongod")
+        options.pop("own_mongod", None)
+        name = plain(request.node.name)
+        if made:
+            name += f"-{len(made) + 1}"
+        stack = Stack(name, store, **options)
+        made.append(stack)
+        return stack.start()
+
+    yield make
+    problems = []
+    for stack in made:
+        problems += stack.stop()
+    assert not problems, "\n".join(problems)

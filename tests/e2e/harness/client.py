@@ -1,0 +1,367 @@
+"""The reference client: what an app must do to profit from the promises.
+
+It comes back with &resume=1 and says how far it has each room; it repeats a
+send with the same clientMessageId until that is acknowledged; and it checks,
+with every event, what the server promised: each number once, in order, and
+no number missing (those that are missing it remembers; the test then asks the
+store whether there ever was an event a client should have had).
+"""
+
+import asyncio
+import itertools
+import random
+import time
+
+from . import tokens
+from .rest import Rest
+from .ws import Closed, Refused, Ws
+
+NUMBERED = {"message_received", "message_updated", "message_deleted",
+            "reaction_updated", "conversation_updated"}
+
+WINDOW = 48             # sends under way at the same time
+ACK_TIMEOUT = 8.0       # then a send is repeated on the same connection
+RETRY = 0.25            # pause after a refusal that names none
+
+
+class Room:
+    """What one client has of one conversation."""
+
+    def __init__(self, room):
+        self.id = room
+        self.last = 0           # highest number seen
+        self.got = {}           # seq -> (message id, clientMessageId, text)
+        self.ids = {}           # message id -> seq
+        self.missing = set()    # numbers that were passed over
+        self.joined = False
+        self.other = []         # numbered events that are not messages
+        self.held = None        # live events while the room is refetched
+
+
+class Send:
+    """One message on its way."""
+
+    def __init__(self, room, text, cmid):
+        self.room = room
+        self.text = text
+        self.cmid = cmid
+        self.tries = 0
+        self.due = 0.0
+        self.sent_at = 0.0
+        self.ack = None         # (message id, seq, createdAt), the first
+        self.done = asyncio.get_running_loop().create_future()
+
+
+class ChatClient:
+    def __init__(self, user, endpoints, rooms, *, seed=0, ttl=3600):
+        """endpoints: [(ws url, host, port)], tried in turn."""
+        self.user = user
+        self.endpoints = endpoints
+        self.rooms = {r: Room(r) for r in rooms}
+        self.random = random.Random(seed)
+        self.ttl = ttl
+        self.ws = None
+        self.ready = False          # resumed: sends may go out
+        self.sends = {}             # cmid -> Send, not acknowledged yet
+        self.again = {}             # cmid -> Send, repeated after its ack
+        self.flying = {}            # cmid -> Send, on this connection
+        self.numbers = itertools.count(1)
+        self.violations = []
+        self.log = []               # frame logs of connections that ended
+        self.stats = {"connects": 0, "refused": 0, "resumes": 0,
+                      "compact": 0, "resyncs": 0, "retries": 0,
+                      "rate_limited": 0, "unavailable": 0, "closes": {},
+                      "acks": 0, "dup_acks": 0, "ack_timeouts": 0}
+        self.stopping = False
+        self.task = None
+        self.tasks = set()
+
+    # ---- life -----------------------------------------------------------
+
+    def start(self):
+        self.task = asyncio.create_task(self._run())
+
+    async def stop(self):
+        self.stopping = True
+        if self.ws is not None and self.ws.closed is None:
+            try:
+                await self.ws.close()
+            except AssertionError as e:
+                self._wrong(str(e))
+        for task in [self.task, *self.tasks]:
+            task.cancel()
+        await asyncio.gather(self.task, *self.tasks, return_exceptions=True)
+
+    def _wrong(self, what):
+        self.violations.append(f"{time.time():.3f} {self.user}: {what}")
+
+    async def _run(self):
+        resume, pause = False, 0.05
+        for where in itertools.cycle(self.endpoints):
+            if self.stopping:
+                return
+            try:
+                await self._session(where, resume)
+                resume, pause = True, 0.05
+            except Refused as e:
+                self.stats["refused"] += 1
+                if e.status not in (429, 502, 503):
+                    self._wrong(f"handshake refused: {e}")
+            except (OSError, Closed, asyncio.TimeoutError):
+                pass
+            if self.rooms_joined():
+                resume = True
+            await asyncio.sleep(pause * (0.5 + self.random.random()))
+            pause = min(1.0, pause * 2)
+
+    def rooms_joined(self):
+        return all(r.joined for r in self.rooms.values())
+
+    async def _session(self, where, resume):
+        """One connection, from connect to its end."""
+        url, host, port = where
+        self.rest = Rest(host, port, tokens.token(self.user))
+        ws = await Ws.connect(url, tokens.token(self.user, ttl=self.ttl),
+                              resume=resume, name=self.user, timeout=5)
+        self.stats["connects"] += 1
+        self.ws, self.waiting = ws, set(self.rooms)
+        ws.on_event = self._event
+        while not ws.inbox.empty():         # came with the handshake
+            self._event(ws.inbox.get_nowait())
+        try:
+            if resume:
+                # `connected` precedes; the server waits for this
+                self.stats["resumes"] += 1
+                ws.send("resume", {"conversations": {
+                    r.id: r.last for r in self.rooms.values()}})
+            else:
+                for r in self.rooms.values():
+                    ws.send("join_conversation",
+                            {"conversationId": r.id, "afterSeq": r.last})
+            while ws.closed is None:
+                self._pump()
+                try:
+                    await asyncio.wait_for(ws.gone.wait(), 0.02)
+                except asyncio.TimeoutError:
+                    pass
+        finally:
+            self.ready = False
+            self.flying.clear()
+            ws.abort()
+            self.log.append(ws)
+            del self.log[:-6]
+            if ws.closed:
+                n = self.stats["closes"]
+                n[ws.closed.code] = n.get(ws.closed.code, 0) + 1
+
+    # ---- sending --------------------------------------------------------
+
+    def send(self, room, text, cmid=None):
+        """Queue a message; await send.done for (id, seq, createdAt)."""
+        cmid = cmid or f"{self.user}-{next(self.numbers)}"
+        s = Send(room, text, cmid)
+        self.sends[cmid] = s
+        return s
+
+    def repeat(self, send):
+        """Send an acknowledged message once more: same ack expected."""
+        send.done = asyncio.get_running_loop().create_future()
+        send.due = 0.0
+        self.again[send.cmid] = send
+
+    def _pump(self):
+        now = time.monotonic()
+        for s in list(self.flying.values()):
+            if now - s.sent_at > ACK_TIMEOUT:
+                self.stats["ack_timeouts"] += 1
+                del self.flying[s.cmid]
+        if not self.ready:
+            return
+        for s in itertools.chain(self.sends.values(), self.again.values()):
+            if len(self.flying) >= WINDOW:
+                break
+            if s.cmid in self.flying or s.due > now:
+                continue
+            s.tries += 1
+            if s.tries > 1:
+                self.stats["retries"] += 1
+            s.sent_at = now
+            self.flying[s.cmid] = s
+            self.ws.send("send_message", {
+                "conversationId": s.room, "type": "text",
+                "content": {"text": s.text}, "clientMessageId": s.cmid})
+
+    # ---- receiving ------------------------------------------------------
+
+    def _event(self, event):
+        if isinstance(event, Exception):
+            if not isinstance(event, Closed):
+                self._wrong(str(event))
+            return
+        name, data = event["event"], event["data"]
+        if name in NUMBERED:
+            self._numbered(name, data)
+        elif name == "message_status":
+            if data.get("status") == "sent":
+                self._acked(data)
+        elif name == "conversation_joined":
+            self._joined(data)
+        elif name == "resync_required":
+            self._resync(data)
+        elif name == "error":
+            self._error(data)
+
+    def _joined(self, data):
+        room = self.rooms.get(data["conversationId"])
+        if room is None:
+            return
+        if data.get("compact"):
+            self.stats["compact"] += 1
+        if data["seq"] < room.last:
+            self._wrong(f"{room.id}: joined at {data['seq']}, had "
+                        f"{room.last}")
+        room.joined = True
+        self.waiting.discard(room.id)
+        if not self.waiting:
+            self.ready = True
+
+    def _numbered(self, name, data):
+        room = self.rooms.get(data["conversationId"])
+        if room is None:
+            return
+        if room.held is not None:
+            room.held.append((name, data))
+            return
+        self._take(room, name, data)
+
+    def _take(self, room, name, data):
+        seq = data["seq"]
+        if seq <= room.last:
+            self._wrong(f"{room.id}: {seq} after {room.last} (repeat or "
+                        f"out of order)")
+            return
+        room.missing.update(range(room.last + 1, seq))
+        room.last = seq
+        if name != "message_received":
+            room.other.append((seq, name))
+            return
+        m = data["message"]
+        if m["seq"] != seq or m["conversationId"] != room.id:
+            self._wrong(f"{room.id}: event {seq} holds {m}")
+        if m["id"] in room.ids:
+            self._wrong(f"{room.id}: message {m['id']} as {seq} and as "
+                        f"{room.ids[m['id']]}")
+        cmid = m.get("clientMessageId")
+        room.ids[m["id"]] = seq
+        room.got[seq] = (m["id"], cmid, m["content"].get("text"))
+        if m["senderId"] == self.user and cmid in self.sends:
+            s = self.sends[cmid]
+            if s.ack and s.ack[:2] != (m["id"], seq):
+                self._wrong(f"{cmid}: ack {s.ack}, echo {m['id']} {seq}")
+
+    def _acked(self, data):
+        cmid = data.get("clientMessageId")
+        ack = (data["messageId"], data["seq"], data["createdAt"])
+        self.flying.pop(cmid, None)
+        s = self.sends.pop(cmid, None) or self.again.pop(cmid, None)
+        if s is None:
+            return              # a second ack for a send repeated in time
+        if data["conversationId"] != s.room:
+            self._wrong(f"{cmid}: acked in {data['conversationId']}")
+        if data["durability"] not in ("log", "store"):
+            self._wrong(f"{cmid}: durability {data['durability']}")
+        self.stats["acks"] += 1
+        if s.ack is None:
+            s.ack = ack
+        else:
+            self.stats["dup_acks"] += 1
+            if s.ack != ack:
+                self._wrong(f"{cmid}: first ack {s.ack}, then {ack}")
+        known = self.rooms[s.room].got.get(ack[1])
+        if known and known[:2] != (ack[0], cmid):
+            self._wrong(f"{cmid}: ack {ack}, but that number is {known}")
+        if not s.done.done():
+            s.done.set_result(s.ack)
+
+    def _error(self, data):
+        code, cmid = data["code"], data.get("clientMessageId")
+        s = self.flying.pop(cmid, None)
+        if code in self.stats:
+            self.stats[code] += 1
+        if not data.get("retryable"):
+            self._wrong(f"refused for good: {data}")
+            return
+        if s is not None:
+            pause = data.get("retryAfterMs")
+            pause = RETRY if pause is None else pause / 1000
+            s.due = time.monotonic() + pause * (1 + self.random.random() / 4)
+        elif data.get("event") in ("resume", "join_conversation"):
+            # the server can not do it now: start over
+            self.ws.abort()
+
+    # ---- too far behind -------------------------------------------------
+
+    def _resync(self, data):
+        self.stats["resyncs"] += 1
+        room = self.rooms[data["conversationId"]]
+        if room.held is None:
+            room.held = []
+            task = asyncio.create_task(self._refetch(room, self.ws))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _refetch(self, room, ws):
+        """Take the room from the history, then join where that ends.  Live
+        events wait meanwhile."""
+        try:
+            while ws.closed is None:
+                more = await self._page(room)
+                if more is None:
+                    await asyncio.sleep(RETRY)
+                elif not more:
+                    break
+        except (OSError, AssertionError) as e:
+            self._wrong(f"{room.id}: refetch: {e!r}")
+        held, room.held = room.held, None
+        for name, data in held:
+            if data["seq"] > room.last:
+                self._take(room, name, data)
+        if ws.closed is None:
+            ws.send("join_conversation", {"conversationId": room.id,
+                                          "afterSeq": room.last})
+
+    async def _page(self, room):
+        """The next 200 messages; is there more?  None: not now."""
+        reply = await self.rest.acall(
+            "GET", f"/api/conversations/{room.id}/messages",
+            query={"afterSeq": room.last, "limit": 200})
+        if reply.status == 503:
+            return None
+        for m in reversed(reply.data["messages"]):
+            self._take(room, "message_received", {
+                "conversationId": room.id, "seq": m["seq"], "message": m})
+        return reply.data["pagination"]["hasMore"]
+
+    # ---- waiting --------------------------------------------------------
+
+    async def wait_acked(self, timeout):
+        """Until nothing waits for an ack."""
+        end = time.monotonic() + timeout
+        while self.sends or self.again:
+            if time.monotonic() > end:
+                raise AssertionError(
+                    f"{self.user}: {len(self.sends)} sends and "
+                    f"{len(self.again)} repeats without ack after "
+                    f"{timeout} s; flying {len(self.flying)}, ready "
+                    f"{self.ready}, {self.stats}")
+            await asyncio.sleep(0.05)
+
+    async def wait_seq(self, room, seq, timeout):
+        """Until it has the room up to this number."""
+        end = time.monotonic() + timeout
+        while self.rooms[room].last < seq:
+            if time.monotonic() > end:
+                raise AssertionError(
+                    f"{self.user}: {room} stands at "
+                    f"{self.rooms[room].last}, not {seq}, after {timeout} s")
+            await asyncio.sleep(0.05)

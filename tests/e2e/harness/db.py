@@ -1,0 +1,1 @@
+"""The stores themselves, read past the servers."""

@@ -1,0 +1,268 @@
+"""A whole Writeen chat on private ports: Redis, nginx, worker, store.
+
+    with Stack("resume", store="mongo", nginx=2) as stack:
+        url = stack.ws()            # main server of the first nginx
+        stack.worker.kill()
+        stack.worker.start()
+
+Servers: every nginx has the server "main"; more of them, each on a port of
+its own and with directives of its own, come from `servers`.  Logs stay in
+build/e2e-logs/<name>; data lives in a short temporary path and is removed.
+"""
+
+import json
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+from . import db, net, tokens
+from .logs import LogWatch
+from .parts import BUILD, Mongod, Nginx, Redis, Worker, nginx_binary
+from .rest import Rest
+
+NGINX_CONF = """\
+{load}
+user root;
+worker_processes {workers};
+pid {dir}/nginx.pid;
+error_log {log} info;
+
+events {{
+    worker_connections 4096;
+}}
+
+http {{
+    access_log {access};
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+
+    writeen_redis {redis};
+    writeen_shards 16;
+    writeen_drain {drain};
+    writeen_jwt_key HS256 {secret};
+{http}
+{servers}
+}}
+"""
+
+SERVER = """\
+    server {{
+        listen 127.0.0.1:{port}{listen};
+        {conf}
+
+        location = /ws {{ writeen_websocket on; }}
+        location /api/ {{ writeen_api on; }}
+        location = /healthz {{ writeen_health on; }}
+        location = /metrics {{ writeen_metrics on; }}
+    }}
+"""
+
+
+class Server:
+    """A server block: its directives and options of its listen."""
+
+    def __init__(self, conf="", listen=""):
+        self.conf = conf
+        self.listen = listen
+
+
+class Stack:
+    def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
+                 nginx_workers=2, servers=None, http="", drain="2s",
+                 redis_db=0, redis_password=None, redis_unix=False,
+                 worker_env=None, mongod=None):
+        self.name = name
+        self.store = store
+        self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
+        self.logs = BUILD / "e2e-logs" / name
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir(parents=True)
+        self.watch = LogWatch()
+        self.redis_db = redis_db
+        self.own_mongod = store == "mongo" and mongod is None
+        self.problems = []
+
+        self.redis = [
+            Redis(f"redis{i}", self.dir / f"r{i}", self._log(f"redis{i}"),
+                  redis_password, redis_unix)
+            for i in range(redis)]
+        self.mongod = mongod
+        if self.own_mongod:
+            # mongod's own log has words of its own and is not watched
+            self.mongod = Mongod("mongod", self.dir / "mongod",
+                                 self.logs / "mongod.log")
+        self.database = "writeen_" + uuid.uuid4().hex[:12]
+        self.nginx = [
+            self._nginx(i, nginx_workers, servers or {}, http, drain)
+            for i in range(nginx)]
+        self.worker = Worker("worker", self.dir / "worker",
+                             self._log("worker"), self._env(worker_env or {}))
+
+    def _log(self, name):
+        path = self.logs / f"{name}.log"
+        self.watch.add(path)
+        return path
+
+    def _nginx(self, i, workers, servers, http, drain):
+        name = f"nginx{i}"
+        directory = self.dir / f"n{i}"
+        blocks, ports = [], {}
+        for server, s in {"main": Server(), **servers}.items():
+            ports[server] = net.free_port()
+            blocks.append(SERVER.format(
+                port=ports[server], conf=s.conf,
+                listen=" " + s.listen if s.listen else ""))
+        module = nginx_binary()[1]
+        load = f"load_module {module};" if module else ""
+        conf = NGINX_CONF.format(
+            load=load, workers=workers, dir=directory, http=http,
+            log=self._log(name), access=self._log(name + "-access"),
+            redis=" ".join(r.url(self.redis_db) for r in self.redis),
+            drain=drain, secret=tokens.SECRET, servers="".join(blocks))
+        return Nginx(name, directory, self._log(name), conf, ports)
+
+    def _env(self, more):
+        env = {"REDIS_URL": " ".join(r.url(self.redis_db)
+                                     for r in self.redis),
+               "STORE": self.store, "SHARDS": "16", "WORKERS": "2",
+               "SQLITE_PATH": str(self.dir / "writeen.db"),
+               "PID_FILE": str(self.dir / "worker.pid")}
+        if self.mongod:
+            env["MONGODB_URI"] = self.mongod.uri(self.database)
+        env.update(more)
+        return env
+
+    # ---- life -----------------------------------------------------------
+
+    def start(self):
+        try:
+            for r in self.redis:
+                r.start()
+            if self.own_mongod:
+                self.mongod.start()
+            self.worker.start()
+            for n in self.nginx:
+                n.start()
+            self.wait_health("ok", 30)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        """Stop all; returns what was wrong, logs included."""
+        parts = [*self.nginx, self.worker, *self.redis]
+        if self.own_mongod:
+            parts.append(self.mongod)
+        for part in parts:
+            wrong = part.stop()
+            if wrong:
+                self.problems.append(wrong)
+            self.problems += [f"core dump {c}" for c in part.cores()]
+        self.problems += self.watch.new_problems()
+        if self.store == "mongo" and not self.own_mongod:
+            with self.mongod.client() as c:
+                c.drop_database(self.database)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return self.problems
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        problems = self.stop()
+        if problems and kind is None:
+            raise AssertionError("\n".join(problems))
+
+    # ---- ways in --------------------------------------------------------
+
+    def port(self, nginx=0, server="main"):
+        return self.nginx[nginx].ports[server]
+
+    def ws(self, nginx=0, server="main"):
+        return f"ws://127.0.0.1:{self.port(nginx, server)}/ws"
+
+    def http(self, nginx=0, server="main"):
+        return f"http://127.0.0.1:{self.port(nginx, server)}"
+
+    def rest(self, token=None, nginx=0, server="main"):
+        return Rest("127.0.0.1", self.port(nginx, server), token)
+
+    def redis_client(self, i=0):
+        return self.redis[i].client(self.redis_db)
+
+    def open_store(self):
+        """The database itself, past the servers."""
+        if self.store == "sqlite":
+            return db.Sqlite(self.dir / "writeen.db")
+        return db.Mongo(self.mongod, self.database)
+
+    # ---- health ---------------------------------------------------------
+
+    def health(self, nginx=0):
+        """(HTTP status, body) of /healthz; (0, {}) when nobody answers."""
+        try:
+            with urllib.request.urlopen(self.http(nginx) + "/healthz",
+                                        timeout=5) as r:
+                return r.status, json.load(r)
+        except urllib.error.HTTPError as e:
+            with e:
+                return e.code, json.load(e)
+        except (OSError, ValueError):
+            return 0, {}
+
+    def wait_health(self, status, timeout=15, nginx=None):
+        """Until every nginx (or one) says so, five times in a row: requests
+        go to any of its workers and each speaks for itself."""
+        for i in range(len(self.nginx)) if nginx is None else [nginx]:
+            seen = [0]
+
+            def says(i=i, seen=seen):
+                code, body = self.health(i)
+                good = body.get("status") == status
+                seen[0] = seen[0] + 1 if good else 0
+                return seen[0] >= 5 and (code, body)
+            try:
+                net.wait_until(says, timeout,
+                               f"/healthz of nginx {i} to be {status}")
+            except TimeoutError as e:
+                raise TimeoutError(f"{e}; it says {self.health(i)}") from None
+
+    def wait_applied(self, timeout=30):
+        """Until the store has everything that Redis has."""
+        def done():
+            for r in self.redis:
+                with r.client(self.redis_db) as c:
+                    for key in c.scan_iter("wrt:{*}:conv:*", count=1000):
+                        seq, applied = c.hmget(key, "seq", "applied")
+                        if int(applied) < int(seq):
+                            return False
+            return True
+        net.wait_until(done, timeout, "the backlog to be applied", 0.1)
+
+    # ---- rooms ----------------------------------------------------------
+
+    def make_room(self, *users, room=None, kind="group", title=None,
+                  nginx=0):
+        """A conversation of these users, made by a service token."""
+        body = {"type": kind, "title": title or "Room",
+                "participants": [{"userId": u, "role": "student"}
+                                 for u in users]}
+        if room:
+            body["id"] = room
+        rest = self.rest(tokens.token("svc", role="service"), nginx)
+        reply = rest.call("POST", "/api/conversations", body)
+        assert reply.status == 201, reply
+        return reply.json["data"]["conversation"]["id"]
+
+
+def settle(seconds):
+    """Give servers time to do something that must not happen."""
+    time.sleep(seconds)
