@@ -37,8 +37,8 @@ async def send(ws, room, text, cmid=None, **more):
 
 
 async def fill(ws, room, n, *, start=1, text="m"):
-    """Send n messages, several under way; returns the acks in order.  Waits
-    as the server says when it is too fast for the rate limit."""
+    """Send n messages, 40 under way; returns the acks in order.  More than
+    the rate limit lets through need a server without one ("bulk")."""
     todo = [(f"{text} {i}", unique("f")) for i in range(start, start + n)]
     acks = []
     for at in range(0, n, 40):

@@ -73,9 +73,11 @@ class Ws(asyncio.Protocol):
     @classmethod
     async def connect(cls, url, token=None, *, how="query", resume=False,
                       origin=None, headers=(), drop=(), protocols=None,
-                      rcvbuf=None, auto_pong=True, name=None, timeout=10):
+                      rcvbuf=None, auto_pong=True, name=None, timeout=10,
+                      early=b""):
         """Connect and shake hands.  how: where the token goes.  Extra
-        headers replace those of the same name, `drop` takes some away."""
+        headers replace those of the same name, `drop` takes some away;
+        early: bytes that go in one write with the request."""
         query = []
         heads = list(headers)
         if token is not None and how == "query":
@@ -114,7 +116,7 @@ class Ws(asyncio.Protocol):
             del request.headers[key]
         machine.send_request(request)
         self._note(">", "GET " + where.path)
-        self._flush()
+        self.transport.write(b"".join(machine.data_to_send()) + early)
         try:
             response = await asyncio.wait_for(
                 asyncio.shield(self.response), timeout)
