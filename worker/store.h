@@ -22,6 +22,8 @@
 
 #include "common/wrt_limits.h"
 
+#define STORE_PREVIEW_MAX  256      /* lastMessage.content, bytes */
+
 /* One decoded ingest entry.  Borrowed by the store for the call. */
 typedef struct {
     char         kind;          /* WRT_EV_* of common/wrt_bus.h */
@@ -38,7 +40,7 @@ typedef enum {
     STORE_OK = 0,
     STORE_NOT_FOUND,            /* queries only */
     STORE_TOO_MANY,             /* more rows than asked for */
-    STORE_REJECTED,             /* this event can never be stored; err says why */
+    STORE_REJECTED,             /* can never be stored; store_error(): why */
     STORE_DOWN                  /* try again later; nothing was lost */
 } store_rc_t;
 

@@ -1,0 +1,217 @@
+/*
+ * store.c: the store that callers see: dispatch by URL, argument checks,
+ * error texts.  What the stores share stands in store_plan.c and store_doc.c.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/store_internal.h"
+
+
+store_rc_t
+store_fail(store_t *st, store_rc_t rc, const char *fmt, ...)
+{
+    va_list  ap;
+
+    va_start(ap, fmt);
+    vsnprintf(st->err, sizeof(st->err), fmt, ap);
+    va_end(ap);
+
+    return rc;
+}
+
+
+store_t *
+store_open(const char *url, const char *scripts_dir, int migrate, char *err,
+    size_t err_size)
+{
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        return store_sqlite_open(url + 7, scripts_dir, migrate, err,
+                                 err_size);
+    }
+
+    /* the text is not repeated: a mistyped URL may hold a password */
+    snprintf(err, err_size, "STORE: a store's URL begins with sqlite: or"
+             " mongodb:// (set STORE=sqlite and SQLITE_PATH, or STORE=mongo"
+             " and MONGODB_URI)");
+
+    return NULL;
+}
+
+
+void
+store_close(store_t *st)
+{
+    if (st) {
+        st->ops->close(st);
+    }
+}
+
+
+const char *
+store_name(const store_t *st)
+{
+    return st->ops->name;
+}
+
+
+const char *
+store_error(const store_t *st)
+{
+    return st->err;
+}
+
+
+store_rc_t
+store_ping(store_t *st)
+{
+    return st->ops->ping(st);
+}
+
+
+store_rc_t
+store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad)
+{
+    store_rc_t  rc;
+
+    *bad = n;
+
+    if (n == 0) {
+        return STORE_OK;
+    }
+
+    rc = st->ops->apply(st, ev, n, bad);
+    store_arena_reset(&st->arena);
+
+    return rc;
+}
+
+
+/* Every query: an empty *out unless all went well, the arena emptied. */
+static store_rc_t
+finish(store_t *st, store_rc_t rc, json_t **out)
+{
+    store_arena_reset(&st->arena);
+
+    if (rc != STORE_OK && *out) {
+        json_decref(*out);
+        *out = NULL;
+    }
+
+    return rc;
+}
+
+
+store_rc_t
+store_conversation_state(store_t *st, const char *id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->state(st, id, out), out);
+}
+
+
+store_rc_t
+store_user_rooms(store_t *st, const char *user, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->user_rooms(st, user, out), out);
+}
+
+
+store_rc_t
+store_conversation(store_t *st, const char *id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->conversation(st, id, out), out);
+}
+
+
+static int
+clamp(int v, int max)
+{
+    return v < 1 ? 1 : v > max ? max : v;
+}
+
+
+store_rc_t
+store_conversations(store_t *st, const store_list_t *q, json_t **out,
+    int64_t *total)
+{
+    store_list_t  list;
+
+    *out = NULL;
+    *total = 0;
+
+    list = *q;
+    list.page = list.page < 1 ? 1 : list.page;
+    list.limit = clamp(list.limit, WRT_PAGE_CONVERSATIONS_MAX);
+
+    return finish(st, st->ops->conversations(st, &list, out, total), out);
+}
+
+
+/* Of the four ways to page one is left: precedence as store.h says. */
+store_rc_t
+store_messages(store_t *st, const store_page_t *q, json_t **out, int *more)
+{
+    store_page_t  page;
+
+    *out = NULL;
+    *more = 0;
+
+    page = *q;
+    page.limit = clamp(page.limit, WRT_PAGE_MESSAGES_MAX);
+
+    if (page.before_ms >= 0) {
+        page.before_seq = -1;
+    }
+
+    if (page.before_ms >= 0 || page.before_seq >= 0) {
+        page.after_seq = -1;
+    }
+
+    if (page.before_ms >= 0 || page.before_seq >= 0 || page.after_seq >= 0
+        || page.page < 1)
+    {
+        page.page = 1;
+    }
+
+    return finish(st, st->ops->messages(st, &page, out, more), out);
+}
+
+
+store_rc_t
+store_message(store_t *st, const char *conversation, const char *id,
+    json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->message(st, conversation, id, out), out);
+}
+
+
+store_rc_t
+store_changes(store_t *st, const char *conversation, int64_t after, int max,
+    json_t **out, int64_t *upto)
+{
+    *out = NULL;
+    *upto = 0;
+
+    return finish(st, st->ops->changes(st, conversation, after, max, out,
+                                       upto),
+                  out);
+}
+
+
+store_rc_t
+store_user(store_t *st, const char *id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->user(st, id, out), out);
+}

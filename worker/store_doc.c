@@ -1,0 +1,366 @@
+/*
+ * store_doc.c: rows -> documents, the same for both stores: field names,
+ * times as text, status and readBy derived from the members' cursors.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/store_internal.h"
+
+/* One entry of a readBy under construction. */
+typedef struct {
+    const char  *user;
+    int64_t      at;
+} read_by_t;
+
+
+/* jansson passes a failed allocation on as NULL, so one check is enough. */
+void
+store_doc_set(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new_nocheck(object, key, value) != 0) {
+        store_oom();
+    }
+}
+
+
+void
+store_doc_append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) != 0) {
+        store_oom();
+    }
+}
+
+
+/* What comes from the store was valid UTF-8 when it went in. */
+json_t *
+store_doc_string(const char *s)
+{
+    return s ? json_string_nocheck(s) : json_null();
+}
+
+
+json_t *
+store_doc_time(int64_t ms)
+{
+    char  buf[WRT_TIME_LEN + 1];
+
+    if (ms < 0) {
+        return json_null();
+    }
+
+    wrt_time_format(ms, buf);
+
+    return json_string_nocheck(buf);
+}
+
+
+json_t *
+store_permissions_json(unsigned bits)
+{
+    json_t    *list;
+    unsigned   i;
+
+    list = json_array();
+
+    for (i = 0; store_permission_name(i); i++) {
+        if (bits & (1u << i)) {
+            store_doc_append(list, store_doc_string(store_permission_name(i)));
+        }
+    }
+
+    return list;
+}
+
+
+static json_t *
+doc_person(const char *name, const char *avatar)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "name", store_doc_string(name ? name : ""));
+    store_doc_set(o, "avatar", store_doc_string(avatar));
+
+    return o;
+}
+
+
+json_t *
+store_doc_user(const char *id, const char *name, const char *avatar,
+    const char *role)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "id", store_doc_string(id));
+    store_doc_set(o, "name", store_doc_string(name));
+    store_doc_set(o, "avatar", store_doc_string(avatar));
+    store_doc_set(o, "role", store_doc_string(role));
+
+    return o;
+}
+
+
+json_t *
+store_doc_participant(const store_member_row_t *m)
+{
+    json_t  *o, *user;
+
+    user = doc_person(m->name, m->avatar);
+    store_doc_set(user, "role",
+                  store_doc_string(m->user_role ? m->user_role : m->role));
+
+    o = json_object();
+    store_doc_set(o, "userId", store_doc_string(m->user));
+    store_doc_set(o, "role", store_doc_string(m->role));
+    store_doc_set(o, "joinedAt", store_doc_time(m->joined_at));
+    store_doc_set(o, "leftAt", store_doc_time(m->left_at));
+    store_doc_set(o, "permissions", store_permissions_json(m->permissions));
+    store_doc_set(o, "user", user);
+
+    return o;
+}
+
+
+json_t *
+store_doc_state_member(const store_member_row_t *m)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "userId", store_doc_string(m->user));
+    store_doc_set(o, "role", store_doc_string(m->role));
+    store_doc_set(o, "permissions", store_permissions_json(m->permissions));
+    store_doc_set(o, "joinSeq", json_integer(m->join_seq));
+    store_doc_set(o, "readSeq", json_integer(m->read_seq));
+    store_doc_set(o, "readAt", store_doc_time(m->read_at));
+    store_doc_set(o, "deliveredSeq", json_integer(m->delivered_seq));
+    store_doc_set(o, "deliveredAt", store_doc_time(m->delivered_at));
+
+    return o;
+}
+
+
+json_t *
+store_doc_state(int64_t seq, int64_t archived_at, int64_t at, json_t *members)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "seq", json_integer(seq));
+    store_doc_set(o, "state", store_doc_string(archived_at >= 0 ? "archived"
+                                                                : "active"));
+    store_doc_set(o, "at", store_doc_time(at));
+    store_doc_set(o, "members", members);
+
+    return o;
+}
+
+
+json_t *
+store_doc_conversation(store_conv_row_t *c, json_t *participants)
+{
+    json_t  *o, *meta, *last;
+
+    meta = json_object();
+    store_doc_set(meta, "lastMessageAt", store_doc_time(c->last_at));
+    store_doc_set(meta, "messageCount", json_integer(c->message_count));
+    store_doc_set(meta, "isArchived", json_boolean(c->archived_at >= 0));
+    store_doc_set(meta, "archivedAt", store_doc_time(c->archived_at));
+    store_doc_set(meta, "createdBy", store_doc_string(c->created_by));
+
+    if (c->last_at >= 0) {
+        last = json_object();
+        store_doc_set(last, "content", store_doc_string(c->last_content));
+        store_doc_set(last, "senderId", store_doc_string(c->last_sender));
+        store_doc_set(last, "sentAt", store_doc_time(c->last_at));
+        store_doc_set(last, "type", store_doc_string(c->last_type));
+
+    } else {
+        last = json_null();
+    }
+
+    o = json_object();
+    store_doc_set(o, "id", store_doc_string(c->id));
+    store_doc_set(o, "type", store_doc_string(c->type));
+    store_doc_set(o, "consultationId", store_doc_string(c->consultation));
+    store_doc_set(o, "title", store_doc_string(c->title));
+    store_doc_set(o, "participants", participants);
+    store_doc_set(o, "settings", c->settings);
+    store_doc_set(o, "context", c->context ? c->context : json_null());
+    store_doc_set(o, "metadata", meta);
+    store_doc_set(o, "lastMessage", last);
+    store_doc_set(o, "isArchived", json_boolean(c->archived_at >= 0));
+    store_doc_set(o, "seq", json_integer(c->seq));
+
+    if (c->unread >= 0) {
+        store_doc_set(o, "unreadCount", json_integer(c->unread));
+    }
+
+    store_doc_set(o, "createdAt", store_doc_time(c->created_at));
+    store_doc_set(o, "updatedAt", store_doc_time(c->updated_at));
+
+    c->settings = NULL;
+    c->context = NULL;
+
+    return o;
+}
+
+
+/* When did this reader's cursor first reach seq?  STORE_NO_TIME: not yet. */
+static int64_t
+first_move(const store_reader_t *r, int64_t seq)
+{
+    size_t  lo, hi, mid;
+
+    lo = 0;
+    hi = r->nmoves;
+
+    while (lo < hi) {
+        mid = lo + (hi - lo) / 2;
+
+        if (r->moves[mid].seq < seq) {
+            lo = mid + 1;
+
+        } else {
+            hi = mid;
+        }
+    }
+
+    return lo < r->nmoves ? r->moves[lo].at : STORE_NO_TIME;
+}
+
+
+static int
+cmp_read_by(const void *a, const void *b)
+{
+    const read_by_t  *x = a, *y = b;
+
+    if (x->at != y->at) {
+        return x->at < y->at ? -1 : 1;
+    }
+
+    return strcmp(x->user, y->user);
+}
+
+
+/* status and readBy: how far are the others? */
+static void
+set_receipts(json_t *o, const store_msg_row_t *m,
+    const store_reader_t *readers, size_t nreaders, read_by_t *by)
+{
+    int          delivered;
+    size_t       i, n;
+    json_t      *list, *entry;
+    const char  *status;
+
+    n = 0;
+    delivered = 0;
+
+    for (i = 0; i < nreaders; i++) {
+        if (strcmp(readers[i].user, m->sender) == 0) {
+            continue;
+        }
+
+        if (readers[i].delivered_seq >= m->seq) {
+            delivered = 1;
+        }
+
+        by[n].user = readers[i].user;
+        by[n].at = first_move(&readers[i], m->seq);
+
+        if (by[n].at >= 0) {
+            n++;
+        }
+    }
+
+    qsort(by, n, sizeof(read_by_t), cmp_read_by);
+
+    list = json_array();
+
+    for (i = 0; i < n; i++) {
+        entry = json_object();
+        store_doc_set(entry, "userId", store_doc_string(by[i].user));
+        store_doc_set(entry, "readAt", store_doc_time(by[i].at));
+        store_doc_append(list, entry);
+    }
+
+    status = n ? "read" : delivered ? "delivered" : "sent";
+
+    store_doc_set(o, "status", store_doc_string(status));
+    store_doc_set(o, "readBy", list);
+}
+
+
+static json_t *
+doc_message(store_msg_row_t *m, const store_reader_t *readers,
+    size_t nreaders, read_by_t *by, int changes)
+{
+    json_t  *o;
+
+    if (m->deleted_at >= 0) {
+        /* what was deleted is never shown again */
+        json_decref(m->content);
+        m->content = json_object();
+    }
+
+    o = json_object();
+    store_doc_set(o, "id", store_doc_string(m->id));
+    store_doc_set(o, "conversationId", store_doc_string(m->conversation));
+    store_doc_set(o, "seq", json_integer(m->seq));
+    store_doc_set(o, "senderId", store_doc_string(m->sender));
+    store_doc_set(o, "sender", doc_person(m->name, m->avatar));
+    store_doc_set(o, "type", store_doc_string(m->type));
+    store_doc_set(o, "content", m->content);
+
+    set_receipts(o, m, readers, nreaders, by);
+
+    store_doc_set(o, "replyTo", store_doc_string(m->reply_to));
+    store_doc_set(o, "reactions", m->reactions ? m->reactions : json_array());
+
+    if (m->client_id) {
+        store_doc_set(o, "clientMessageId", store_doc_string(m->client_id));
+    }
+
+    if (changes) {
+        store_doc_set(o, "changeSeq", json_integer(m->change_seq));
+    }
+
+    store_doc_set(o, "createdAt", store_doc_time(m->created_at));
+    store_doc_set(o, "updatedAt", store_doc_time(m->updated_at));
+    store_doc_set(o, "deletedAt", store_doc_time(m->deleted_at));
+
+    m->content = NULL;
+    m->reactions = NULL;
+
+    return o;
+}
+
+
+json_t *
+store_doc_messages(store_msg_row_t *rows, size_t n,
+    const store_reader_t *readers, size_t nreaders, int changes)
+{
+    size_t      i;
+    json_t     *list;
+    read_by_t  *by;
+
+    by = calloc(nreaders + 1, sizeof(read_by_t));
+    if (by == NULL) {
+        store_oom();
+    }
+
+    list = json_array();
+
+    for (i = 0; i < n; i++) {
+        store_doc_append(list, doc_message(&rows[i], readers, nreaders, by,
+                                           changes));
+    }
+
+    free(by);
+
+    return list;
+}

@@ -1,0 +1,369 @@
+/*
+ * store_internal.h: what the store_*.c files share and nobody else sees.
+ *
+ *   store.c          dispatch by URL, error texts, argument checks
+ *   store_mem.c      arena and string map; both live for one call
+ *   store_plan.c     events -> checked operations, the same for both stores
+ *   store_doc.c      rows -> documents, the same for both stores
+ *   store_scripts.c  finds and reads the numbered migrations
+ *   store_sqlite*.c  the only files that know sqlite3.h
+ *   store_mongo*.c   the only files that know mongoc.h
+ *
+ * What decides about an event and how a document looks stands in store_plan.c
+ * and store_doc.c, so that the two stores cannot drift apart: they only load
+ * rows, write operations and fetch rows.
+ *
+ * Memory: when malloc() fails the process ends (store_oom()).  Nothing was
+ * acknowledged then, the parent starts it anew and the batch is repeated.
+ */
+
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <stdint.h>
+#include <stddef.h>
+#include <jansson.h>
+
+#include "common/wrt_bus.h"
+#include "common/wrt_id.h"
+#include "common/wrt_limits.h"
+#include "worker/store.h"
+
+#define STORE_ERR_MAX     512       /* bytes of store_error() */
+#define STORE_BUSY_MS     5000      /* SQLite: wait for another writer */
+#define STORE_PING_MS     2000      /* answer of store_ping() */
+#define STORE_NO_TIME     (-1)      /* an absent time, ms */
+
+/* Participants come in the order of the creation, then in that of joining. */
+#define STORE_POSITION_JOINED  WRT_PARTICIPANTS_MAX
+
+#define STORE_P_READ      0x1       /* permissions as bits */
+#define STORE_P_WRITE     0x2
+#define STORE_P_UPLOAD    0x4
+#define STORE_P_DOWNLOAD  0x8
+#define STORE_P_ALL       0xf
+
+
+/* store_mem.c */
+
+typedef struct store_chunk_s  store_chunk_t;
+
+/* Freed as a whole by store_arena_reset(); zero it first. */
+typedef struct {
+    store_chunk_t  *chunk;
+    size_t          used;       /* bytes of the newest chunk */
+} store_arena_t;
+
+typedef struct {
+    const char     *key;        /* NULL: free slot; lives in the arena */
+    size_t          len;
+    uint64_t        hash;
+    void           *value;
+} store_slot_t;
+
+/* Insert-only map of byte strings, all memory from an arena. */
+typedef struct {
+    store_arena_t  *arena;
+    store_slot_t   *slots;
+    size_t          size;       /* a power of two */
+    size_t          count;
+} store_map_t;
+
+void *store_alloc(store_arena_t *a, size_t n);      /* zeroed */
+char *store_strndup(store_arena_t *a, const char *p, size_t n);
+void store_arena_reset(store_arena_t *a);
+void store_oom(void) __attribute__((noreturn));
+
+void store_map_init(store_map_t *m, store_arena_t *a, size_t expected);
+/* The place of the key's value; a new one holds NULL. */
+void **store_map_put(store_map_t *m, const char *key, size_t len);
+/* The key's value or NULL. */
+void *store_map_get(const store_map_t *m, const char *key, size_t len);
+
+
+/* store_plan.c */
+
+typedef enum {
+    STORE_OP_CREATE,
+    STORE_OP_MESSAGE,           /* join and leave are messages, too */
+    STORE_OP_MOVE,              /* a cursor */
+    STORE_OP_PROFILE
+} store_op_kind_t;
+
+typedef struct store_op_s  store_op_t;
+
+/* A conversation that the batch names. */
+typedef struct {
+    const char     *id;
+    int64_t         row;            /* SQLite's key */
+    int64_t         stored_seq;     /* as loaded; -1: not in the store */
+    int64_t         seq;            /* after the batch */
+    store_op_t     *create;         /* made by this batch */
+
+    /* set by store_plan_sum() */
+    int64_t         added;          /* messages new to it */
+    store_op_t     *last;           /* the newest of them */
+} store_conv_t;
+
+/* A member whose cursor the batch moves. */
+typedef struct {
+    store_conv_t   *conv;
+    const char     *user;
+    int64_t         read_seq;
+    int64_t         read_at;
+    int64_t         delivered_seq;
+    int64_t         delivered_at;
+    unsigned        exists:1;       /* loaded, or joins in this batch */
+    unsigned        read_moved:1;
+    unsigned        delivered_moved:1;
+} store_member_t;
+
+/* One checked operation.  Pointers reach into the event's JSON. */
+struct store_op_s {
+    store_op_kind_t  kind;
+    char             member;        /* message: 'j' joins, 'l' leaves, 0 */
+    char             cursor;        /* move: 'r' or 'd' */
+    store_conv_t    *conv;          /* profile: NULL */
+    int64_t          seq;           /* message: its number; move: up to */
+    int64_t          at;
+
+    const char      *id;            /* message */
+    const char      *sender;
+    const char      *type;
+    json_t          *content;
+    const char      *client_id;     /* NULL: none, as all below */
+    const char      *reply_to;
+    const char      *device;
+    const char      *ip;
+
+    const char      *user;          /* join, leave, move, profile */
+    const char      *role;          /* join, profile */
+    unsigned         permissions;   /* join */
+
+    const char      *name;          /* profile */
+    const char      *avatar;
+
+    json_t          *body;          /* create: the conversation */
+
+    unsigned         skip:1;        /* message: its clientMessageId is taken
+                                       by an earlier one of the batch */
+    unsigned         stored:1;      /* message: is in the store; set by the
+                                       store before store_plan_sum() */
+};
+
+typedef struct {
+    store_arena_t   *arena;
+    const event_t   *ev;
+    size_t           n;
+    store_conv_t   **ev_conv;       /* of each event; NULL: none */
+    store_member_t **ev_member;
+
+    store_conv_t   **convs;
+    size_t           nconvs;
+    store_member_t **members;
+    size_t           nmembers;
+    store_op_t      *ops;
+    size_t           nops;
+
+    store_map_t      conv_map;
+    store_map_t      member_map;
+    store_map_t      once_map;
+} store_plan_t;
+
+/* A participant of a STORE_OP_CREATE. */
+typedef struct {
+    const char      *user;
+    const char      *role;
+    unsigned         permissions;
+    int64_t          joined_at;
+} store_participant_t;
+
+/*
+ * First: which conversations and members does the batch name?  The store
+ * then loads stored_seq and row, and the members' cursors.
+ */
+void store_plan_collect(store_plan_t *p, store_arena_t *a, const event_t *ev,
+    size_t n);
+
+/*
+ * Then: check the events, pass over the known ones, make the operations.
+ * STORE_OK, or STORE_REJECTED with *bad and the error text set: the
+ * operations made so far are to be written all the same.
+ */
+store_rc_t store_plan_build(store_plan_t *p, store_t *st, size_t *bad);
+
+/* When it is known which messages are stored: sum up by conversation. */
+void store_plan_sum(store_plan_t *p);
+
+/* A checked participant; returns 0, or -1 for no such entry. */
+int store_plan_participant(const store_op_t *create, size_t i,
+    store_participant_t *out);
+
+/* The text of a message for lastMessage.content, cut to STORE_PREVIEW_MAX
+ * bytes; n is its length. */
+const char *store_plan_preview(const store_op_t *op, size_t *n);
+
+
+/* store_doc.c */
+
+/* A message as read.  Strings in the arena, content and reactions owned. */
+typedef struct {
+    const char      *id;
+    const char      *conversation;
+    const char      *sender;
+    const char      *name;          /* NULL: unknown user */
+    const char      *avatar;
+    const char      *type;
+    const char      *client_id;
+    const char      *reply_to;
+    json_t          *content;
+    json_t          *reactions;     /* NULL: none */
+    int64_t          seq;
+    int64_t          change_seq;
+    int64_t          created_at;
+    int64_t          updated_at;
+    int64_t          deleted_at;
+} store_msg_row_t;
+
+typedef struct {
+    int64_t          seq;
+    int64_t          at;
+} store_move_t;
+
+/* How far a member got, for status and readBy of a page of messages. */
+typedef struct {
+    const char      *user;
+    int64_t          delivered_seq;
+    store_move_t    *moves;         /* read moves, ascending */
+    size_t           nmoves;
+} store_reader_t;
+
+typedef struct {
+    const char      *user;
+    const char      *role;
+    unsigned         permissions;
+    int64_t          joined_at;
+    int64_t          left_at;
+    int64_t          join_seq;
+    int64_t          read_seq;
+    int64_t          read_at;
+    int64_t          delivered_seq;
+    int64_t          delivered_at;
+    const char      *name;          /* NULL: unknown user */
+    const char      *avatar;
+    const char      *user_role;
+} store_member_row_t;
+
+/* settings and context are owned. */
+typedef struct {
+    const char      *id;
+    const char      *type;
+    const char      *title;
+    const char      *consultation;
+    const char      *created_by;
+    json_t          *settings;
+    json_t          *context;
+    int64_t          row;
+    int64_t          created_at;
+    int64_t          updated_at;
+    int64_t          archived_at;
+    int64_t          seq;
+    int64_t          message_count;
+    int64_t          last_at;
+    const char      *last_content;
+    const char      *last_sender;
+    const char      *last_type;
+    int64_t          unread;        /* -1: not asked for */
+} store_conv_row_t;
+
+/* The array of a page; the rows' JSON is taken over, `changes` adds
+ * changeSeq. */
+json_t *store_doc_messages(store_msg_row_t *rows, size_t n,
+    const store_reader_t *readers, size_t nreaders, int changes);
+json_t *store_doc_participant(const store_member_row_t *m);
+json_t *store_doc_state_member(const store_member_row_t *m);
+/* Takes over the row's JSON and the participants. */
+json_t *store_doc_conversation(store_conv_row_t *c, json_t *participants);
+json_t *store_doc_user(const char *id, const char *name, const char *avatar,
+    const char *role);
+json_t *store_doc_state(int64_t seq, int64_t archived_at, int64_t at,
+    json_t *members);
+
+unsigned store_permissions_parse(const json_t *list);
+json_t *store_permissions_json(unsigned bits);
+/* The i-th permission's name, NULL behind the last. */
+const char *store_permission_name(unsigned i);
+
+/* Set a member; ends the process without memory. */
+void store_doc_set(json_t *object, const char *key, json_t *value);
+void store_doc_append(json_t *array, json_t *value);
+json_t *store_doc_string(const char *s);            /* NULL gives null */
+json_t *store_doc_time(int64_t ms);                 /* STORE_NO_TIME: null */
+
+
+/* store_scripts.c */
+
+typedef struct {
+    char            *path;
+    char            *name;          /* inside path */
+    int              version;
+} store_script_t;
+
+/*
+ * The scripts of dir/<kind>/ whose names are NNN_<words>.<ext>, in order,
+ * numbered from 1 without a hole.  Returns their count, or -1 with err set.
+ */
+int store_scripts_list(const char *dir, const char *kind, const char *ext,
+    store_script_t **out, char *err, size_t err_size);
+void store_scripts_free(store_script_t *s, int n);
+/* A whole file with a NUL behind it (caller frees), NULL with err set. */
+char *store_scripts_read(const store_script_t *s, size_t *len, char *err,
+    size_t err_size);
+/*
+ * Judge the schema version found against the scripts' count.  Returns 0, or
+ * -1 with err set: newer than this program, or older and migrate == 0.
+ */
+int store_scripts_judge(const char *setting, const char *where, int found,
+    int known, int migrate, char *err, size_t err_size);
+
+
+/* store.c */
+
+typedef struct {
+    const char  *name;
+    void       (*close)(store_t *st);
+    store_rc_t (*ping)(store_t *st);
+    store_rc_t (*apply)(store_t *st, const event_t *ev, size_t n,
+                        size_t *bad);
+    store_rc_t (*state)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*user_rooms)(store_t *st, const char *user, json_t **out);
+    store_rc_t (*conversation)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*conversations)(store_t *st, const store_list_t *q,
+                                json_t **out, int64_t *total);
+    store_rc_t (*messages)(store_t *st, const store_page_t *q, json_t **out,
+                           int *more);
+    store_rc_t (*message)(store_t *st, const char *conversation,
+                          const char *id, json_t **out);
+    store_rc_t (*changes)(store_t *st, const char *conversation,
+                          int64_t after, int max, json_t **out,
+                          int64_t *upto);
+    store_rc_t (*user)(store_t *st, const char *id, json_t **out);
+} store_ops_t;
+
+/* The head of each store's own struct. */
+struct store_s {
+    const store_ops_t  *ops;
+    store_arena_t       arena;      /* for one call; store.c resets it */
+    char                err[STORE_ERR_MAX];
+};
+
+/* Set the error text, return rc. */
+store_rc_t store_fail(store_t *st, store_rc_t rc, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+store_t *store_sqlite_open(const char *path, const char *scripts_dir,
+    int migrate, char *err, size_t err_size);
+store_t *store_mongo_open(const char *uri, const char *scripts_dir,
+    int migrate, char *err, size_t err_size);
+
+#endif

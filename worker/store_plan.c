@@ -1,0 +1,717 @@
+/*
+ * store_plan.c: what a batch of events means.  Checks every event, passes
+ * over what is known already and turns the rest into operations; nothing here
+ * touches a database.  Both stores run
+ *
+ *   store_plan_collect()   names the conversations and members
+ *   (store loads them)
+ *   store_plan_build()     events -> operations, up to the first bad one
+ *   (store writes the messages, notes which are stored)
+ *   store_plan_sum()       counts and last messages by conversation
+ *   (store writes the rest)
+ */
+
+#include <string.h>
+
+#include "common/wrt_utf8.h"
+#include "worker/store_internal.h"
+
+/* Whoever emits a member without a role or permissions means these. */
+#define DEFAULT_ROLE  "student"
+
+/* two ids, clientMessageId, separators */
+#define KEY_MAX  (2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
+
+
+static const char *const  message_types[] = {
+    "text", "sticker", "system", NULL
+};
+
+static const char *const  conversation_types[] = {
+    "direct", "consultation", "group", NULL
+};
+
+static const char *const  permission_names[] = {
+    "read", "write", "upload", "download", NULL
+};
+
+
+static int
+one_of(const char *const *list, const char *s)
+{
+    for (; *list; list++) {
+        if (strcmp(*list, s) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+valid_id(const char *s)
+{
+    return s && wrt_id_valid(s, strlen(s));
+}
+
+
+/* A member that is a string; NULL when absent, null or anything else. */
+static const char *
+string_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+
+static int
+time_of(const json_t *object, const char *key, int64_t *ms)
+{
+    const json_t  *v;
+
+    v = json_object_get(object, key);
+
+    if (!json_is_string(v)
+        || wrt_time_parse(json_string_value(v), json_string_length(v), ms)
+           != 0
+        || *ms < 0)
+    {
+        return -1;
+    }
+
+    return 0;
+}
+
+
+const char *
+store_permission_name(unsigned i)
+{
+    return i < 4 ? permission_names[i] : NULL;
+}
+
+
+unsigned
+store_permissions_parse(const json_t *list)
+{
+    size_t       i;
+    unsigned     bits, k;
+    json_t      *v;
+
+    if (!json_is_array(list)) {
+        return STORE_P_ALL;
+    }
+
+    bits = 0;
+
+    json_array_foreach(list, i, v) {
+        for (k = 0; permission_names[k] && json_is_string(v); k++) {
+            if (strcmp(permission_names[k], json_string_value(v)) == 0) {
+                bits |= 1u << k;
+            }
+        }
+    }
+
+    return bits;
+}
+
+
+/* Ids have no NUL, so that one between them makes the key unambiguous. */
+static size_t
+join_key(char *out, const char *a, const char *b, const char *c)
+{
+    size_t  n, len;
+
+    n = strlen(a) + 1;
+    memcpy(out, a, n);
+
+    len = strlen(b) + 1;
+    memcpy(out + n, b, len);
+    n += len;
+
+    if (c) {
+        len = strlen(c);
+        memcpy(out + n, c, len);
+        n += len;
+    }
+
+    return n;
+}
+
+
+static store_member_t *
+find_member(const store_plan_t *p, const store_conv_t *conv, const char *user)
+{
+    char  key[KEY_MAX];
+
+    return store_map_get(&p->member_map, key,
+                         join_key(key, conv->id, user, NULL));
+}
+
+
+static store_conv_t *
+collect_conv(store_plan_t *p, const char *id)
+{
+    void          **place;
+    store_conv_t   *conv;
+
+    if (!valid_id(id)) {
+        return NULL;
+    }
+
+    place = store_map_put(&p->conv_map, id, strlen(id));
+
+    if (*place == NULL) {
+        conv = store_alloc(p->arena, sizeof(store_conv_t));
+        conv->id = id;
+        conv->stored_seq = -1;
+        p->convs[p->nconvs++] = conv;
+        *place = conv;
+    }
+
+    return *place;
+}
+
+
+static store_member_t *
+collect_member(store_plan_t *p, store_conv_t *conv, const char *user)
+{
+    char             key[KEY_MAX];
+    void           **place;
+    store_member_t  *m;
+
+    if (conv == NULL || !valid_id(user)) {
+        return NULL;
+    }
+
+    place = store_map_put(&p->member_map, key,
+                          join_key(key, conv->id, user, NULL));
+
+    if (*place == NULL) {
+        m = store_alloc(p->arena, sizeof(store_member_t));
+        m->conv = conv;
+        m->user = user;
+        m->read_at = STORE_NO_TIME;
+        m->delivered_at = STORE_NO_TIME;
+        p->members[p->nmembers++] = m;
+        *place = m;
+    }
+
+    return *place;
+}
+
+
+void
+store_plan_collect(store_plan_t *p, store_arena_t *a, const event_t *ev,
+    size_t n)
+{
+    size_t  i;
+
+    memset(p, 0, sizeof(store_plan_t));
+
+    p->arena = a;
+    p->ev = ev;
+    p->n = n;
+    p->ev_conv = store_alloc(a, n * sizeof(store_conv_t *));
+    p->ev_member = store_alloc(a, n * sizeof(store_member_t *));
+    p->convs = store_alloc(a, n * sizeof(store_conv_t *));
+    p->members = store_alloc(a, n * sizeof(store_member_t *));
+    p->ops = store_alloc(a, n * sizeof(store_op_t));
+
+    store_map_init(&p->conv_map, a, n);
+    store_map_init(&p->member_map, a, 0);
+    store_map_init(&p->once_map, a, n);
+
+    for (i = 0; i < n; i++) {
+        if (ev[i].kind == WRT_EV_PROFILE) {
+            continue;
+        }
+
+        p->ev_conv[i] = collect_conv(p, ev[i].conversation);
+
+        if (ev[i].kind == WRT_EV_STATUS) {
+            p->ev_member[i] = collect_member(p, p->ev_conv[i], ev[i].actor);
+        }
+    }
+}
+
+
+/* The message of an m, j or l event. */
+static const char *
+plan_message(store_plan_t *p, store_op_t *op, const event_t *ev)
+{
+    char           key[KEY_MAX];
+    void         **place;
+    const json_t  *data, *msg, *meta;
+
+    data = json_object_get(ev->body, "data");
+    msg = json_object_get(data, "message");
+
+    if (!json_is_object(msg)) {
+        return "no data.message";
+    }
+
+    op->kind = STORE_OP_MESSAGE;
+    op->seq = ev->seq;
+    op->id = string_of(msg, "id");
+    op->sender = string_of(msg, "senderId");
+    op->type = string_of(msg, "type");
+    op->content = json_object_get(msg, "content");
+    op->reply_to = string_of(msg, "replyTo");
+
+    op->client_id = string_of(msg, "clientMessageId");
+    if (op->client_id == NULL) {
+        op->client_id = string_of(data, "clientMessageId");
+    }
+
+    meta = json_object_get(ev->extra, "metadata");
+    op->device = string_of(meta, "deviceInfo");
+    op->ip = string_of(meta, "ipAddress");
+
+    if (!valid_id(op->id)) {
+        return "message.id is not an id";
+    }
+
+    if (!valid_id(op->sender)) {
+        return "message.senderId is not an id";
+    }
+
+    if (op->type == NULL || !one_of(message_types, op->type)) {
+        return "message.type is none that this program knows";
+    }
+
+    if (!json_is_object(op->content)) {
+        return "message.content is not an object";
+    }
+
+    if (op->reply_to && !valid_id(op->reply_to)) {
+        return "message.replyTo is not an id";
+    }
+
+    if (time_of(msg, "createdAt", &op->at) != 0) {
+        return "message.createdAt is not a time";
+    }
+
+    if (op->client_id) {
+        if (op->client_id[0] == '\0'
+            || strlen(op->client_id) > WRT_CLIENT_MSG_ID_MAX)
+        {
+            return "message.clientMessageId is empty or too long";
+        }
+
+        place = store_map_put(&p->once_map, key,
+                              join_key(key, op->conv->id, op->sender,
+                                       op->client_id));
+        if (*place) {
+            op->skip = 1;
+        }
+        *place = op;
+    }
+
+    return NULL;
+}
+
+
+static const char *
+plan_membership(store_plan_t *p, store_op_t *op, const event_t *ev)
+{
+    store_member_t  *m;
+
+    if (!valid_id(ev->target)) {
+        return "the target is not an id";
+    }
+
+    op->member = ev->kind;
+    op->user = ev->target;
+
+    if (ev->kind == WRT_EV_LEAVE) {
+        return NULL;
+    }
+
+    op->role = string_of(ev->extra, "role");
+    if (op->role == NULL) {
+        op->role = DEFAULT_ROLE;
+    }
+
+    op->permissions = store_permissions_parse(
+                          json_object_get(ev->extra, "permissions"));
+
+    m = find_member(p, op->conv, op->user);
+    if (m) {
+        m->exists = 1;
+    }
+
+    return NULL;
+}
+
+
+static const char *
+plan_numbered(store_plan_t *p, store_op_t *op, const event_t *ev)
+{
+    const char    *why;
+    store_conv_t  *conv;
+
+    conv = op->conv;
+
+    if (conv == NULL) {
+        return "not a conversation id";
+    }
+
+    if (conv->seq < 0) {
+        return "no such conversation";
+    }
+
+    if (ev->seq < 1) {
+        return "a numbered event without a number";
+    }
+
+    if (ev->seq <= conv->seq) {
+        return NULL;
+    }
+
+    if (ev->kind == WRT_EV_CHANGE) {
+        return "a change that this program does not know";
+    }
+
+    if (ev->kind != WRT_EV_FENCE) {
+        why = plan_message(p, op, ev);
+        if (why) {
+            return why;
+        }
+
+        if (ev->kind != WRT_EV_MESSAGE) {
+            why = plan_membership(p, op, ev);
+            if (why) {
+                return why;
+            }
+        }
+
+        p->nops++;
+    }
+
+    conv->seq = ev->seq;
+
+    return NULL;
+}
+
+
+int
+store_plan_participant(const store_op_t *create, size_t i,
+    store_participant_t *out)
+{
+    json_t  *v;
+
+    v = json_array_get(json_object_get(create->body, "participants"), i);
+
+    out->user = string_of(v, "userId");
+    if (!valid_id(out->user)) {
+        return -1;
+    }
+
+    out->role = string_of(v, "role");
+    if (out->role == NULL) {
+        out->role = DEFAULT_ROLE;
+    }
+
+    out->permissions = store_permissions_parse(
+                           json_object_get(v, "permissions"));
+
+    if (time_of(v, "joinedAt", &out->joined_at) != 0) {
+        out->joined_at = create->at;
+    }
+
+    return 0;
+}
+
+
+/* Absent, null, or of this type. */
+static int
+optional(const json_t *object, const char *key, json_type type)
+{
+    const json_t  *v;
+
+    v = json_object_get(object, key);
+
+    return v == NULL || json_is_null(v) || json_typeof(v) == type;
+}
+
+
+static const char *
+plan_create(store_plan_t *p, store_op_t *op, const event_t *ev)
+{
+    size_t                i, n;
+    const char           *type;
+    store_conv_t         *conv;
+    store_member_t       *m;
+    store_participant_t   who;
+
+    conv = op->conv;
+
+    if (conv == NULL) {
+        return "not a conversation id";
+    }
+
+    if (conv->seq >= 0) {
+        return NULL;
+    }
+
+    type = string_of(ev->body, "type");
+    if (type == NULL || !one_of(conversation_types, type)) {
+        return "type is none of direct, consultation, group";
+    }
+
+    if (!optional(ev->body, "title", JSON_STRING)
+        || !optional(ev->body, "consultationId", JSON_STRING)
+        || !optional(ev->body, "createdBy", JSON_STRING)
+        || !optional(ev->body, "settings", JSON_OBJECT)
+        || !optional(ev->body, "context", JSON_OBJECT))
+    {
+        return "title, consultationId, createdBy, settings or context is of"
+               " the wrong type";
+    }
+
+    if (time_of(ev->body, "createdAt", &op->at) != 0) {
+        return "createdAt is not a time";
+    }
+
+    op->kind = STORE_OP_CREATE;
+    op->type = type;
+    op->body = ev->body;
+    op->user = string_of(ev->body, "createdBy");
+    if (op->user == NULL) {
+        op->user = ev->actor;
+    }
+
+    n = json_array_size(json_object_get(ev->body, "participants"));
+    if (n == 0) {
+        return "no participants";
+    }
+
+    for (i = 0; i < n; i++) {
+        if (store_plan_participant(op, i, &who) != 0) {
+            return "a participant's userId is not an id";
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        store_plan_participant(op, i, &who);
+        m = find_member(p, conv, who.user);
+        if (m) {
+            m->exists = 1;
+        }
+    }
+
+    conv->create = op;
+    conv->seq = 0;
+    p->nops++;
+
+    return NULL;
+}
+
+
+static const char *
+plan_move(store_plan_t *p, store_op_t *op, const event_t *ev,
+    store_member_t *m)
+{
+    const char    *kind;
+    const json_t  *seq;
+
+    if (op->conv == NULL) {
+        return "not a conversation id";
+    }
+
+    if (op->conv->seq < 0) {
+        return "no such conversation";
+    }
+
+    if (m == NULL || !m->exists) {
+        return "the actor was never a member";
+    }
+
+    kind = string_of(ev->extra, "kind");
+    seq = json_object_get(ev->extra, "seq");
+
+    if (kind == NULL || (strcmp(kind, "r") != 0 && strcmp(kind, "d") != 0)) {
+        return "the cursor's kind is neither r nor d";
+    }
+
+    if (!json_is_integer(seq) || json_integer_value(seq) < 0) {
+        return "the cursor's seq is not a number";
+    }
+
+    if (time_of(ev->extra, "at", &op->at) != 0) {
+        return "the cursor's at is not a time";
+    }
+
+    op->kind = STORE_OP_MOVE;
+    op->cursor = kind[0];
+    op->seq = json_integer_value(seq);
+    op->user = m->user;
+
+    if (op->seq <= (op->cursor == 'r' ? m->read_seq : m->delivered_seq)) {
+        return NULL;
+    }
+
+    if (op->cursor == 'r') {
+        m->read_seq = op->seq;
+        m->read_at = op->at;
+        m->read_moved = 1;
+    }
+
+    /* what was read was delivered */
+
+    if (op->seq > m->delivered_seq) {
+        m->delivered_seq = op->seq;
+        m->delivered_at = op->at;
+        m->delivered_moved = 1;
+    }
+
+    p->nops++;
+
+    return NULL;
+}
+
+
+static const char *
+plan_profile(store_plan_t *p, store_op_t *op, const event_t *ev)
+{
+    if (!valid_id(ev->actor)) {
+        return "the actor is not an id";
+    }
+
+    if (!json_is_object(ev->body)
+        || !optional(ev->body, "name", JSON_STRING)
+        || !optional(ev->body, "avatar", JSON_STRING)
+        || !optional(ev->body, "role", JSON_STRING))
+    {
+        return "name, avatar or role is not a string";
+    }
+
+    op->kind = STORE_OP_PROFILE;
+    op->user = ev->actor;
+    op->name = string_of(ev->body, "name");
+    op->avatar = string_of(ev->body, "avatar");
+    op->role = string_of(ev->body, "role");
+
+    if (op->name == NULL) {
+        op->name = "";
+    }
+
+    if (op->role == NULL) {
+        op->role = DEFAULT_ROLE;
+    }
+
+    p->nops++;
+
+    return NULL;
+}
+
+
+static const char *
+plan_event(store_plan_t *p, size_t i)
+{
+    store_op_t     *op;
+    const event_t  *ev;
+
+    ev = &p->ev[i];
+    op = &p->ops[p->nops];
+
+    memset(op, 0, sizeof(store_op_t));
+    op->conv = p->ev_conv[i];
+
+    switch (ev->kind) {
+
+    case WRT_EV_CREATE:
+        return plan_create(p, op, ev);
+
+    case WRT_EV_MESSAGE:
+    case WRT_EV_JOIN:
+    case WRT_EV_LEAVE:
+    case WRT_EV_CHANGE:
+    case WRT_EV_FENCE:
+        return plan_numbered(p, op, ev);
+
+    case WRT_EV_STATUS:
+        return plan_move(p, op, ev, p->ev_member[i]);
+
+    case WRT_EV_PROFILE:
+        return plan_profile(p, op, ev);
+
+    default:
+        return "an event of unknown kind";
+    }
+}
+
+
+store_rc_t
+store_plan_build(store_plan_t *p, store_t *st, size_t *bad)
+{
+    size_t          i;
+    const char     *why;
+    const event_t  *ev;
+
+    for (i = 0; i < p->nconvs; i++) {
+        p->convs[i]->seq = p->convs[i]->stored_seq;
+    }
+
+    for (i = 0; i < p->n; i++) {
+        why = plan_event(p, i);
+
+        if (why) {
+            ev = &p->ev[i];
+            *bad = i;
+            return store_fail(st, STORE_REJECTED,
+                              "event %c %lld of %s (entry %s): %s",
+                              ev->kind > ' ' && ev->kind < 127 ? ev->kind
+                                                               : '?',
+                              (long long) ev->seq,
+                              ev->conversation ? ev->conversation : "-",
+                              ev->entry_id ? ev->entry_id : "-", why);
+        }
+    }
+
+    return STORE_OK;
+}
+
+
+void
+store_plan_sum(store_plan_t *p)
+{
+    size_t       i;
+    store_op_t  *op;
+
+    for (i = 0; i < p->nops; i++) {
+        op = &p->ops[i];
+
+        if (op->kind == STORE_OP_MESSAGE && op->stored) {
+            op->conv->added++;
+            op->conv->last = op;    /* numbers only rise */
+        }
+    }
+}
+
+
+const char *
+store_plan_preview(const store_op_t *op, size_t *n)
+{
+    const char    *s;
+    const json_t  *v;
+
+    v = json_object_get(op->content, "text");
+
+    if (json_string_length(v) > 0) {
+        s = json_string_value(v);
+        *n = wrt_utf8_cut((const uint8_t *) s, json_string_length(v),
+                          STORE_PREVIEW_MAX);
+        return s;
+    }
+
+    s = string_of(json_object_get(op->content, "systemMessage"), "action");
+
+    if (s == NULL) {
+        s = strcmp(op->type, "sticker") == 0 ? "Sticker" : "";
+    }
+
+    *n = strlen(s);
+
+    return s;
+}

@@ -1,0 +1,117 @@
+/*
+ * store_sqlite.h: what the store_sqlite*.c files share.
+ */
+
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+#include <sqlite3.h>
+
+#include "worker/store_internal.h"
+
+/* Prepared statements, made at first use and kept. */
+typedef enum {
+    SQ_BEGIN_WRITE,
+    SQ_BEGIN_READ,
+    SQ_COMMIT,
+    SQ_PING,
+
+    SQ_FIND_CONV,
+    SQ_FIND_CURSOR,
+    SQ_ADD_CONV,
+    SQ_ADD_MEMBER,
+    SQ_ADD_MESSAGE,
+    SQ_ADD_TEXT,
+    SQ_JOIN,
+    SQ_LEAVE,
+    SQ_ADD_MOVE,
+    SQ_SET_CURSOR,
+    SQ_SET_CONV,
+    SQ_SET_SEQ,
+    SQ_SET_USER,
+
+    SQ_CONV,
+    SQ_CONVS,
+    SQ_CONVS_TOTAL,
+    SQ_UNREAD,
+    SQ_MEMBERS,
+    SQ_STATE_MEMBERS,
+    SQ_ROOMS,
+    SQ_PAGE,
+    SQ_PAGE_BEFORE_MS,
+    SQ_PAGE_AFTER,
+    SQ_THREAD,
+    SQ_THREAD_BEFORE_MS,
+    SQ_THREAD_AFTER,
+    SQ_MESSAGE,
+    SQ_CHANGES,
+    SQ_READERS,
+    SQ_MOVES,
+    SQ_USER,
+    SQ_MAX
+} sq_id_t;
+
+typedef struct {
+    store_t        base;            /* first */
+    sqlite3       *db;
+    sqlite3_stmt  *stmt[SQ_MAX];
+    char          *json;            /* for sq_dump() */
+    size_t         json_size;
+} store_sqlite_t;
+
+/* The statement, ready to be bound; NULL with the error text set. */
+sqlite3_stmt *sq_get(store_sqlite_t *st, sq_id_t id, const char *sql);
+
+/* Run a statement without rows.  STORE_OK or STORE_DOWN. */
+store_rc_t sq_run(store_sqlite_t *st, sqlite3_stmt *s);
+store_rc_t sq_simple(store_sqlite_t *st, sq_id_t id, const char *sql);
+
+/* SQLite's last error as STORE_DOWN. */
+store_rc_t sq_down(store_sqlite_t *st, const char *what);
+
+/* NULL binds NULL; the text must live until the statement is reset. */
+void sq_bind_text(sqlite3_stmt *s, int i, const char *text);
+/* Negative binds NULL. */
+void sq_bind_time(sqlite3_stmt *s, int i, int64_t ms);
+/* JSON as text; NULL binds NULL.  Copies. */
+void sq_bind_json(store_sqlite_t *st, sqlite3_stmt *s, int i,
+    const json_t *v);
+
+/* A read transaction; sq_end() returns rc unless ending it fails. */
+store_rc_t sq_begin(store_sqlite_t *st);
+store_rc_t sq_end(store_sqlite_t *st, store_rc_t rc);
+
+/* A column's text in the arena, NULL for NULL; its time, STORE_NO_TIME for
+ * NULL; its JSON, NULL for NULL (returns -1 when it is none). */
+const char *sq_text(store_sqlite_t *st, sqlite3_stmt *s, int i);
+int64_t sq_time(sqlite3_stmt *s, int i);
+int sq_json(store_sqlite_t *st, sqlite3_stmt *s, int i, json_t **out);
+
+/* After the last step(), whose result this is: reset the statement. */
+store_rc_t sq_done(store_sqlite_t *st, sqlite3_stmt *s, int step);
+
+/* Key and number of a conversation. */
+store_rc_t sq_find_conv(store_sqlite_t *st, const char *id, int64_t *row,
+    int64_t *seq);
+
+/* store_sqlite_apply.c */
+store_rc_t store_sqlite_apply(store_t *st, const event_t *ev, size_t n,
+    size_t *bad);
+
+/* store_sqlite_read.c, store_sqlite_messages.c */
+store_rc_t store_sqlite_state(store_t *st, const char *id, json_t **out);
+store_rc_t store_sqlite_user_rooms(store_t *st, const char *user,
+    json_t **out);
+store_rc_t store_sqlite_conversation(store_t *st, const char *id,
+    json_t **out);
+store_rc_t store_sqlite_conversations(store_t *st, const store_list_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_sqlite_messages(store_t *st, const store_page_t *q,
+    json_t **out, int *more);
+store_rc_t store_sqlite_message(store_t *st, const char *conversation,
+    const char *id, json_t **out);
+store_rc_t store_sqlite_changes(store_t *st, const char *conversation,
+    int64_t after, int max, json_t **out, int64_t *upto);
+store_rc_t store_sqlite_user(store_t *st, const char *id, json_t **out);
+
+#endif
