@@ -179,11 +179,15 @@ wrt_json_object(const char *p, size_t n, json_t **loose, wrt_refusal_t *why)
         return NULL;
     }
 
+    /* jansson leaves the code alone when memory runs out */
+    memset(&err, 0, sizeof(err));
+
     root = json_loadb(n ? p : "", n, JSON_REJECT_DUPLICATES, &err);
 
     if (root == NULL) {
         switch (json_error_code(&err)) {
 
+        case json_error_unknown:    /* an allocation that gave no reason */
         case json_error_out_of_memory:
             wrt_refuse(why, wrt_unavailable, NULL, wrt_no_memory);
             return NULL;

@@ -1,0 +1,28 @@
+# unit.mk: unit tests, one program per source file.
+#
+# `make unit` builds and runs every program of UNIT_BINS; other fragments add
+# theirs with `UNIT_BINS += ...` and a rule of their own.
+
+UNIT_TESTS := frame utf8 id names url bus envelope send
+UNIT_OWN   := $(UNIT_TESTS:%=$(BUILD)/unit/test_%)
+UNIT_BINS  += $(UNIT_OWN)
+
+UNIT_LIBS_frame := -lwslay
+# memory runs out when the test says so
+UNIT_LIBS_send  := -Wl,--wrap=malloc
+
+TEST_RESULTS ?= $(abspath build/test-results)
+
+.PHONY: unit
+
+# Expanded late: fragments that come after this one may add to the list
+.SECONDEXPANSION:
+unit: $$(UNIT_BINS)
+	@tests/unit/run.sh $(TEST_RESULTS)/unit.txt $(UNIT_BINS)
+
+$(UNIT_OWN): $(BUILD)/unit/test_%: tests/unit/test_%.c $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $< $(COMMON_LIB) \
+	    $(UNIT_LIBS_$*) -lcmocka $(COMMON_LIBS) $(LDFLAGS)
+
+-include $(UNIT_OWN:%=%.d)
