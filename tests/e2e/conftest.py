@@ -157,6 +157,6 @@ def make_stack(store, request):
 
     yield make
     problems = []
-    for stack in made:
+    for stack in reversed(made):        # the later may use the earlier's
         problems += stack.stop()
     assert not problems, "\n".join(problems)

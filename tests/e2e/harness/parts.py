@@ -323,6 +323,15 @@ class Worker(Part):
         """Processes of a role, by their title."""
         return [p for p, t in descendants(self.pid) if role in t]
 
+    def kill_role(self, role, which=0):
+        """SIGKILL one process of a role; returns its pid, or None."""
+        pids = self.role(role)
+        if not pids:
+            return None
+        pid = pids[which % len(pids)]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
     def run_once(self, *args, timeout=30):
         """The program with options (--check ...): (status, output)."""
         done = subprocess.run(

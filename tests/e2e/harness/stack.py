@@ -77,7 +77,7 @@ class Stack:
     def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
                  nginx_workers=2, servers=None, http="", drain="2s",
                  redis_db=0, redis_password=None, redis_unix=False,
-                 worker_env=None, mongod=None):
+                 redis_of=None, worker_env=None, mongod=None):
         self.name = name
         self.store = store
         self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
@@ -89,7 +89,8 @@ class Stack:
         self.own_mongod = store == "mongo" and mongod is None
         self.problems = []
 
-        self.redis = [
+        self.own_redis = redis_of is None
+        self.redis = redis_of.redis if redis_of else [
             Redis(f"redis{i}", self.dir / f"r{i}", self._log(f"redis{i}"),
                   redis_password, redis_unix)
             for i in range(redis)]
@@ -143,7 +144,7 @@ class Stack:
 
     def start(self):
         try:
-            for r in self.redis:
+            for r in self.redis if self.own_redis else ():
                 r.start()
             if self.own_mongod:
                 self.mongod.start()
@@ -158,7 +159,9 @@ class Stack:
 
     def stop(self):
         """Stop all; returns what was wrong, logs included."""
-        parts = [*self.nginx, self.worker, *self.redis]
+        parts = [*self.nginx, self.worker]
+        if self.own_redis:
+            parts += self.redis
         if self.own_mongod:
             parts.append(self.mongod)
         for part in parts:

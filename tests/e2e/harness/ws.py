@@ -64,7 +64,9 @@ class Ws(asyncio.Protocol):
         self.parts = None           # a fragmented message
         self.closed = None          # Closed, once it is
         self.gone = asyncio.Event()
+        self.backlog = collections.deque()      # passed over by wait()
         self.on_event = None        # called instead of the inbox
+        self.ignore = {"user_presence"}     # events nobody here looks at
         self.pings = 0
         opened.append(self)
 
@@ -213,7 +215,8 @@ class Ws(asyncio.Protocol):
                 event = AssertionError(f"{self.name}: bad frame: {e}")
             if self.on_event:
                 self.on_event(event)
-            else:
+            elif isinstance(event, Exception) or (
+                    event["event"] not in self.ignore):
                 self.inbox.put_nowait(event)
 
     def _decode(self, opcode, data):
@@ -283,6 +286,11 @@ class Ws(asyncio.Protocol):
 
     async def recv(self, timeout=10):
         """The next event; Closed when there is none any more."""
+        if self.backlog:
+            return self.backlog.popleft()
+        return await self._next(timeout)
+
+    async def _next(self, timeout):
         try:
             item = await asyncio.wait_for(self.inbox.get(), timeout)
         except asyncio.TimeoutError:
@@ -294,25 +302,48 @@ class Ws(asyncio.Protocol):
         return item
 
     async def wait(self, event, timeout=10, where=None):
-        """The next event of this name (others are passed over)."""
+        """The next event of this name.  Those before it stay for later."""
+        def fits(e):
+            return e["event"] == event and (where is None or where(e))
+
+        for i, e in enumerate(self.backlog):
+            if fits(e):
+                del self.backlog[i]
+                return e
         end = time.monotonic() + timeout
         while True:
             left = end - time.monotonic()
             if left <= 0:
                 raise AssertionError(
                     f"{self.name}: no {event} within {timeout} s")
-            got = await self.recv(left)
-            if got["event"] == event and (where is None or where(got)):
-                return got
+            e = await self._next(left)
+            if fits(e):
+                return e
+            self.backlog.append(e)
+
+    def pending(self):
+        """Everything that came and was not looked at."""
+        out = list(self.backlog)
+        self.backlog.clear()
+        while not self.inbox.empty():
+            item = self.inbox.get_nowait()
+            if isinstance(item, Exception):
+                self.inbox.put_nowait(item)
+                break
+            out.append(item)
+        return out
 
     async def quiet(self, seconds, *allowed):
-        """Nothing but `allowed` events may come for a while."""
+        """Nothing but `allowed` events may come for a while (or be there)."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            try:
-                item = await asyncio.wait_for(self.inbox.get(), left)
-            except asyncio.TimeoutError:
-                return
+            if self.backlog:
+                item = self.backlog.popleft()
+            else:
+                try:
+                    item = await asyncio.wait_for(self.inbox.get(), left)
+                except asyncio.TimeoutError:
+                    return
             if isinstance(item, Exception):
                 raise item
             assert item["event"] in allowed, f"unexpected {item}"
