@@ -237,17 +237,32 @@ wrt_key_lease(char *out, unsigned k)
 }
 
 
-size_t
-wrt_key_user_convs(char *out, const char *uid, size_t n)
+/* wrt:u:<uid><what> */
+static size_t
+wrt_name_user(char *out, const char *uid, size_t n, const char *what)
 {
     wrt_name_t  nm;
 
     nm = wrt_name_start(out, 0);
     wrt_name_literal(&nm, ":u:");
     wrt_name_text(&nm, uid, n, WRT_ID_MAX);
-    wrt_name_literal(&nm, ":convs");
+    wrt_name_literal(&nm, what);
 
     return wrt_name_end(&nm);
+}
+
+
+size_t
+wrt_key_user_convs(char *out, const char *uid, size_t n)
+{
+    return wrt_name_user(out, uid, n, ":convs");
+}
+
+
+size_t
+wrt_key_user_conns(char *out, const char *uid, size_t n)
+{
+    return wrt_name_user(out, uid, n, ":conns");
 }
 
 

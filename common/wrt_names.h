@@ -38,6 +38,9 @@
 #define WRT_KEY_HB_PROJECTOR  "wrt:hb:projector"  /* string, PX: ok|store */
 #define WRT_KEY_METRICS       "wrt:metrics"       /* hash: node -> text */
 
+/* A fixed key on each server */
+#define WRT_KEY_PROJECTORS    "wrt:projectors"    /* zset: projector, until */
+
 #define WRT_GROUP_API        "api"
 #define WRT_GROUP_PROJECTOR  "projector"
 #define WRT_CONSUMER_PROJECTOR  "p"   /* one name: a takeover inherits what
@@ -65,6 +68,10 @@
 #define WRT_F_CONV     "c"
 #define WRT_F_PAYLOAD  "p"
 #define WRT_F_EXTRA    "x"
+
+/* More fields of a dead letter */
+#define WRT_F_WHY      "why"
+#define WRT_F_ENTRY    "id"   /* of the entry as it was in ingest */
 
 /* Fields of an RPC entry */
 #define WRT_F_RPC_ID        "i"   /* 24 hex digits, also a fresh id for POST */
@@ -109,6 +116,8 @@ size_t wrt_key_lease(char *out, unsigned k);       /* string: holder */
 
 /* Keys of a user, on the hub */
 size_t wrt_key_user_convs(char *out, const char *uid, size_t n);
+size_t wrt_key_user_conns(char *out, const char *uid, size_t n); /* zset: live
+                                          connection, ms until it counts */
 
 /* Channels */
 size_t wrt_chan_room(char *out, const wrt_names_t *nm, unsigned k,
