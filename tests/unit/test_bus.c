@@ -12,7 +12,8 @@
 
 #include "common/wrt_bus.h"
 
-#define ID_64  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_16  "aaaaaaaaaaaaaaaa"
+#define ID_64  ID_16 ID_16 ID_16 ID_16
 
 
 static int

@@ -319,7 +319,8 @@ channels_refused(void **state)
         "wrt:u:-", "wrt:u:\xC3\xA9", "wrt:reply:", "wrt:reply", "wrt:rpc",
         "wrt@0:u:a", "wrt@3:u:a", "wrt@:u:a", "Wrt:u:a", " wrt:u:a", "xwrt:u:a",
         "wrt:x:a", "__keyspace@0__:wrt:u:a",
-        "wrt:u:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "wrt:u:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         NULL
     };
 

@@ -1,13 +1,14 @@
-# unit.mk: unit tests, one program per source file.
+# unit.mk: unit tests of common/, one program per source file (and one that
+# compares the frame codec with libwslay).
 #
 # `make unit` builds and runs every program of UNIT_BINS; other fragments add
 # theirs with `UNIT_BINS += ...` and a rule of their own.
 
-UNIT_TESTS := frame utf8 id names url bus envelope send
+UNIT_TESTS := frame frame_wslay utf8 id names url bus envelope send
 UNIT_OWN   := $(UNIT_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS  += $(UNIT_OWN)
 
-UNIT_LIBS_frame := -lwslay
+UNIT_LIBS_frame_wslay := -lwslay
 # memory runs out when the test says so
 UNIT_LIBS_send  := -Wl,--wrap=malloc
 
