@@ -10,6 +10,7 @@ store whether there ever was an event a client should have had).
 import asyncio
 import itertools
 import random
+import sys
 import time
 
 from . import tokens
@@ -253,7 +254,9 @@ class ChatClient:
                         f"{room.ids[m['id']]}")
         cmid = m.get("clientMessageId")
         room.ids[m["id"]] = seq
-        room.got[seq] = (m["id"], cmid, m["content"].get("text"))
+        # the same text is in every client's memory: keep it once
+        room.got[seq] = (sys.intern(m["id"]), sys.intern(cmid or ""),
+                         sys.intern(m["content"].get("text") or ""))
         if m["senderId"] == self.user and cmid in self.sends:
             s = self.sends[cmid]
             if s.ack and s.ack[:2] != (m["id"], seq):

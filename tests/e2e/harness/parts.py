@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pymongo
 import redis
@@ -212,10 +213,11 @@ class Redis(Part):
             if db:
                 query.append(f"db={db}")
             if self.password:
-                query.append(f"password={self.password}")
+                query.append("password=" + quote(self.password, safe=""))
             tail = "?" + "&".join(query) if query else ""
             return f"unix:{self.socket}{tail}"
-        cred = f":{self.password}@" if self.password else ""
+        cred = (":" + quote(self.password, safe="") + "@"
+                if self.password else "")
         tail = f"/{db}" if db else ""
         return f"redis://{cred}127.0.0.1:{self.port}{tail}"
 

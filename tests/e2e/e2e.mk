@@ -1,0 +1,65 @@
+# e2e.mk: the whole stack end to end, parts killed, load.
+#
+# Python and its packages live in build/venv; mongod and k6 are found in
+# build/deps or PATH (tools/install.sh test puts them there), or named by
+# MONGOD and K6.
+
+E2E_VENV    := $(abspath $(BUILD))/venv
+E2E_PYTHON  := $(E2E_VENV)/bin/python
+E2E_ENV     := BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1
+E2E_STORES  ?= sqlite mongo
+
+FAULT_SECONDS       ?= 600
+FAULT_SHORT_SECONDS ?= 60
+BACKLOG_MESSAGES    ?= 200000
+
+# Each store in turn; all run, then the worst exit status counts.
+define e2e_each_store
+	@mkdir -p $(TEST_RESULTS)
+	@rm -f $(TEST_RESULTS)/$@.parts; status=0; \
+	for store in $(E2E_STORES); do \
+	    $(E2E_ENV) $(E2E_PYTHON) $(1) --store $$store \
+	        --result $(TEST_RESULTS)/$@.parts || status=1; \
+	done; \
+	awk -F '[= ]' '{ p += $$2; f += $$4 } \
+	    END { if (!NR) f = 1; printf "passed=%d failed=%d\n", p, f }' \
+	    $(TEST_RESULTS)/$@.parts > $(TEST_RESULTS)/$@.txt; \
+	rm -f $(TEST_RESULTS)/$@.parts; exit $$status
+endef
+
+.PHONY: e2e fault fault-short load load-short backlog backlog-short
+
+$(E2E_VENV)/ok: tests/e2e/requirements.txt
+	python3 -m venv $(E2E_VENV)
+	$(E2E_VENV)/bin/pip install -q --disable-pip-version-check \
+	    -r tests/e2e/requirements.txt
+	@touch $@
+
+e2e: module worker $(E2E_VENV)/ok
+	@mkdir -p $(TEST_RESULTS)
+	cd tests/e2e && $(E2E_ENV) WRT_RESULT=$(TEST_RESULTS)/e2e.txt \
+	    $(E2E_PYTHON) -m pytest -q -p no:cacheprovider $(E2E_ARGS)
+
+fault: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/fault/fault.py --seconds $(FAULT_SECONDS))
+
+fault-short: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/fault/fault.py \
+	    --seconds $(FAULT_SHORT_SECONDS))
+
+load: E2E_STORES := sqlite
+load: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/load/load.py --scale 1)
+
+load-short: E2E_STORES := sqlite
+load-short: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/load/load.py --scale 0.05)
+
+backlog: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/load/backlog.py \
+	    --messages $(BACKLOG_MESSAGES))
+
+backlog-short: BACKLOG_MESSAGES := 20000
+backlog-short: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/load/backlog.py \
+	    --messages $(BACKLOG_MESSAGES))

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""The customer's k6 load test against the real servers.
+
+Makes `test_conversation_1` with a service token, runs
+websocket_load_test.js, and listens meanwhile as a second member.  Afterwards
+every check of the script has passed and every message that was accepted (an
+ack and its echo are one event) is in the history and in the database exactly
+once.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+
+from harness import tokens                                    # noqa: E402
+from harness.client import ChatClient                         # noqa: E402
+from harness.parts import find_k6, rss_kib                    # noqa: E402
+from harness.stack import Stack                               # noqa: E402
+
+ROOM = "test_conversation_1"
+
+
+async def k6(stack, scale, summary):
+    """Run the script; returns its exit status."""
+    env = dict(os.environ, WS_HOST=f"127.0.0.1:{stack.port()}",
+               TOKEN=tokens.token("loader", ttl=7200),
+               STAGE_SCALE=str(scale), K6_NO_USAGE_REPORT="true",
+               HOME=str(stack.dir))
+    log = open(stack.logs / "k6.out", "wb")
+    proc = await asyncio.create_subprocess_exec(
+        find_k6(), "run", "--quiet", "--log-output=none",
+        f"--summary-export={summary}", str(HERE / "websocket_load_test.js"),
+        env=env, cwd=stack.dir, stdin=asyncio.subprocess.DEVNULL,
+        stdout=log, stderr=log)
+    try:
+        return await proc.wait()
+    finally:
+        log.close()
+
+
+def figures(summary):
+    metrics = json.loads(summary.read_text())["metrics"]
+
+    def get(name, field):
+        return metrics.get(name, {}).get(field, 0)
+
+    return {"checks passed": get("checks", "passes"),
+            "checks failed": get("checks", "fails"),
+            "sessions": get("ws_sessions", "count"),
+            "frames sent": get("ws_msgs_sent", "count"),
+            "frames received": get("ws_msgs_received", "count"),
+            "connecting p95 ms": get("ws_connecting", "p(95)")}
+
+
+async def run(stack, scale):
+    problems = []
+    stack.make_room("loader", "observer", room=ROOM)
+    client = ChatClient("observer",
+                        [(stack.ws(), "127.0.0.1", stack.port())], [ROOM])
+    client.start()
+    summary = stack.dir / "summary.json"
+    start = time.monotonic()
+    status = await k6(stack, scale, summary)
+    took = time.monotonic() - start
+    if status != 0:
+        problems.append(f"k6 ended with {status}, see {stack.logs}/k6.out")
+        return problems
+    fig = figures(summary)
+    print(", ".join(f"{k} {v:.0f}" for k, v in fig.items()),
+          f"in {took:.0f} s")
+    if fig["checks failed"] or not fig["checks passed"]:
+        problems.append(f"checks: {fig}")
+    await asyncio.sleep(0.5)
+    seen = client.rooms[ROOM]
+    problems += client.violations
+    if client.stats["connects"] != 1:
+        problems.append(f"the observer was cut off: {client.stats}")
+    sends = fig["frames sent"] - fig["sessions"]
+    print(f"accepted {seen.last} of {sends:.0f} sends (sends of the same "
+          f"user in the same millisecond have one clientMessageId)")
+    # at most a few dozen share a millisecond; none may be refused
+    if not 0.5 * sends < seen.last <= sends:
+        problems.append(f"{seen.last} messages of {sends} sends")
+    await client.stop()
+    await asyncio.to_thread(stack.wait_applied)
+    want = {s: e[0] for s, e in seen.got.items()}
+    if sorted(want) != list(range(1, seen.last + 1)):
+        problems.append("the observer has holes")
+    rows = stack.rest(tokens.token("observer")).history(ROOM)
+    if [(m["seq"], m["id"]) for m in rows] != sorted(want.items()):
+        problems.append(f"history has {len(rows)}, accepted {len(want)}")
+    if len({m["clientMessageId"] for m in rows}) != len(rows):
+        problems.append("a clientMessageId is in the history twice")
+    with stack.open_store() as db:
+        if [(r[0], r[1]) for r in db.messages(ROOM)] != sorted(want.items()):
+            problems.append("the database differs from what was accepted")
+    rss = [rss_kib(p) for p in stack.nginx[0].workers()]
+    print(f"nginx workers' RSS afterwards: {rss} KiB")
+    return problems
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--store", choices=["sqlite", "mongo"], default="sqlite")
+    p.add_argument("--scale", type=float, default=1)
+    p.add_argument("--result")
+    args = p.parse_args()
+    stack = Stack(f"load-{args.store}", args.store)
+    stack.start()
+    problems = ["the test itself failed"]
+    try:
+        problems = asyncio.run(run(stack, args.scale))
+    finally:
+        problems = problems + stack.stop()
+        for what in problems:
+            print(f"FAILED {what}")
+        if args.result:
+            with open(args.result, "a", encoding="utf-8") as f:
+                f.write(f"passed={int(not problems)} "
+                        f"failed={len(problems)}\n")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
