@@ -76,7 +76,7 @@ def bad_tokens():
         "empty sub": tokens.encode(c("")),
         "sub with space": tokens.encode(c("a b")),
         "sub too long": tokens.encode(c("a" * 65)),
-        "sub a number": tokens.encode(c("m", sub=7)),
+        "sub a number": tokens.encode({**c("m"), "sub": 7}),
         "unknown role": tokens.encode(c("m", role="root")),
         "too long": tokens.encode(c("m", pad="x" * 9000)),
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from harness import tokens                                    # noqa: E402
-from harness.parts import descendants, rss_kib                # noqa: E402
+from harness.parts import comm, descendants, rss_kib          # noqa: E402
 from harness.stack import Server, Stack                       # noqa: E402
 from harness.ws import Ws, raw_frame                          # noqa: E402
 
@@ -80,9 +80,9 @@ class Pump:
 
 
 def sample(stack, peaks):
-    for pid, title in descendants(stack.worker.pid):
-        rss = rss_kib(pid)
-        peaks[title] = max(peaks.get(title, 0), rss)
+    for pid, _ in descendants(stack.worker.pid):
+        name = comm(pid)
+        peaks[name] = max(peaks.get(name, 0), rss_kib(pid))
 
 
 async def fill(stack, rooms, per_room):

@@ -10,6 +10,7 @@ store whether there ever was an event a client should have had).
 import asyncio
 import itertools
 import random
+import re
 import sys
 import time
 
@@ -112,8 +113,17 @@ class ChatClient:
                 pass
             if self.rooms_joined():
                 resume = True
-            await asyncio.sleep(pause * (0.5 + self.random.random()))
+            await asyncio.sleep(self._hint() or
+                                pause * (0.5 + self.random.random()))
             pause = min(1.0, pause * 2)
+
+    def _hint(self):
+        """Seconds that a server which restarts asked us to wait."""
+        closed = self.ws and self.ws.closed
+        if closed and closed.code == 1012:
+            ms = re.search(r"(\d+) ?ms", closed.reason)
+            return int(ms.group(1)) / 1000 if ms else None
+        return None
 
     def rooms_joined(self):
         return all(r.joined for r in self.rooms.values())

@@ -16,6 +16,7 @@ BAD = re.compile(
     r"|[Aa]ssertion|double free|corrupted|stack smashing"
     r"|worker process \d+ exited on signal"
     r"|segfault|SIGSEGV|SIGABRT"
+    r"|child_died .*signal=(?!9\b)\d|crash_guard|dead_letter"
     r"|\b(?:panic|fatal)\b", re.I)
 
 KILLED = re.compile(r"worker process (\d+) exited on signal 9")

@@ -67,6 +67,14 @@ def title(pid):
     return raw.replace(b"\0", b" ").decode("utf-8", "replace").strip()
 
 
+def comm(pid):
+    """The name a process gave itself (the worker pool: its role)."""
+    try:
+        return Path("/proc", str(pid), "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def rss_kib(pid):
     """Resident memory of one process; 0 when it is gone."""
     try:
@@ -322,8 +330,9 @@ class Worker(Part):
         return env
 
     def role(self, role):
-        """Processes of a role, by their title."""
-        return [p for p, t in descendants(self.pid) if role in t]
+        """Processes of a role, by the name they gave themselves."""
+        return [p for p, _ in descendants(self.pid)
+                if comm(p).startswith(role)]
 
     def kill_role(self, role, which=0):
         """SIGKILL one process of a role; returns its pid, or None."""

@@ -44,7 +44,7 @@ class Closed(Exception):
     """The connection is gone; code 1006 when there was no Close frame."""
 
     def __init__(self, code, reason=""):
-        self.code = code
+        self.code = int(code)
         self.reason = reason
         super().__init__(f"closed {code} {reason!r}")
 
