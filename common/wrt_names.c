@@ -342,6 +342,22 @@ wrt_name_skip_shard(const char **p, const char *end, unsigned shards)
 }
 
 
+/* An nginx worker's name: host and more, made by ourselves. */
+static int
+wrt_name_worker_valid(const char *p, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (p[i] <= ' ' || p[i] > '~') {
+            return 0;
+        }
+    }
+
+    return n > 0 && n <= WRT_ID_MAX;
+}
+
+
 int
 wrt_chan_parse(const wrt_names_t *nm, const char *p, size_t len,
     const char **id, size_t *n)
@@ -399,7 +415,7 @@ wrt_chan_parse(const wrt_names_t *nm, const char *p, size_t len,
         *id = p;
         *n = (size_t) (end - p);
 
-        return *n > 0 && *n <= WRT_ID_MAX ? 'w' : 0;
+        return wrt_name_worker_valid(*id, *n) ? 'w' : 0;
     }
 
     return 0;

@@ -174,6 +174,7 @@ names(void **state)
     NAME(wrt_key_ingest_dead(out, 1023), "wrt:{1023}:ingest:dead");
     NAME(wrt_key_lease(out, 2), "wrt:{2}:lease");
     NAME(wrt_key_user_convs(out, "u1", 2), "wrt:u:u1:convs");
+    NAME(wrt_key_user_conns(out, "u1", 2), "wrt:u:u1:conns");
 
     NAME(wrt_chan_room(out, &nm0, 7, "room_1", 6), "wrt:{7}:room:room_1");
     NAME(wrt_chan_user(out, &nm0, "u1", 2), "wrt:u:u1");
@@ -221,6 +222,7 @@ longest_names_fit(void **state)
     NAME(wrt_key_once(out, 1, id, 64, id, 64, cmid, 129), "");
     NAME(wrt_key_profile(out, 1, id, 65), "");
     NAME(wrt_key_user_convs(out, id, 65), "");
+    NAME(wrt_key_user_conns(out, id, 65), "");
     NAME(wrt_chan_room(out, &nm, 1, id, 65), "");
     NAME(wrt_chan_user(out, &nm, id, 65), "");
     NAME(wrt_chan_reply(out, &nm, id, 65), "");
@@ -316,8 +318,9 @@ channels_refused(void **state)
         "wrt:{1}:room:", "wrt:{1}:room:a b", "wrt:{1}:room:a:b",
         "wrt:{1}:room:-", "wrt:{1", "wrt:{1}:applied:", "wrt:{1}:applied1",
         "wrt:{1}:conv:a", "wrt:{1}:ingest", "wrt:u:", "wrt:u", "wrt:u:a:convs",
-        "wrt:u:-", "wrt:u:\xC3\xA9", "wrt:reply:", "wrt:reply", "wrt:rpc",
-        "wrt@0:u:a", "wrt@3:u:a", "wrt@:u:a", "Wrt:u:a", " wrt:u:a", "xwrt:u:a",
+        "wrt:u:a:conns", "wrt:u:-", "wrt:u:\xC3\xA9", "wrt:reply:",
+        "wrt:reply", "wrt:reply:a b", "wrt:reply:a\n",
+        "wrt:reply:\xC3\xA9", "wrt:rpc", "wrt@0:u:a", "wrt@3:u:a", "wrt@:u:a", "Wrt:u:a", " wrt:u:a", "xwrt:u:a",
         "wrt:x:a", "__keyspace@0__:wrt:u:a",
         "wrt:u:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -332,6 +335,9 @@ channels_refused(void **state)
         check_parse(&nm, bad[i], strlen(bad[i]), 0, NULL, 0);
     }
 
+    check_parse(&nm, "wrt:reply:a\0", 12, 0, NULL, 0);
+    check_parse(&nm, "wrt:reply:web-1.example:{7}", 27, 'w',
+                "web-1.example:{7}", 17);
     check_parse(&nm, "wrt:{15}:room:a", 15, 'r', "a", 1);
     check_parse(&nm, "wrt:{0}:applied", 15, 'a', "0", 1);
 }

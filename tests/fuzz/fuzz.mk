@@ -1,0 +1,29 @@
+# fuzz.mk: libFuzzer on everything that reads what others wrote.
+#
+# `make fuzz` runs each target for FUZZ_SECONDS, two at a time, from the seeds
+# in tests/fuzz/corpus/<name>; what it finds on the way is kept in the build
+# folder, a crash in $(BUILD)/fuzz/<name>-crash-*.
+
+FUZZ_TARGETS := frame envelope bus text
+FUZZ_BINS    := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+FUZZ_SECONDS ?= 3600
+FUZZ_CC      ?= clang
+FUZZ_CFLAGS  := -I. -std=gnu11 -Wall -Wextra -Werror -O1 -g \
+                -fno-omit-frame-pointer -fno-sanitize-recover=all \
+                -fsanitize=fuzzer,address,undefined
+
+TEST_RESULTS ?= $(abspath build/test-results)
+
+.PHONY: fuzz fuzz-short
+
+fuzz: $(FUZZ_BINS)
+	@tests/fuzz/run.sh $(TEST_RESULTS)/fuzz.txt $(FUZZ_SECONDS) $(FUZZ_BINS)
+
+fuzz-short:
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=60
+
+# The sources anew: the library is not instrumented
+$(FUZZ_BINS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(COMMON_SRCS) \
+        $(wildcard common/*.h tests/fuzz/*.h tests/unit/wire.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $< $(COMMON_SRCS) $(COMMON_LIBS)
