@@ -1,0 +1,341 @@
+/*
+ * ngx_http_writeen_answer.c: what answers look like.
+ *
+ * The envelope of REST, its error form (the handshake refuses with it too),
+ * and the headers around it, CORS above all: a page of an allowed origin must
+ * be able to read every answer, the refusals too.
+ */
+
+#include "ngx_http_writeen.h"
+
+
+static ngx_int_t ngx_http_writeen_cors(ngx_http_request_t *r);
+static ngx_int_t ngx_http_writeen_header_str(ngx_http_request_t *r,
+    const char *name, ngx_str_t *value);
+static ngx_str_t *ngx_http_writeen_origin(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_writeen_same_host(ngx_http_request_t *r,
+    ngx_str_t *origin);
+
+
+/* CORS: what a browser asks before it sends a request of another origin. */
+
+ngx_int_t
+ngx_http_writeen_preflight(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    if (ngx_http_writeen_origin(r) == NULL) {
+        return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
+                                          "invalid_request", NULL,
+                                          "OPTIONS is for browsers of other "
+                                          "origins", 0);
+    }
+
+    if (!ngx_http_writeen_origin_allowed(r)) {
+        return ngx_http_writeen_api_error(r, NGX_HTTP_FORBIDDEN, "forbidden",
+                                          NULL, "this origin is not allowed",
+                                          0);
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_writeen_cors(r) != NGX_OK
+        || ngx_http_writeen_header(r, "Access-Control-Allow-Methods",
+                                       NGX_HTTP_WRITEEN_METHODS)
+           != NGX_OK
+        || ngx_http_writeen_header(r, "Access-Control-Allow-Headers",
+                                       "Authorization, Content-Type")
+           != NGX_OK
+        || ngx_http_writeen_header(r, "Access-Control-Max-Age", "7200")
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->header_only = 1;
+
+    return ngx_http_send_header(r);
+}
+
+
+/* On every answer, errors too: a page may then read why it was refused. */
+
+static ngx_int_t
+ngx_http_writeen_cors(ngx_http_request_t *r)
+{
+    ngx_str_t  *origin;
+
+    if (ngx_http_writeen_header(r, "Vary", "Origin") != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    origin = ngx_http_writeen_origin(r);
+
+    if (origin == NULL || !ngx_http_writeen_origin_allowed(r)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_writeen_header_str(r, "Access-Control-Allow-Origin",
+                                        origin)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_writeen_header(r, "Access-Control-Expose-Headers",
+                                       "Retry-After");
+}
+
+
+ngx_int_t
+ngx_http_writeen_header(ngx_http_request_t *r, const char *name,
+    const char *value)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) value;
+    s.len = ngx_strlen(value);
+
+    return ngx_http_writeen_header_str(r, name, &s);
+}
+
+
+static ngx_int_t
+ngx_http_writeen_header_str(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+/* The Origin header, or NULL.  nginx keeps no pointer to it. */
+
+static ngx_str_t *
+ngx_http_writeen_origin(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == sizeof("Origin") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "Origin",
+                                   h[i].key.len)
+                   == 0)
+            {
+                return &h[i].value;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * writeen_origin <origin|*>...;
+ *
+ * A program that is no browser sends no Origin and is not asked for one.
+ * Without the directive a page may talk to the host that it came from.
+ */
+
+ngx_uint_t
+ngx_http_writeen_origin_allowed(ngx_http_request_t *r)
+{
+    ngx_str_t                    *origin, *allowed;
+    ngx_uint_t                    i;
+    ngx_http_writeen_loc_conf_t  *wlcf;
+
+    origin = ngx_http_writeen_origin(r);
+
+    if (origin == NULL) {
+        return 1;
+    }
+
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
+
+    if (wlcf->origin_any) {
+        return 1;
+    }
+
+    if (wlcf->origins == NULL) {
+        return ngx_http_writeen_same_host(r, origin);
+    }
+
+    allowed = wlcf->origins->elts;
+
+    for (i = 0; i < wlcf->origins->nelts; i++) {
+        if (allowed[i].len == origin->len
+            && ngx_strncasecmp(allowed[i].data, origin->data, origin->len)
+               == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Is what follows "://" the Host header?  The scheme is not compared: what
+ * stands before nginx may have ended TLS. */
+
+static ngx_uint_t
+ngx_http_writeen_same_host(ngx_http_request_t *r, ngx_str_t *origin)
+{
+    u_char     *p;
+    size_t      n;
+    ngx_str_t  *host;
+
+    if (r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    host = &r->headers_in.host->value;
+    p = ngx_strlcasestrn(origin->data, origin->data + origin->len,
+                         (u_char *) "://", 3 - 1);
+
+    if (p == NULL) {
+        return 0;
+    }
+
+    p += 3;
+    n = origin->data + origin->len - p;
+
+    return n == host->len && ngx_strncasecmp(p, host->data, n) == 0;
+}
+
+
+ngx_int_t
+ngx_http_writeen_unavailable(ngx_http_request_t *r)
+{
+    return ngx_http_writeen_api_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                      "unavailable", NULL,
+                                      "not possible right now, try again", 1);
+}
+
+
+ngx_int_t
+ngx_http_writeen_api_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *code, const char *field, const char *message,
+    ngx_uint_t retry)
+{
+    u_char     *p;
+    size_t      cn, fn, mn;
+    ngx_int_t   rc;
+    ngx_str_t   json;
+
+    /* what came after the head, if anything, is in the way of the next
+     * request */
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    cn = ngx_strlen(code);
+    fn = field ? ngx_strlen(field) : 0;
+    mn = ngx_strlen(message);
+
+    json.data = ngx_pnalloc(r->pool, sizeof("{\"success\":false,"
+                                            "\"message\":\"\","
+                                            "\"error\":{\"code\":\"\","
+                                            "\"field\":\"\"}}")
+                                     + 6 * (cn + fn + mn));
+    if (json.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_cpymem(json.data, "{\"success\":false,\"message\":\"",
+                   sizeof("{\"success\":false,\"message\":\"") - 1);
+    p += wrt_json_escape((char *) p, message, mn);
+    p = ngx_cpymem(p, "\",\"error\":{\"code\":\"",
+                   sizeof("\",\"error\":{\"code\":\"") - 1);
+    p += wrt_json_escape((char *) p, code, cn);
+
+    if (fn) {
+        p = ngx_cpymem(p, "\",\"field\":\"",
+                       sizeof("\",\"field\":\"") - 1);
+        p += wrt_json_escape((char *) p, field, fn);
+    }
+
+    p = ngx_cpymem(p, "\"}}", 3);
+
+    json.len = p - json.data;
+
+    return ngx_http_writeen_answer(r, status, &json, retry);
+}
+
+
+ngx_int_t
+ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *json, ngx_uint_t retry)
+{
+    u_char     *p;
+    ngx_buf_t  *b;
+    ngx_str_t   type, seconds;
+
+    if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+        && ngx_http_writeen_worker != NULL)
+    {
+        ngx_http_writeen_count(ngx_http_writeen_worker, api_errors_total);
+    }
+
+    if (ngx_http_writeen_cors(r) != NGX_OK
+        || ngx_http_writeen_header(r, "X-Content-Type-Options", "nosniff")
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (retry) {
+        p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+        if (p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        seconds.data = p;
+        seconds.len = ngx_sprintf(p, "%ui", retry) - p;
+
+        if (ngx_http_writeen_header_str(r, "Retry-After", &seconds)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = json->data;
+    b->last = json->data + json->len;
+    b->memory = json->len ? 1 : 0;
+
+    ngx_str_set(&type, "application/json");
+    ngx_str_set(&r->headers_out.charset, "utf-8");
+
+    return ngx_http_writeen_status_send(r, status, &type, b);
+}

@@ -1,0 +1,795 @@
+/*
+ * ngx_http_writeen_api.c: the REST front door.
+ *
+ * nginx decides what it can by itself: origin, token, method, sizes and
+ * content type.  The rest is the worker pool's, which gets the request as a
+ * call (rpc.c) and gives status and JSON back.  One route is answered here:
+ * POST /api/conversations/<id>/messages goes the way of the socket's
+ * send_message (send.c), so that both doors have one order and one truth.
+ *
+ *     handler -> body -+-> call -> answer
+ *                      +-> send -> sent -+-> answer (201)
+ *                                        +-> call MESSAGE (200)
+ *
+ * What is under way for a request is in its ctx->api and ends with it: a
+ * cleanup cancels call and send, so neither can call back for a request that
+ * is gone.
+ */
+
+#include "ngx_http_writeen.h"
+
+
+#define NGX_HTTP_WRITEEN_PATH_MAX   2048
+#define NGX_HTTP_WRITEEN_AGENT_MAX  512
+
+/* NGX_HTTP_WRITEEN_METHODS as bits */
+#define NGX_HTTP_WRITEEN_METHOD_BITS                                          \
+    (NGX_HTTP_GET|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH|NGX_HTTP_DELETE)
+
+
+typedef struct {
+    ngx_http_request_t           *request;
+    ngx_http_writeen_rpc_t       *rpc;      /* under way, or NULL */
+    ngx_http_writeen_send_t      *send;     /* under way, or NULL */
+    ngx_http_writeen_identity_t   identity;
+    ngx_str_t                     body;
+    ngx_str_t                     conversation; /* of a send */
+} ngx_http_writeen_api_t;
+
+
+static ngx_http_writeen_api_t *ngx_http_writeen_api_create(
+    ngx_http_request_t *r);
+static void ngx_http_writeen_api_cleanup(void *data);
+static ngx_int_t ngx_http_writeen_api_auth(ngx_http_request_t *r,
+    ngx_http_writeen_api_t *api);
+static ngx_int_t ngx_http_writeen_api_refuse(ngx_http_request_t *r,
+    ngx_http_writeen_loc_conf_t *wlcf);
+static ngx_uint_t ngx_http_writeen_api_is_json(ngx_http_request_t *r);
+static void ngx_http_writeen_api_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_writeen_api_collect(ngx_http_request_t *r,
+    ngx_str_t *body);
+static ngx_uint_t ngx_http_writeen_api_is_send(ngx_http_request_t *r,
+    ngx_str_t *conversation);
+static ngx_int_t ngx_http_writeen_api_call(ngx_http_writeen_api_t *api,
+    ngx_str_t *method, ngx_str_t *path, ngx_str_t *query, ngx_str_t *body);
+static void ngx_http_writeen_api_called(void *data, ngx_uint_t status,
+    ngx_str_t *body, ngx_uint_t retry);
+static ngx_int_t ngx_http_writeen_api_send(ngx_http_writeen_api_t *api);
+static ngx_int_t ngx_http_writeen_api_extra(ngx_http_request_t *r,
+    ngx_str_t *extra);
+static void ngx_http_writeen_api_sent(void *data,
+    ngx_http_writeen_sent_t *sent);
+static ngx_int_t ngx_http_writeen_api_sent_rc(ngx_http_writeen_api_t *api,
+    ngx_http_writeen_sent_t *sent);
+static ngx_int_t ngx_http_writeen_api_created(ngx_http_request_t *r,
+    ngx_str_t *event);
+static ngx_int_t ngx_http_writeen_api_again(ngx_http_writeen_api_t *api,
+    ngx_str_t *message_id);
+static ngx_connection_t *ngx_http_writeen_api_resume(ngx_http_request_t *r);
+
+
+/*
+ * writeen_api on;
+ * location; default: off
+ *
+ * Answers the REST routes below /api/.  Every answer is the envelope
+ * {"success",...} in JSON and is not to be cached.  Without a valid token: 401.
+ * A body has to be application/json and at most 128 KB; more is refused
+ * before it is read when Content-Length tells.  Without an answer of the worker
+ * pool within writeen_api_timeout: 503 with Retry-After.
+ */
+
+ngx_int_t
+ngx_http_writeen_api_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_http_writeen_api_t       *api;
+    ngx_http_writeen_loc_conf_t  *wlcf;
+
+    if (r != r->main) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    if (ngx_http_writeen_worker == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    ngx_http_writeen_count(ngx_http_writeen_worker, api_requests_total);
+
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
+
+    if (r->method == NGX_HTTP_OPTIONS) {
+        return ngx_http_writeen_preflight(r);
+    }
+
+    api = ngx_http_writeen_api_create(r);
+    if (api == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_writeen_api_auth(r, api);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_writeen_api_refuse(r, wlcf);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (r->method == NGX_HTTP_GET) {
+
+        /* a body would have no meaning */
+
+        rc = ngx_http_discard_request_body(r);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        r->main->count++;
+        ngx_http_writeen_api_body(r);
+
+        return NGX_DONE;
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_writeen_api_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_http_writeen_api_t *
+ngx_http_writeen_api_create(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t      *cln;
+    ngx_http_writeen_ctx_t  *ctx;
+    ngx_http_writeen_api_t  *api;
+
+    ctx = ngx_http_writeen_get_ctx(r, 1);
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_http_writeen_api_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    api = cln->data;
+    ngx_memzero(api, sizeof(ngx_http_writeen_api_t));
+    api->request = r;
+
+    cln->handler = ngx_http_writeen_api_cleanup;
+    ctx->api = api;
+
+    return api;
+}
+
+
+static void
+ngx_http_writeen_api_cleanup(void *data)
+{
+    ngx_http_writeen_api_t *api = data;
+
+    ngx_http_writeen_rpc_t   *rpc;
+    ngx_http_writeen_send_t  *send;
+
+    rpc = api->rpc;
+    send = api->send;
+
+    api->rpc = NULL;
+    api->send = NULL;
+
+    if (rpc != NULL) {
+        ngx_http_writeen_rpc_cancel(rpc);
+    }
+
+    if (send != NULL) {
+        ngx_http_writeen_send_cancel(send);
+    }
+}
+
+
+/* NGX_DECLINED: api->identity says who it is. */
+
+static ngx_int_t
+ngx_http_writeen_api_auth(ngx_http_request_t *r, ngx_http_writeen_api_t *api)
+{
+    ngx_str_t                     token;
+    ngx_uint_t                    protocol;
+    const char                   *why, *challenge;
+    ngx_http_writeen_loc_conf_t  *wlcf;
+
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
+
+    if (ngx_http_writeen_auth_token(r, 0, &token, &protocol) != NGX_OK) {
+        why = "no token";
+        challenge = "Bearer";
+
+    } else if (ngx_http_writeen_auth_verify(wlcf, &token, &api->identity,
+                                            r->pool, r->connection->log, &why)
+               == NGX_OK)
+    {
+        return NGX_DECLINED;
+
+    } else {
+        challenge = "Bearer error=\"invalid_token\"";
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "writeen: request refused: %s", why);
+
+    if (ngx_http_writeen_header(r, "WWW-Authenticate", challenge)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_writeen_api_error(r, NGX_HTTP_UNAUTHORIZED,
+                                      "unauthorized", NULL,
+                                      "a valid token is required", 0);
+}
+
+
+/* What needs no look at the body.  NGX_DECLINED: go on. */
+
+static ngx_int_t
+ngx_http_writeen_api_refuse(ngx_http_request_t *r,
+    ngx_http_writeen_loc_conf_t *wlcf)
+{
+    if (!(r->method & NGX_HTTP_WRITEEN_METHOD_BITS)) {
+
+        if (ngx_http_writeen_header(r, "Allow",
+                                        NGX_HTTP_WRITEEN_METHODS
+                                        ", OPTIONS")
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
+                                          "invalid_request", NULL,
+                                          "this method is not supported", 0);
+    }
+
+    if (r->uri.len > NGX_HTTP_WRITEEN_PATH_MAX
+        || !wrt_utf8_valid(r->uri.data, r->uri.len))
+    {
+        return ngx_http_writeen_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                          "invalid_request", NULL,
+                                          "the path is too long or not UTF-8",
+                                          0);
+    }
+
+    if (r->args.len > WRT_QUERY_MAX) {
+        return ngx_http_writeen_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                          "invalid_request", NULL,
+                                          "the query string is too long", 0);
+    }
+
+    if (r->headers_in.content_length_n > WRT_BODY_MAX) {
+        return ngx_http_writeen_api_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                          "too_large", NULL,
+                                          "the body is too large", 0);
+    }
+
+    if (r->method != NGX_HTTP_GET
+        && (r->headers_in.content_length_n > 0 || r->headers_in.chunked)
+        && !ngx_http_writeen_api_is_json(r))
+    {
+        return ngx_http_writeen_api_error(r,
+                                          NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                          "unsupported_type", NULL,
+                                          "the body must be application/json",
+                                          0);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* application/json, parameters do not matter */
+
+static ngx_uint_t
+ngx_http_writeen_api_is_json(ngx_http_request_t *r)
+{
+    u_char     *p, *last;
+    ngx_str_t  *value;
+
+    if (r->headers_in.content_type == NULL) {
+        return 0;
+    }
+
+    value = &r->headers_in.content_type->value;
+
+    if (value->len < sizeof("application/json") - 1
+        || ngx_strncasecmp(value->data, (u_char *) "application/json",
+                           sizeof("application/json") - 1)
+           != 0)
+    {
+        return 0;
+    }
+
+    p = value->data + sizeof("application/json") - 1;
+    last = value->data + value->len;
+
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    return p == last || *p == ';';
+}
+
+
+/* The body is here; from now on the answer comes in an event of its own or at
+ * once, and the request is finalized here. */
+
+static void
+ngx_http_writeen_api_body(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_http_writeen_ctx_t  *ctx;
+    ngx_http_writeen_api_t  *api;
+
+    ctx = ngx_http_writeen_get_ctx(r, 0);
+    api = ctx->api;
+
+    rc = ngx_http_writeen_api_collect(r, &api->body);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_writeen_api_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                        "too_large", NULL,
+                                        "the body is too large", 0);
+
+    } else if (rc == NGX_OK) {
+        rc = ngx_http_writeen_api_is_send(r, &api->conversation)
+                 ? ngx_http_writeen_api_send(api)
+                 : ngx_http_writeen_api_call(api, &r->method_name, &r->uri,
+                                             &r->args, &api->body);
+    }
+
+    if (rc != NGX_AGAIN || (api->rpc == NULL && api->send == NULL)) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    /* waiting: notice when the client goes */
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+}
+
+
+/*
+ * The body in one piece.  NGX_DECLINED: too large, which only a chunked one
+ * can still be.  nginx puts a part in a temporary file when it is larger than
+ * client_body_buffer_size; that file was just written, so that reading it back
+ * does not wait for a disk.
+ */
+
+static ngx_int_t
+ngx_http_writeen_api_collect(ngx_http_request_t *r, ngx_str_t *body)
+{
+    off_t         size;
+    u_char       *p;
+    size_t        n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(body);
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    size = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    if (size > WRT_BODY_MAX) {
+        return NGX_DECLINED;
+    }
+
+    cl = r->request_body->bufs;
+
+    if (cl->next == NULL && !cl->buf->in_file) {
+        body->data = cl->buf->pos;
+        body->len = (size_t) size;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, (size_t) size);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body->data = p;
+    body->len = (size_t) size;
+
+    for ( /* void */ ; cl; cl = cl->next) {
+        b = cl->buf;
+        n = (size_t) ngx_buf_size(b);
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, n);
+            continue;
+        }
+
+        if (ngx_read_file(b->file, p, n, b->file_pos) != (ssize_t) n) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        p += n;
+    }
+
+    return NGX_OK;
+}
+
+
+/* POST /api/conversations/<id>/messages */
+
+static ngx_uint_t
+ngx_http_writeen_api_is_send(ngx_http_request_t *r, ngx_str_t *conversation)
+{
+    size_t   head, tail;
+    u_char  *p;
+
+    static u_char  prefix[] = "/api/conversations/";
+    static u_char  suffix[] = "/messages";
+
+    head = sizeof(prefix) - 1;
+    tail = sizeof(suffix) - 1;
+
+    if (r->method != NGX_HTTP_POST
+        || r->uri.len <= head + tail
+        || ngx_memcmp(r->uri.data, prefix, head) != 0
+        || ngx_memcmp(r->uri.data + r->uri.len - tail, suffix, tail) != 0)
+    {
+        return 0;
+    }
+
+    p = r->uri.data + head;
+
+    conversation->data = p;
+    conversation->len = r->uri.len - head - tail;
+
+    /* what is no id can not be one of a conversation: the pool says so */
+
+    return (ngx_uint_t) wrt_id_valid((char *) p, conversation->len);
+}
+
+
+/* NGX_AGAIN with api->rpc (or api->send, below) set: wait for it. */
+
+static ngx_int_t
+ngx_http_writeen_api_call(ngx_http_writeen_api_t *api, ngx_str_t *method,
+    ngx_str_t *path, ngx_str_t *query, ngx_str_t *body)
+{
+    ngx_http_request_t           *r;
+    ngx_http_writeen_call_t       call;
+    ngx_http_writeen_loc_conf_t  *wlcf;
+
+    r = api->request;
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
+
+    call.method = *method;
+    call.path = *path;
+    call.query = *query;
+    call.body = *body;
+    call.identity = &api->identity;
+    call.timeout = wlcf->api_timeout;
+
+    api->rpc = ngx_http_writeen_rpc_call(ngx_http_writeen_worker, &call,
+                                         ngx_http_writeen_api_called, api);
+
+    if (api->rpc == NULL) {
+        return ngx_http_writeen_unavailable(r);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_writeen_api_called(void *data, ngx_uint_t status, ngx_str_t *body,
+    ngx_uint_t retry)
+{
+    ngx_http_writeen_api_t *api = data;
+
+    ngx_int_t            rc;
+    ngx_str_t            json;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = api->request;
+    api->rpc = NULL;
+
+    c = ngx_http_writeen_api_resume(r);
+
+    if (status == 0) {
+        rc = ngx_http_writeen_unavailable(r);
+
+    } else {
+        json.len = body->len;
+        json.data = ngx_pstrdup(r->pool, body);
+
+        rc = (json.data == NULL)
+                 ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                 : ngx_http_writeen_answer(r, status, &json, retry);
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* Back in the request after an event that is none of its own. */
+
+static ngx_connection_t *
+ngx_http_writeen_api_resume(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+
+    return c;
+}
+
+
+static ngx_int_t
+ngx_http_writeen_api_send(ngx_http_writeen_api_t *api)
+{
+    wrt_send_t                    m;
+    ngx_str_t                     extra;
+    ngx_uint_t                    status;
+    wrt_slice_t                   conversation;
+    wrt_refusal_t                 why;
+    wrt_envelope_t                envelope;
+    ngx_http_request_t           *r;
+    ngx_http_writeen_loc_conf_t  *wlcf;
+
+    r = api->request;
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
+
+    ngx_memzero(&why, sizeof(wrt_refusal_t));
+
+    if (wrt_envelope_parse_body(&envelope, (char *) api->body.data,
+                                api->body.len, &why)
+        != 0
+        || wrt_send_parse(&m, &envelope, 0, wlcf->max_text, &why) != 0)
+    {
+        wrt_envelope_free(&envelope);
+
+        if (ngx_strcmp(why.code, "unavailable") == 0) {
+            return ngx_http_writeen_unavailable(r);
+        }
+
+        status = (ngx_strcmp(why.code, "too_large") == 0)
+                     ? NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+                     : NGX_HTTP_BAD_REQUEST;
+
+        ngx_http_writeen_count(ngx_http_writeen_worker,
+                               messages_refused_total);
+
+        return ngx_http_writeen_api_error(r, status, why.code, why.field,
+                                          why.message, 0);
+    }
+
+    if (ngx_http_writeen_api_extra(r, &extra) != NGX_OK) {
+        wrt_envelope_free(&envelope);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    conversation.p = (char *) api->conversation.data;
+    conversation.n = api->conversation.len;
+
+    api->send = ngx_http_writeen_send(ngx_http_writeen_worker, wlcf, &m,
+                                      conversation, &api->identity, &extra,
+                                      ngx_http_writeen_api_sent, api);
+
+    wrt_envelope_free(&envelope);
+
+    if (api->send == NULL) {
+        return ngx_http_writeen_unavailable(r);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* {"metadata":{"deviceInfo","ipAddress"}}: what the store keeps of where a
+ * message came from.  In a header only ASCII has a meaning. */
+
+static ngx_int_t
+ngx_http_writeen_api_extra(ngx_http_request_t *r, ngx_str_t *extra)
+{
+    u_char     *p, *agent;
+    size_t      i, n;
+    ngx_str_t  *addr, *value;
+
+    static char  head[] = "{\"metadata\":{\"deviceInfo\":\"";
+    static char  middle[] = "\",\"ipAddress\":\"";
+    static char  tail[] = "\"}}";
+
+    addr = &r->connection->addr_text;
+    agent = NULL;
+    n = 0;
+
+    if (r->headers_in.user_agent != NULL) {
+        value = &r->headers_in.user_agent->value;
+        n = ngx_min(value->len, NGX_HTTP_WRITEEN_AGENT_MAX);
+
+        agent = ngx_pnalloc(r->pool, n + 1);
+        if (agent == NULL) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < n; i++) {
+            agent[i] = (value->data[i] < 0x80) ? value->data[i] : '?';
+        }
+    }
+
+    extra->data = ngx_pnalloc(r->pool, sizeof(head) + sizeof(middle)
+                                       + sizeof(tail)
+                                       + 6 * (n + addr->len));
+    if (extra->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(extra->data, head, sizeof(head) - 1);
+    p += wrt_json_escape((char *) p, (char *) agent, n);
+    p = ngx_cpymem(p, middle, sizeof(middle) - 1);
+    p += wrt_json_escape((char *) p, (char *) addr->data, addr->len);
+    p = ngx_cpymem(p, tail, sizeof(tail) - 1);
+
+    extra->len = p - extra->data;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_writeen_api_sent(void *data, ngx_http_writeen_sent_t *sent)
+{
+    ngx_http_writeen_api_t *api = data;
+
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = api->request;
+    api->send = NULL;
+
+    c = ngx_http_writeen_api_resume(r);
+
+    rc = ngx_http_writeen_api_sent_rc(api, sent);
+
+    if (api->rpc == NULL) {
+        ngx_http_finalize_request(r, rc);
+
+    } else if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_writeen_api_sent_rc(ngx_http_writeen_api_t *api,
+    ngx_http_writeen_sent_t *sent)
+{
+    ngx_http_request_t  *r;
+
+    r = api->request;
+
+    switch (sent->rc) {
+
+    case NGX_HTTP_WRITEEN_R_OK:
+        return ngx_http_writeen_api_created(r, &sent->event);
+
+    case NGX_HTTP_WRITEEN_R_DUP:
+        return ngx_http_writeen_api_again(api, &sent->message_id);
+
+    case NGX_HTTP_WRITEEN_R_DENIED:
+        return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_FOUND, "not_found",
+                                          NULL, "no such conversation", 0);
+
+    case NGX_HTTP_WRITEEN_R_FORBIDDEN:
+        return ngx_http_writeen_api_error(r, NGX_HTTP_FORBIDDEN, "forbidden",
+                                          NULL, "you may not write in this "
+                                          "conversation", 0);
+
+    case NGX_HTTP_WRITEEN_R_ARCHIVED:
+        return ngx_http_writeen_api_error(r, NGX_HTTP_CONFLICT,
+                                          "conversation_archived", NULL,
+                                          "the conversation is archived", 0);
+
+    default:
+        return ngx_http_writeen_unavailable(r);
+    }
+}
+
+
+/*
+ * 201 with the message as its readers get it.  The event is of our own making
+ * (wrt_send_build): {"event":...,"data":{...,"message":{...}}}; quotes inside
+ * strings are escaped, so the first `,"message":{` is the member, and the two
+ * last braces close data and the event.
+ */
+
+static ngx_int_t
+ngx_http_writeen_api_created(ngx_http_request_t *r, ngx_str_t *event)
+{
+    u_char     *p, *last;
+    ngx_str_t   json;
+
+    static u_char  member[] = ",\"message\":{";
+    static char    format[] = "{\"success\":true,"
+                              "\"message\":\"Message sent successfully\","
+                              "\"data\":{\"message\":%*s}}";
+
+    last = event->data + event->len - 2;
+
+    p = (event->len < sizeof(member))
+            ? NULL
+            : ngx_strlcasestrn(event->data, last, member,
+                               sizeof(member) - 1 - 1);
+
+    if (p == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "writeen: a message was sent, but its event has no "
+                      "message");
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p += sizeof(member) - 2;
+
+    json.data = ngx_pnalloc(r->pool, sizeof(format) + (last - p));
+    if (json.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    json.len = ngx_sprintf(json.data, format, (size_t) (last - p), p)
+               - json.data;
+
+    return ngx_http_writeen_answer(r, NGX_HTTP_CREATED, &json, 0);
+}
+
+
+/* A retry: the first message is what the answer shows, as it is now. */
+
+static ngx_int_t
+ngx_http_writeen_api_again(ngx_http_writeen_api_t *api, ngx_str_t *message_id)
+{
+    ngx_str_t  method, path, none;
+
+    path.data = ngx_pnalloc(api->request->pool, api->conversation.len + 1
+                                                + message_id->len);
+    if (path.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    path.len = ngx_sprintf(path.data, "%V/%V", &api->conversation, message_id)
+               - path.data;
+
+    ngx_str_set(&method, WRT_RPC_MESSAGE);
+    ngx_str_null(&none);
+
+    return ngx_http_writeen_api_call(api, &method, &path, &none, &none);
+}
