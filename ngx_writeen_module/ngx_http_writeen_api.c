@@ -222,8 +222,9 @@ ngx_http_writeen_api_auth(ngx_http_request_t *r, ngx_http_writeen_api_t *api)
         challenge = "Bearer error=\"invalid_token\"";
     }
 
+    ngx_http_writeen_count(ngx_http_writeen_worker, auth_failures_total);
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "writeen: request refused: %s", why);
+                  "writeen: token refused: %s", why);
 
     if (ngx_http_writeen_header(r, "WWW-Authenticate", challenge)
         != NGX_OK)

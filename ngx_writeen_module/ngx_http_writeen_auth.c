@@ -71,13 +71,13 @@ ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
 
     *why = ngx_http_writeen_auth_segments(token, &header_len);
     if (*why != NULL) {
-        goto refused;
+        return NGX_DECLINED;
     }
 
     p = ngx_pnalloc(pool, token->len + 1);
     if (p == NULL) {
         *why = "no memory";
-        goto refused;
+        return NGX_DECLINED;
     }
 
     *ngx_cpymem(p, token->data, token->len) = '\0';
@@ -96,17 +96,7 @@ ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
 
     ngx_explicit_memzero(p, token->len);
 
-    if (*why == NULL) {
-        return NGX_OK;
-    }
-
-refused:
-
-    if (ngx_http_writeen_worker != NULL) {
-        ngx_http_writeen_count(ngx_http_writeen_worker, auth_failures_total);
-    }
-
-    return NGX_DECLINED;
+    return (*why == NULL) ? NGX_OK : NGX_DECLINED;
 }
 
 
