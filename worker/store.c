@@ -32,6 +32,12 @@ store_open(const char *url, const char *scripts_dir, int migrate, char *err,
                                  err_size);
     }
 
+    if (strncmp(url, "mongodb://", 10) == 0
+        || strncmp(url, "mongodb+srv://", 14) == 0)
+    {
+        return store_mongo_open(url, scripts_dir, migrate, err, err_size);
+    }
+
     /* the text is not repeated: a mistyped URL may hold a password */
     snprintf(err, err_size, "STORE: a store's URL begins with sqlite: or"
              " mongodb:// (set STORE=sqlite and SQLITE_PATH, or STORE=mongo"

@@ -123,6 +123,7 @@ struct store_op_s {
     store_op_kind_t  kind;
     char             member;        /* message: 'j' joins, 'l' leaves, 0 */
     char             cursor;        /* move: 'r' or 'd' */
+    size_t           index;         /* of its event */
     store_conv_t    *conv;          /* profile: NULL */
     int64_t          seq;           /* message: its number; move: up to */
     int64_t          at;

@@ -616,6 +616,7 @@ plan_event(store_plan_t *p, size_t i)
     op = &p->ops[p->nops];
 
     memset(op, 0, sizeof(store_op_t));
+    op->index = i;
     op->conv = p->ev_conv[i];
 
     switch (ev->kind) {

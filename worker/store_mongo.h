@@ -1,0 +1,134 @@
+/*
+ * store_mongo.h: what the store_mongo*.c files share.
+ *
+ * Rows come out of the database as jansson objects (mg_fetch()), times in
+ * them as milliseconds; the functions of store_doc.c make documents of them.
+ */
+
+#ifndef STORE_MONGO_H
+#define STORE_MONGO_H
+
+#include <mongoc/mongoc.h>
+
+#include "worker/store_internal.h"
+
+/* _id of participants: <conversation>/<user>; of cursor moves: that and
+ * /<r or d>/<number>, so that a range of keys is a range of numbers. */
+#define MG_MOVE_FORMAT  "/%c/%016llx"
+#define MG_KEY_MAX      (2 * WRT_ID_MAX + 32)
+
+typedef struct {
+    store_t               base;         /* first */
+    mongoc_client_t      *client;
+    mongoc_client_t      *ping;         /* a short socket timeout */
+    char                 *db_name;
+    mongoc_collection_t  *conversations;
+    mongoc_collection_t  *participants;
+    mongoc_collection_t  *messages;
+    mongoc_collection_t  *cursors;
+    mongoc_collection_t  *users;
+} store_mongo_t;
+
+/* A driver's error as STORE_DOWN. */
+store_rc_t mg_down(store_mongo_t *st, const char *what,
+    const bson_error_t *err);
+
+/*
+ * All rows of a query, or of an aggregate (whose pipeline is the array
+ * "pipeline" of `query`, the options "opts" of it too).  Takes over the
+ * query and the options (NULL: none).  NULL with the error text set.
+ */
+json_t *mg_find(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
+    bson_t *opts);
+json_t *mg_aggregate(store_mongo_t *st, mongoc_collection_t *c,
+    bson_t *pipeline, bson_t *opts);
+
+
+/* store_mongo_bson.c */
+
+/* {"key": value}; any JSON value. */
+void mg_append_json(bson_t *b, const char *key, const json_t *v);
+/* NULL appends null. */
+void mg_append_text(bson_t *b, const char *key, const char *s);
+/* Text of n bytes that need not end with NUL. */
+void mg_append_slice(bson_t *b, const char *key, const char *p, size_t n);
+/* STORE_NO_TIME appends null. */
+void mg_append_time(bson_t *b, const char *key, int64_t ms);
+/* ["read", ...] */
+void mg_append_permissions(bson_t *b, const char *key, unsigned bits);
+/* {"$in": [...]} of the strings that are the keys of an object. */
+void mg_append_in(bson_t *b, const char *key, const json_t *keys);
+
+/* A document as a row: dates become integers. */
+json_t *mg_row(const bson_t *doc);
+
+/* Members of a row; borrowed. */
+const char *mg_text(const json_t *row, const char *key);
+int64_t mg_int(const json_t *row, const char *key);
+int64_t mg_time(const json_t *row, const char *key);
+
+
+/* store_mongo_apply.c */
+
+store_rc_t store_mongo_apply(store_t *st, const event_t *ev, size_t n,
+    size_t *bad);
+
+
+/* store_mongo_write.c */
+
+/* What a bulk write did. */
+typedef struct {
+    int64_t   matched;
+    int64_t   inserted;
+    size_t    repeats;      /* writes refused as repeats (unique indexes) */
+} mg_result_t;
+
+mongoc_bulk_operation_t *mg_bulk(mongoc_collection_t *c, bool ordered);
+
+/*
+ * Run and destroy a bulk write.  STORE_OK, also when some writes were refused
+ * as repeats; else STORE_DOWN.  `reply` (or NULL) is the caller's to destroy.
+ */
+store_rc_t mg_bulk_run(store_mongo_t *st, mongoc_bulk_operation_t *bulk,
+    const char *what, mg_result_t *res, bson_t *reply);
+
+/* Add to a bulk write; both documents are taken over. */
+void mg_bulk_update(mongoc_bulk_operation_t *bulk, bson_t *query,
+    bson_t *update, bool upsert);
+void mg_bulk_insert(mongoc_bulk_operation_t *bulk, const bson_t *doc);
+
+/*
+ * Insert the messages of a plan and note in each whether it is stored.
+ * STORE_REJECTED with *bad: the server will never take that event's.
+ */
+store_rc_t mg_write_messages(store_mongo_t *st, store_plan_t *p,
+    size_t *bad);
+
+
+/* store_mongo_read.c */
+
+store_rc_t store_mongo_state(store_t *st, const char *id, json_t **out);
+store_rc_t store_mongo_user_rooms(store_t *st, const char *user,
+    json_t **out);
+store_rc_t store_mongo_conversation(store_t *st, const char *id,
+    json_t **out);
+store_rc_t store_mongo_conversations(store_t *st, const store_list_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_mongo_user(store_t *st, const char *id, json_t **out);
+
+/* The users named by the keys of `ids`, as {id: row}; NULL on error. */
+json_t *mg_users(store_mongo_t *st, const json_t *ids);
+/* A conversation's number. */
+store_rc_t mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq);
+
+
+/* store_mongo_messages.c */
+
+store_rc_t store_mongo_messages(store_t *st, const store_page_t *q,
+    json_t **out, int *more);
+store_rc_t store_mongo_message(store_t *st, const char *conversation,
+    const char *id, json_t **out);
+store_rc_t store_mongo_changes(store_t *st, const char *conversation,
+    int64_t after, int max, json_t **out, int64_t *upto);
+
+#endif
