@@ -57,6 +57,7 @@ typedef struct {
     ngx_msec_t                 drain;
     ngx_shm_zone_t            *zone;       /* counters of all workers */
     ngx_uint_t                 enabled;    /* some location uses the module */
+    ngx_uint_t                 ack_store;  /* some location waits for it */
 } ngx_http_writeen_main_conf_t;
 
 
@@ -65,7 +66,6 @@ typedef struct {
     ngx_str_t                  alg;        /* "HS256", as written */
     ngx_str_t                  kid;        /* "" : for tokens without kid */
     ngx_str_t                  key;        /* secret or PEM */
-    ngx_int_t                  alg_id;     /* libjwt's jwt_alg_t */
 } ngx_http_writeen_key_t;
 
 
@@ -107,11 +107,16 @@ typedef struct {
 } ngx_http_writeen_identity_t;
 
 
-/* Kept for a request from the post-read phase on: the token's bytes in the
- * request line are overwritten before anything can log them. */
+/* Kept for a request from the post-read phase on: a token's bytes are
+ * overwritten before anything can log them.  Survives internal redirects. */
 typedef struct {
+    ngx_str_t                  args;       /* as they came */
+    u_char                    *at;         /* where they were */
     ngx_str_t                  token;      /* from ?token=, else empty */
-    unsigned                   scrubbed:1;
+    ngx_str_t                  bearer;     /* from Authorization */
+    ngx_str_t                  offered;    /* from Sec-WebSocket-Protocol */
+    void                      *api;        /* api.c: the call under way */
+    unsigned                   protocol:1; /* writeen.v1 was offered */
 } ngx_http_writeen_ctx_t;
 
 
@@ -185,6 +190,20 @@ struct ngx_http_writeen_out_s {
 
 /* -- sessions, users, rooms -- */
 
+/*
+ * A command or call made for a session; first member of what is passed as
+ * its data.  When the session goes, session is set to NULL and abandon called:
+ * it frees what no answer will free.
+ */
+typedef struct ngx_http_writeen_op_s  ngx_http_writeen_op_t;
+
+struct ngx_http_writeen_op_s {
+    ngx_queue_t                queue;      /* in session->ops */
+    ngx_http_writeen_session_t *session;
+    void                     (*abandon)(ngx_http_writeen_op_t *op);
+};
+
+
 typedef enum {
     NGX_HTTP_WRITEEN_OPENING = 0,  /* 101 sent; rooms are being found */
     NGX_HTTP_WRITEEN_OPEN,         /* connected sent */
@@ -203,14 +222,17 @@ struct ngx_http_writeen_session_s {
     ngx_connection_t          *connection;
     ngx_http_writeen_loc_conf_t *conf;
     ngx_http_writeen_user_t   *user;
+    ngx_http_request_t        *request;    /* until the takeover */
 
-    ngx_event_t                timer;      /* next of ping, token, deadline */
+    ngx_event_t                timer;      /* next of ping, token, deadline;
+                                              before: the takeover */
     ngx_msec_t                 next_ping;
     ngx_msec_t                 deadline;   /* opening, resume or close */
     time_t                     exp;
 
-    ngx_str_t                  role;       /* with name and avatar in one */
-    ngx_str_t                  name;       /* allocation: `identity` */
+    ngx_str_t                  uid;        /* these four in one */
+    ngx_str_t                  role;       /* allocation: `identity` */
+    ngx_str_t                  name;
     ngx_str_t                  avatar;
     u_char                    *identity;
 
@@ -228,13 +250,17 @@ struct ngx_http_writeen_session_s {
     u_char                    *in;
     size_t                     in_len;
     size_t                     in_size;
+    u_char                    *early;      /* came with the handshake */
+    size_t                     early_len;
     u_char                     header[WRT_FRAME_CLIENT_HEADER_MAX];
     u_char                     header_len;
+    u_char                     control[WRT_FRAME_CONTROL_MAX];
 
     /* token bucket, thousandths of an event */
     ngx_msec_t                 rate_time;
     ngx_uint_t                 rate_tokens;
 
+    ngx_uint_t                 nlinks;
     ngx_uint_t                 opening;    /* links not ready yet */
     ngx_uint_t                 floods;     /* events refused in a row */
 
@@ -249,7 +275,10 @@ struct ngx_http_writeen_session_s {
     unsigned                   flushing:1;  /* in worker->flush */
     unsigned                   warned:1;    /* token_expiring sent */
     unsigned                   close_sent:1;
-    unsigned                   draining:1;  /* will be closed by drain */
+    unsigned                   close_received:1;
+    unsigned                   failed:1;    /* protocol error: input is noise */
+    unsigned                   shut:1;      /* our side of the socket */
+    unsigned                   has_deadline:1;
 };
 
 
@@ -281,7 +310,7 @@ struct ngx_http_writeen_room_s {
     ngx_queue_t                walk;       /* of held: being given to links */
     ngx_queue_t                walking;    /* in worker->walking */
     ngx_queue_t                acks;       /* sends waiting for the store */
-    ngx_http_writeen_link_t   *cursor;     /* next link of the walk */
+    ngx_queue_t               *cursor;     /* next link of the walk */
     ngx_msec_t                 idle_since;
     int64_t                    seq;        /* last event delivered; -1 unknown */
     ngx_uint_t                 nlinks;
@@ -293,6 +322,9 @@ struct ngx_http_writeen_room_s {
     unsigned                   filling:1;
     unsigned                   lost:1;     /* recent overflowed */
     unsigned                   unseen:1;   /* subscribed anew: fill first */
+    unsigned                   asked:1;    /* a fill's question is out */
+    unsigned                   retry:1;    /* a fill waits for another try */
+    unsigned                   midway:1;   /* cursor is inside a walk */
     u_char                     id[1];
 };
 
@@ -404,6 +436,7 @@ struct ngx_http_writeen_worker_s {
     ngx_queue_t                idle_users;
     ngx_queue_t                loads;      /* conversations being loaded */
     ngx_queue_t                retries;    /* catch-ups waiting for Redis */
+    ngx_queue_t                user_retries; /* room lists waiting likewise */
 
     ngx_event_t                reaper;
     ngx_event_t                flusher;
@@ -412,6 +445,7 @@ struct ngx_http_writeen_worker_s {
     ngx_event_t                drainer;
     ngx_uint_t                 drain_left; /* ticks */
     unsigned                   draining:1;
+    unsigned                   refill:1;   /* a room could not be filled */
 
     ngx_http_writeen_out_t    *free_out;
     ngx_uint_t                 nfree_out;
@@ -432,14 +466,24 @@ extern ngx_module_t                ngx_http_writeen_module;
 extern ngx_http_writeen_worker_t  *ngx_http_writeen_worker; /* this process's */
 
 
-/* ngx_http_writeen_auth.c: tokens */
+/* ngx_http_writeen_key.c: keys of tokens */
 
-/* Directive handlers: writeen_jwt_key, writeen_jwt_audience. */
+/* Directive handler: writeen_jwt_key. */
 char *ngx_http_writeen_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+
+/* ngx_http_writeen_token.c: tokens in requests */
+
 /* Post-read phase: take ?token= out of the request line (see ctx). */
 ngx_int_t ngx_http_writeen_scrub_handler(ngx_http_request_t *r);
+
+/* Rewrite phase: give it back where the location is another module's. */
+ngx_int_t ngx_http_writeen_unscrub_handler(ngx_http_request_t *r);
+
+/* The request's ctx; create: make it when there is none (NULL: no memory). */
+ngx_http_writeen_ctx_t *ngx_http_writeen_get_ctx(ngx_http_request_t *r,
+    ngx_uint_t create);
 
 /*
  * Find the token: Authorization: Bearer; for a WebSocket also ?token= and
@@ -449,6 +493,9 @@ ngx_int_t ngx_http_writeen_scrub_handler(ngx_http_request_t *r);
  */
 ngx_int_t ngx_http_writeen_auth_token(ngx_http_request_t *r,
     ngx_uint_t websocket, ngx_str_t *token, ngx_uint_t *protocol);
+
+
+/* ngx_http_writeen_auth.c: who a token speaks for */
 
 /*
  * Verify a token (CONTRACT 2) against the location's keys: size, kid, exactly
@@ -466,12 +513,28 @@ ngx_int_t ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
 
 ngx_int_t ngx_http_writeen_api_handler(ngx_http_request_t *r);
 
+
+/* ngx_http_writeen_answer.c: what answers look like */
+
+#define NGX_HTTP_WRITEEN_METHODS  "GET, POST, PUT, PATCH, DELETE"
+
 /* Answer with the error envelope of CONTRACT 3 (also used by the handshake).
  * field may be NULL; retry > 0 adds Retry-After (seconds).  Returns what a
  * content handler returns. */
 ngx_int_t ngx_http_writeen_api_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *code, const char *field,
     const char *message, ngx_uint_t retry);
+/* 503 unavailable, try again in a second. */
+ngx_int_t ngx_http_writeen_unavailable(ngx_http_request_t *r);
+/* Answer with this JSON, which lives in r's pool. */
+ngx_int_t ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *json, ngx_uint_t retry);
+/* CORS: OPTIONS from a browser. */
+ngx_int_t ngx_http_writeen_preflight(ngx_http_request_t *r);
+
+/* Add a header to the answer; both strings are static or in r's pool. */
+ngx_int_t ngx_http_writeen_header(ngx_http_request_t *r, const char *name,
+    const char *value);
 
 /* Is the Origin header, if any, allowed?  1 or 0 (writeen_origin). */
 ngx_uint_t ngx_http_writeen_origin_allowed(ngx_http_request_t *r);
@@ -511,13 +574,32 @@ void ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk,
     wrt_bus_header_t *h);
 
 
-/* ngx_http_writeen_status.c: counters, /healthz, /metrics */
+/* ngx_http_writeen_status.c: counters, /healthz */
+
+#define NGX_HTTP_WRITEEN_UP_REDIS   0x01
+#define NGX_HTTP_WRITEEN_UP_BUS     0x02
+#define NGX_HTTP_WRITEEN_UP_WORKER  0x04
+#define NGX_HTTP_WRITEEN_UP_STORE   0x08
 
 ngx_int_t ngx_http_writeen_status_zone(ngx_conf_t *cf,
     ngx_http_writeen_main_conf_t *wmcf);
 ngx_int_t ngx_http_writeen_status_init(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_status_exit(ngx_http_writeen_worker_t *wk);
 ngx_int_t ngx_http_writeen_health_handler(ngx_http_request_t *r);
+/* NGX_HTTP_WRITEEN_UP_* for this process and all others that serve; how
+ * many they are. */
+ngx_uint_t ngx_http_writeen_status_health(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t *processes);
+/* A counter, by its offset in the stats, of all processes. */
+int64_t ngx_http_writeen_status_sum(ngx_http_writeen_worker_t *wk,
+    size_t offset, ngx_uint_t gauge);
+/* Answer with one buffer, for a content handler. */
+ngx_int_t ngx_http_writeen_status_send(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *type, ngx_buf_t *b);
+
+
+/* ngx_http_writeen_metrics.c: /metrics */
+
 ngx_int_t ngx_http_writeen_metrics_handler(ngx_http_request_t *r);
 
 
@@ -529,12 +611,19 @@ ngx_int_t ngx_http_writeen_websocket_handler(ngx_http_request_t *r);
 /* ngx_http_writeen_session.c: one connection */
 
 /* Take over the connection of an accepted handshake: called from an event of
- * its own, after the request's handlers have returned. */
+ * its own, after the request is freed.  early: malloc'd bytes that came with
+ * the handshake, now the session's, or NULL. */
 void ngx_http_writeen_session_start(ngx_http_writeen_session_t *s,
     u_char *early, size_t early_len);
 ngx_http_writeen_session_t *ngx_http_writeen_session_create(
     ngx_http_writeen_worker_t *wk, ngx_connection_t *c,
     ngx_http_writeen_loc_conf_t *wlcf, ngx_http_writeen_identity_t *id);
+
+/* Undo session_create before session_start. */
+void ngx_http_writeen_session_abort(ngx_http_writeen_session_t *s);
+
+/* The time now, ISO 8601 and a NUL; nginx's cached clock. */
+void ngx_http_writeen_now(char out[WRT_TIME_LEN + 1]);
 
 /* Begin the closing handshake; ends in session_drop. */
 void ngx_http_writeen_session_close(ngx_http_writeen_session_t *s,
@@ -584,8 +673,8 @@ typedef struct ngx_http_writeen_send_s  ngx_http_writeen_send_t;
 
 /* rc as from wrt_send (R_NOLOAD never: it was loaded; R_DENIED also stands for
  * a conversation that does not exist).  For R_OK and R_DUP seq, message_id and
- * created_at are set; event is then the message_received JSON for R_OK and
- * empty for R_DUP. */
+ * created_at are set; event is then the message_received JSON for R_OK in a
+ * writeen_api location, else empty. */
 typedef struct {
     ngx_http_writeen_rc_t      rc;
     int64_t                    seq;
@@ -628,7 +717,9 @@ ngx_uint_t ngx_http_writeen_loading(ngx_http_writeen_worker_t *wk,
 /* The applied channel: sends that wait for the store. */
 void ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk,
     const char *p, size_t n);
-void ngx_http_writeen_send_exit(ngx_http_writeen_worker_t *wk);
+/* Each second, for a room with sends that wait for the store. */
+void ngx_http_writeen_send_sweep(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
 
 
 /* ngx_http_writeen_output.c: queues and writing */
@@ -636,6 +727,9 @@ void ngx_http_writeen_send_exit(ngx_http_writeen_worker_t *wk);
 /* Queue a frame (takes its own reference) and write it at the end of the
  * turn.  May mark the session for closing when it is too slow. */
 void ngx_http_writeen_output(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_msg_t *msg);
+/* Queue without writing (the 101, before the session starts). */
+ngx_int_t ngx_http_writeen_output_append(ngx_http_writeen_session_t *s,
     ngx_http_writeen_msg_t *msg);
 /* The same with a new frame of this JSON. */
 void ngx_http_writeen_output_text(ngx_http_writeen_session_t *s,
@@ -671,6 +765,13 @@ void ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
+/* A server's subscriptions are gone; they are back: ask for ours again. */
+void ngx_http_writeen_room_bus_lost(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server);
+void ngx_http_writeen_room_resubscribe(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server);
+/* Commands go out again: fill what could not be filled. */
+void ngx_http_writeen_room_retry(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_walker_handler(ngx_event_t *ev);
@@ -684,6 +785,11 @@ ngx_http_writeen_link_t *ngx_http_writeen_link_find(
 ngx_http_writeen_link_t *ngx_http_writeen_link_create(
     ngx_http_writeen_session_t *s, const char *id, size_t n, int64_t after);
 void ngx_http_writeen_link_free(ngx_http_writeen_link_t *l);
+/* A member has left: take his sessions out of the room. */
+void ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm,
+    ngx_str_t *uid);
+/* Tell the client to read the room anew; it is live from seq on. */
+void ngx_http_writeen_link_resync(ngx_http_writeen_link_t *l, int64_t seq);
 /* The room's subscription stands. */
 void ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l);
 
@@ -694,6 +800,26 @@ void ngx_http_writeen_join(ngx_http_writeen_session_t *s,
 /* The resume event came, or will not come: let held links go on. */
 void ngx_http_writeen_link_release(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);
+
+/* wrt_fence: nobody may give a number up to `known` again. */
+ngx_int_t ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk,
+    const char *id, size_t n, int64_t known, int64_t max,
+    ngx_http_writeen_bus_pt handler, void *data);
+
+/* The body of a CHANGES reply: "<upto> <n>\n", then two lines an event. */
+typedef struct {
+    u_char                    *pos;
+    u_char                    *last;
+    ngx_uint_t                 n;          /* events announced */
+} ngx_http_writeen_lines_t;
+
+ngx_int_t ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln,
+    ngx_str_t *body, int64_t *upto);
+ngx_int_t ngx_http_writeen_lines_next(ngx_http_writeen_lines_t *ln,
+    ngx_str_t *payload);
+
+/* The number in a payload's header, -1 when it has none. */
+int64_t ngx_http_writeen_payload_seq(ngx_str_t *payload);
 
 
 /* ngx_http_writeen_user.c: users */
@@ -709,6 +835,9 @@ void ngx_http_writeen_user_unsubscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
 void ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u, wrt_bus_header_t *h);
+void ngx_http_writeen_user_bus_lost(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_user_resubscribe(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_user_retry(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
 /* Read the list of rooms (again) for one session. */
 void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);
@@ -737,6 +866,10 @@ ngx_uint_t ngx_http_writeen_bus_ready(ngx_http_writeen_worker_t *wk,
 ngx_int_t ngx_http_writeen_bus_call(ngx_http_writeen_worker_t *wk,
     ngx_uint_t server, ngx_http_writeen_args_t *args,
     ngx_http_writeen_bus_pt handler, void *data);
+
+/* The channel of a conversation, as its server names it. */
+size_t ngx_http_writeen_bus_room(ngx_http_writeen_worker_t *wk, char *out,
+    ngx_uint_t shard, const char *id, size_t n);
 
 /* (Un)subscribe a channel on a server; told by room_subscribed etc. */
 void ngx_http_writeen_bus_subscribe(ngx_http_writeen_worker_t *wk,

@@ -1,0 +1,673 @@
+/*
+ * ngx_http_writeen_event.c: what clients say, and what they are told.
+ *
+ * Every event is parsed, checked and counted against the rates here, then
+ * handed to room, link or send.  One table has all events; one function
+ * makes all errors.
+ */
+
+#include "ngx_http_writeen.h"
+
+
+#define NGX_HTTP_WRITEEN_FLOODS_MAX  5000   /* refused in a row, then 4429 */
+
+
+typedef void (*ngx_http_writeen_event_pt)(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+
+
+/* A send_message on its way. */
+typedef struct {
+    ngx_http_writeen_op_t      op;
+    ngx_http_writeen_send_t   *send;
+    size_t                     id_len;
+    size_t                     client_len;
+    size_t                     conv_len;
+    u_char                     id[WRT_CLIENT_ID_MAX];
+    u_char                     client[WRT_CLIENT_MSG_ID_MAX];
+    u_char                     conv[WRT_ID_MAX];
+} ngx_http_writeen_event_send_t;
+
+
+static void ngx_http_writeen_event_join(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+static void ngx_http_writeen_event_leave(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+static void ngx_http_writeen_event_send(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+static void ngx_http_writeen_event_sent(void *data,
+    ngx_http_writeen_sent_t *sent);
+static void ngx_http_writeen_event_send_abandon(ngx_http_writeen_op_t *data);
+static void ngx_http_writeen_event_resume(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+static int ngx_http_writeen_event_resume_room(void *data, wrt_slice_t id,
+    int64_t seq);
+static void ngx_http_writeen_event_refresh(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+static void ngx_http_writeen_event_ping(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+static ngx_uint_t ngx_http_writeen_event_rate(ngx_http_writeen_session_t *s,
+    ngx_msec_t *retry);
+static void ngx_http_writeen_event_refuse(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e, wrt_refusal_t *why, wrt_slice_t client_id);
+static void ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+
+
+static const struct {
+    const char                 *name;
+    ngx_http_writeen_event_pt   handler;
+} ngx_http_writeen_events[] = {
+    { "send_message", ngx_http_writeen_event_send },
+    { "join_conversation", ngx_http_writeen_event_join },
+    { "leave_conversation", ngx_http_writeen_event_leave },
+    { "resume", ngx_http_writeen_event_resume },
+    { "refresh_token", ngx_http_writeen_event_refresh },
+    { "ping", ngx_http_writeen_event_ping },
+    { NULL, NULL }
+};
+
+
+static const wrt_slice_t  ngx_http_writeen_nothing = { "", 0 };
+
+
+void
+ngx_http_writeen_event(ngx_http_writeen_session_t *s, u_char *p, size_t n)
+{
+    ngx_int_t                  rc;
+    ngx_uint_t                 i;
+    ngx_msec_t                 retry;
+    wrt_refusal_t              why;
+    wrt_envelope_t             e;
+    ngx_http_writeen_error_t   err;
+    ngx_http_writeen_worker_t *wk;
+
+    wk = ngx_http_writeen_worker;
+    ngx_http_writeen_count(wk, events_in_total);
+
+    if (!ngx_http_writeen_event_rate(s, &retry)) {
+
+        ngx_http_writeen_count(wk, rate_limited_total);
+
+        if (++s->floods > NGX_HTTP_WRITEEN_FLOODS_MAX) {
+            ngx_http_writeen_count(wk, flood_closed_total);
+            ngx_http_writeen_session_close(s, WRT_CLOSE_FLOOD, "flood");
+            return;
+        }
+
+        ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
+
+        /* parsed all the same: the client must know which one it was */
+
+        if (wrt_envelope_parse(&e, (char *) p, n, &why) == 0) {
+            err.id = e.id;
+            err.event = e.event;
+
+            (void) wrt_envelope_string(&e, "clientMessageId",
+                                       WRT_CLIENT_MSG_ID_MAX, &err.client_id,
+                                       &why);
+            (void) wrt_envelope_id(&e, "conversationId", &err.conversation,
+                                   &why);
+        }
+
+        err.code = "rate_limited";
+        err.message = "Too many events, slow down.";
+        err.retryable = 1;
+        err.retry_ms = retry;
+
+        ngx_http_writeen_event_error(s, &err);
+        wrt_envelope_free(&e);
+        return;
+    }
+
+    s->floods = 0;
+
+    rc = wrt_envelope_parse(&e, (char *) p, n, &why);
+
+    if (rc != 0) {
+        ngx_http_writeen_event_refuse(s, &e, &why, ngx_http_writeen_nothing);
+        wrt_envelope_free(&e);
+        return;
+    }
+
+    for (i = 0; ngx_http_writeen_events[i].name != NULL; i++) {
+
+        if (ngx_strlen(ngx_http_writeen_events[i].name) == e.event.n
+            && ngx_strncmp(ngx_http_writeen_events[i].name, e.event.p,
+                           e.event.n) == 0)
+        {
+            ngx_http_writeen_events[i].handler(s, &e);
+            wrt_envelope_free(&e);
+            return;
+        }
+    }
+
+    why.code = "invalid_request";
+    why.field = "event";
+    why.message = "There is no such event.";
+
+    ngx_http_writeen_event_refuse(s, &e, &why, ngx_http_writeen_nothing);
+    wrt_envelope_free(&e);
+}
+
+
+/* -- rates -- */
+
+static ngx_uint_t
+ngx_http_writeen_bucket(ngx_msec_t *time, ngx_uint_t *tokens, ngx_uint_t rate,
+    ngx_uint_t burst, ngx_msec_t *retry)
+{
+    uint64_t  have;
+
+    /* thousandths of an event: rate a second is rate a millisecond of them */
+
+    have = *tokens + (uint64_t) (ngx_current_msec - *time) * rate;
+    have = ngx_min(have, (uint64_t) burst * 1000);
+
+    *time = ngx_current_msec;
+
+    if (have < 1000) {
+        *tokens = have;
+        *retry = ngx_max(*retry, (1000 - have + rate - 1) / rate);
+        return 0;
+    }
+
+    *tokens = have - 1000;
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_writeen_event_rate(ngx_http_writeen_session_t *s, ngx_msec_t *retry)
+{
+    ngx_http_writeen_loc_conf_t  *wlcf;
+
+    wlcf = s->conf;
+    *retry = 0;
+
+    if (wlcf->rate == 0) {
+        return 1;
+    }
+
+    return ngx_http_writeen_bucket(&s->rate_time, &s->rate_tokens, wlcf->rate,
+                                   wlcf->burst, retry)
+           && ngx_http_writeen_bucket(&s->user->rate_time,
+                                      &s->user->rate_tokens, wlcf->user_rate,
+                                      wlcf->user_rate * 2, retry);
+}
+
+
+/* -- errors -- */
+
+void
+ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_error_t *e)
+{
+    u_char  *p, *buf;
+
+    buf = ngx_alloc(512 + ngx_strlen(e->message)
+                    + 6 * (e->id.n + e->event.n + e->client_id.n)
+                    + e->conversation.n, ngx_http_writeen_worker->log);
+    if (buf == NULL) {
+        return;
+    }
+
+    p = ngx_sprintf(buf, "{\"event\":\"error\",\"data\":{");
+
+#define ngx_http_writeen_error_field(name, slice)                             \
+    if ((slice).n != 0) {                                                     \
+        p = ngx_cpymem(p, "\"" name "\":\"", sizeof(name) + 3);               \
+        p += wrt_json_escape((char *) p, (slice).p, (slice).n);               \
+        p = ngx_cpymem(p, "\",", 2);                                          \
+    }
+
+    ngx_http_writeen_error_field("id", e->id)
+    ngx_http_writeen_error_field("event", e->event)
+    ngx_http_writeen_error_field("clientMessageId", e->client_id)
+    ngx_http_writeen_error_field("conversationId", e->conversation)
+
+#undef ngx_http_writeen_error_field
+
+    if (e->field != NULL) {
+        p = ngx_sprintf(p, "\"field\":\"%s\",", e->field);
+    }
+
+    p = ngx_sprintf(p, "\"code\":\"%s\",\"message\":\"%s\",\"retryable\":%s",
+                    e->code, e->message, e->retryable ? "true" : "false");
+
+    if (e->retry_ms != 0) {
+        p = ngx_sprintf(p, ",\"retryAfterMs\":%M", e->retry_ms);
+    }
+
+    p = ngx_cpymem(p, "}}", 2);
+
+    ngx_http_writeen_output_text(s, buf, p - buf);
+    ngx_free(buf);
+}
+
+
+/* A malformed event: after ten of them nobody is listening. */
+
+static void
+ngx_http_writeen_event_refuse(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e, wrt_refusal_t *why, wrt_slice_t client_id)
+{
+    ngx_http_writeen_error_t  err;
+
+    ngx_http_writeen_count(ngx_http_writeen_worker, events_bad_total);
+
+    ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
+
+    err.id = e->id;
+    err.event = e->event;
+    err.client_id = client_id;
+    err.field = why->field;
+    err.code = why->code;
+    err.message = why->message;
+
+    ngx_http_writeen_event_error(s, &err);
+
+    if (++s->bad_events >= WRT_BAD_EVENTS_MAX) {
+        ngx_http_writeen_session_close(s, WRT_CLOSE_BAD_EVENT,
+                                       "too many bad events");
+    }
+}
+
+
+static void
+ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
+{
+    u_char  *p, buf[128 + 6 * (WRT_CLIENT_ID_MAX + 64)];
+
+    if (e->id.n == 0) {
+        return;
+    }
+
+    p = ngx_sprintf(buf, "{\"event\":\"ack\",\"data\":{\"id\":\"");
+    p += wrt_json_escape((char *) p, e->id.p, e->id.n);
+    p = ngx_sprintf(p, "\",\"event\":\"%*s\"}}", e->event.n, e->event.p);
+
+    ngx_http_writeen_output_text(s, buf, p - buf);
+}
+
+
+/* What a member's accessor said: absent is an error, too. */
+
+static ngx_int_t
+ngx_http_writeen_event_required(int found, const char *field,
+    wrt_refusal_t *why)
+{
+    if (found == 1) {
+        return NGX_OK;
+    }
+
+    if (found == 0) {
+        why->code = "invalid_request";
+        why->field = field;
+        why->message = "This member of data is required.";
+    }
+
+    return NGX_ERROR;
+}
+
+
+/* -- the events -- */
+
+static void
+ngx_http_writeen_event_join(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
+{
+    int64_t        after;
+    wrt_slice_t    id;
+    wrt_refusal_t  why;
+
+    after = -1;
+
+    if (ngx_http_writeen_event_required(
+            wrt_envelope_id(e, "conversationId", &id, &why),
+            "conversationId", &why) != NGX_OK
+        || wrt_envelope_seq(e, "afterSeq", &after, &why) < 0)
+    {
+        ngx_http_writeen_event_refuse(s, e, &why, ngx_http_writeen_nothing);
+        return;
+    }
+
+    ngx_http_writeen_join(s, id, after, e->id, 0);
+}
+
+
+static void
+ngx_http_writeen_event_leave(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e)
+{
+    wrt_slice_t                id;
+    wrt_refusal_t              why;
+    ngx_http_writeen_link_t   *l;
+    ngx_http_writeen_error_t   err;
+
+    if (ngx_http_writeen_event_required(
+            wrt_envelope_id(e, "conversationId", &id, &why),
+            "conversationId", &why) != NGX_OK)
+    {
+        ngx_http_writeen_event_refuse(s, e, &why, ngx_http_writeen_nothing);
+        return;
+    }
+
+    l = ngx_http_writeen_link_find(s, id.p, id.n);
+
+    if (l == NULL) {
+        ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
+
+        err.id = e->id;
+        err.event = e->event;
+        err.conversation = id;
+        err.code = "not_found";
+        err.message = "There is no such conversation.";
+
+        ngx_http_writeen_event_error(s, &err);
+        return;
+    }
+
+    /* off the screen; its events keep coming, as for all of his rooms */
+
+    ngx_http_writeen_event_ack(s, e);
+}
+
+
+static void
+ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
+{
+    u_char                         *p;
+    ngx_str_t                       extra;
+    wrt_send_t                      m;
+    wrt_slice_t                     client;
+    wrt_refusal_t                   why;
+    ngx_http_writeen_error_t        err;
+    ngx_http_writeen_identity_t     id;
+    ngx_http_writeen_event_send_t  *op;
+    u_char                          buf[128 + NGX_SOCKADDR_STRLEN];
+
+    client = ngx_http_writeen_nothing;
+    (void) wrt_envelope_string(e, "clientMessageId", WRT_CLIENT_MSG_ID_MAX,
+                               &client, &why);
+
+    if (wrt_send_parse(&m, e, 1, s->conf->max_text, &why) != 0) {
+        ngx_http_writeen_event_refuse(s, e, &why, client);
+        return;
+    }
+
+    op = ngx_alloc(sizeof(ngx_http_writeen_event_send_t),
+                   ngx_http_writeen_worker->log);
+    if (op == NULL) {
+        ngx_http_writeen_session_drop(s);
+        return;
+    }
+
+    op->op.session = s;
+    op->op.abandon = ngx_http_writeen_event_send_abandon;
+    ngx_queue_insert_tail(&s->ops, &op->op.queue);
+
+    op->id_len = e->id.n;
+    ngx_memcpy(op->id, e->id.p, e->id.n);
+    op->client_len = m.client_id.n;
+    ngx_memcpy(op->client, m.client_id.p, m.client_id.n);
+    op->conv_len = m.conversation.n;
+    ngx_memcpy(op->conv, m.conversation.p, m.conversation.n);
+
+    id.uid = s->user->node.str;
+    id.role = s->role;
+    id.name = s->name;
+    id.avatar = s->avatar;
+
+    p = ngx_sprintf(buf, "{\"metadata\":{\"ipAddress\":\"%V\"}}",
+                    &s->connection->addr_text);
+    extra.data = buf;
+    extra.len = p - buf;
+
+    op->send = ngx_http_writeen_send(ngx_http_writeen_worker, s->conf, &m,
+                                     m.conversation, &id, &extra,
+                                     ngx_http_writeen_event_sent, op);
+    if (op->send != NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&op->op.queue);
+    ngx_free(op);
+
+    ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
+
+    err.id = e->id;
+    err.event = e->event;
+    err.client_id = client;
+    err.conversation = m.conversation;
+    err.code = "unavailable";
+    err.message = "The message was not taken, try again.";
+    err.retryable = 1;
+    err.retry_ms = 1000;
+
+    ngx_http_writeen_event_error(s, &err);
+}
+
+
+/* The session went first: the message goes its way, nobody is told. */
+
+static void
+ngx_http_writeen_event_send_abandon(ngx_http_writeen_op_t *data)
+{
+    /* the answer frees it */
+}
+
+
+static void
+ngx_http_writeen_event_sent(void *data, ngx_http_writeen_sent_t *sent)
+{
+    u_char                         *p;
+    ngx_http_writeen_error_t        e;
+    ngx_http_writeen_session_t     *s;
+    ngx_http_writeen_event_send_t  *op = data;
+    u_char                          buf[512 + WRT_ID_MAX
+                                        + 6 * (WRT_CLIENT_ID_MAX
+                                               + WRT_CLIENT_MSG_ID_MAX)];
+
+    s = op->op.session;
+
+    if (s == NULL) {
+        ngx_free(op);
+        return;
+    }
+
+    ngx_queue_remove(&op->op.queue);
+
+    if (sent->rc == NGX_HTTP_WRITEEN_R_OK
+        || sent->rc == NGX_HTTP_WRITEEN_R_DUP)
+    {
+        p = ngx_sprintf(buf, "{\"event\":\"message_status\",\"data\":{");
+
+        if (op->id_len != 0) {
+            p = ngx_cpymem(p, "\"id\":\"", 6);
+            p += wrt_json_escape((char *) p, (char *) op->id, op->id_len);
+            p = ngx_cpymem(p, "\",", 2);
+        }
+
+        if (op->client_len != 0) {
+            p = ngx_sprintf(p, "\"clientMessageId\":\"");
+            p += wrt_json_escape((char *) p, (char *) op->client,
+                                 op->client_len);
+            p = ngx_cpymem(p, "\",", 2);
+        }
+
+        p = ngx_sprintf(p, "\"messageId\":\"%V\",\"conversationId\":\"%*s\","
+                        "\"seq\":%L,\"status\":\"sent\","
+                        "\"durability\":\"%s\",\"createdAt\":\"%V\"}}",
+                        &sent->message_id, op->conv_len, op->conv, sent->seq,
+                        sent->stored ? "store" : "log", &sent->created_at);
+
+        ngx_http_writeen_output_text(s, buf, p - buf);
+        ngx_free(op);
+        return;
+    }
+
+    ngx_memzero(&e, sizeof(ngx_http_writeen_error_t));
+
+    e.id.p = (char *) op->id;
+    e.id.n = op->id_len;
+    e.event.p = "send_message";
+    e.event.n = sizeof("send_message") - 1;
+    e.client_id.p = (char *) op->client;
+    e.client_id.n = op->client_len;
+    e.conversation.p = (char *) op->conv;
+    e.conversation.n = op->conv_len;
+
+    switch (sent->rc) {
+
+    case NGX_HTTP_WRITEEN_R_DENIED:
+        e.code = "not_found";
+        e.message = "There is no such conversation.";
+        break;
+
+    case NGX_HTTP_WRITEEN_R_FORBIDDEN:
+        e.code = "forbidden";
+        e.message = "You may not write in this conversation.";
+        break;
+
+    case NGX_HTTP_WRITEEN_R_ARCHIVED:
+        e.code = "conversation_archived";
+        e.message = "This conversation is archived.";
+        break;
+
+    default:
+        e.code = "unavailable";
+        e.message = "The message was not taken, try again.";
+        e.retryable = 1;
+        e.retry_ms = 1000;
+    }
+
+    ngx_http_writeen_event_error(s, &e);
+    ngx_free(op);
+}
+
+
+/* Where the client stands in its rooms; each is answered like a join. */
+
+static void
+ngx_http_writeen_event_resume(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e)
+{
+    wrt_refusal_t  why;
+
+    if (wrt_envelope_pairs(e, "conversations",
+                           ngx_http_writeen_event_resume_room, s, &why) != 0)
+    {
+        ngx_http_writeen_event_refuse(s, e, &why, ngx_http_writeen_nothing);
+        return;
+    }
+
+    if (s->state != NGX_HTTP_WRITEEN_OPEN) {
+        return;
+    }
+
+    ngx_http_writeen_event_ack(s, e);
+
+    if (s->resuming) {
+        s->has_deadline = 0;
+        ngx_http_writeen_link_release(s);
+    }
+}
+
+
+static int
+ngx_http_writeen_event_resume_room(void *data, wrt_slice_t id, int64_t seq)
+{
+    ngx_http_writeen_session_t  *s = data;
+
+    ngx_http_writeen_join(s, id, seq, ngx_http_writeen_nothing, 1);
+
+    return s->state != NGX_HTTP_WRITEEN_OPEN;
+}
+
+
+static void
+ngx_http_writeen_event_refresh(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e)
+{
+    ngx_int_t                     rc;
+    ngx_str_t                     token;
+    ngx_pool_t                   *pool;
+    const char                   *reason;
+    wrt_slice_t                   text;
+    wrt_refusal_t                 why;
+    ngx_http_writeen_error_t      err;
+    ngx_http_writeen_identity_t   id;
+
+    if (ngx_http_writeen_event_required(
+            wrt_envelope_string(e, "token", WRT_TOKEN_MAX, &text, &why),
+            "token", &why) != NGX_OK)
+    {
+        ngx_http_writeen_event_refuse(s, e, &why, ngx_http_writeen_nothing);
+        return;
+    }
+
+    pool = ngx_create_pool(1024, s->connection->log);
+    if (pool == NULL) {
+        ngx_http_writeen_session_drop(s);
+        return;
+    }
+
+    token.data = (u_char *) text.p;
+    token.len = text.n;
+
+    rc = ngx_http_writeen_auth_verify(s->conf, &token, &id, pool,
+                                      s->connection->log, &reason);
+
+    if (rc == NGX_OK
+        && (id.uid.len != s->user->node.str.len
+            || ngx_memcmp(id.uid.data, s->user->uid, id.uid.len) != 0))
+    {
+        reason = "another user's token";
+        rc = NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK && ngx_http_writeen_session_identity(s, &id) == NGX_OK) {
+        ngx_destroy_pool(pool);
+        ngx_http_writeen_session_timer(s);
+        ngx_http_writeen_event_ack(s, e);
+        return;
+    }
+
+    ngx_destroy_pool(pool);
+
+    ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
+                  "writeen: refresh_token refused: %s", reason);
+
+    ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
+
+    err.id = e->id;
+    err.event = e->event;
+    err.field = "token";
+    err.code = "unauthorized";
+    err.message = "The token is not valid.";
+
+    ngx_http_writeen_event_error(s, &err);
+}
+
+
+static void
+ngx_http_writeen_event_ping(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
+{
+    char     now[WRT_TIME_LEN + 1];
+    u_char  *p, buf[256 + 6 * WRT_CLIENT_ID_MAX];
+
+    ngx_http_writeen_now(now);
+
+    p = ngx_sprintf(buf, "{\"event\":\"pong\",\"data\":{");
+
+    if (e->id.n != 0) {
+        p = ngx_cpymem(p, "\"id\":\"", 6);
+        p += wrt_json_escape((char *) p, e->id.p, e->id.n);
+        p = ngx_cpymem(p, "\",", 2);
+    }
+
+    p = ngx_sprintf(p, "\"serverTime\":\"%s\"}}", now);
+
+    ngx_http_writeen_output_text(s, buf, p - buf);
+}

@@ -1,0 +1,459 @@
+/*
+ * ngx_http_writeen_handshake.c: from HTTP to WebSocket (RFC 6455, section 4).
+ *
+ * Everything is checked before the upgrade; refusals are ordinary HTTP answers
+ * with the REST error envelope.  The 101 goes out through the session's own
+ * queue, not through the filters: none of them has anything to add, and the
+ * request is freed right after, with its pool and header buffers, as
+ * nginx's HTTP/2 does with an idle connection.
+ */
+
+#include "ngx_http_writeen.h"
+#include <ngx_sha1.h>
+
+
+#define NGX_HTTP_WRITEEN_GUID  "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#define NGX_HTTP_WRITEEN_KEY_LEN     24      /* base64 of 16 bytes */
+#define NGX_HTTP_WRITEEN_ACCEPT_LEN  28      /* base64 of 20 bytes */
+
+
+typedef struct {
+    ngx_str_t    key;
+    ngx_str_t    version;
+    ngx_uint_t   upgrade;
+    ngx_uint_t   connection;
+} ngx_http_writeen_handshake_t;
+
+
+static void ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
+    ngx_http_writeen_handshake_t *hs);
+static ngx_uint_t ngx_http_writeen_handshake_token(ngx_str_t *list,
+    const char *token, size_t n);
+static ngx_int_t ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
+    ngx_http_writeen_session_t *s, ngx_str_t *key, ngx_uint_t protocol);
+static ngx_int_t ngx_http_writeen_handshake_version(ngx_http_request_t *r);
+static void ngx_http_writeen_handshake_takeover(ngx_event_t *ev);
+static void ngx_http_writeen_handshake_cleanup(void *data);
+static void ngx_http_writeen_handshake_release(ngx_connection_t *c,
+    ngx_http_connection_t *hc);
+
+
+static ngx_int_t
+ngx_http_writeen_handshake_refuse(ngx_http_request_t *r, ngx_uint_t status,
+    const char *code, const char *message, ngx_uint_t retry)
+{
+    ngx_http_writeen_count(ngx_http_writeen_worker, refused_total);
+
+    return ngx_http_writeen_api_error(r, status, code, NULL, message, retry);
+}
+
+
+ngx_int_t
+ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
+{
+    ngx_str_t                      token, resume;
+    ngx_int_t                      rc;
+    ngx_uint_t                     protocol;
+    const char                    *why;
+    ngx_http_writeen_worker_t     *wk;
+    ngx_http_writeen_session_t    *s;
+    ngx_http_writeen_identity_t    id;
+    ngx_http_writeen_handshake_t   hs;
+    ngx_http_writeen_loc_conf_t   *wlcf;
+
+    wk = ngx_http_writeen_worker;
+
+    if (r != r->main || wk == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!(r->method & NGX_HTTP_GET)) {
+        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_NOT_ALLOWED,
+                   "method_not_allowed", "A WebSocket begins with GET.", 0);
+    }
+
+    ngx_http_writeen_handshake_headers(r, &hs);
+
+    /* HTTP/2 has no Upgrade, and nginx no RFC 8441 */
+
+    if (r->http_version != NGX_HTTP_VERSION_11 || !hs.upgrade
+        || !hs.connection)
+    {
+        return ngx_http_writeen_handshake_refuse(r, 426,
+                   "invalid_request",
+                   "This is a WebSocket: HTTP/1.1 with Upgrade: websocket.",
+                   0);
+    }
+
+    if (hs.version.len != 2 || ngx_memcmp(hs.version.data, "13", 2) != 0) {
+        return ngx_http_writeen_handshake_version(r);
+    }
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
+                   "invalid_request", "A WebSocket handshake has no body.",
+                   0);
+    }
+
+    if (hs.key.len != NGX_HTTP_WRITEEN_KEY_LEN
+        || ngx_strncmp(hs.key.data + NGX_HTTP_WRITEEN_KEY_LEN - 2, "==", 2)
+           != 0)
+    {
+        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
+                   "invalid_request",
+                   "Sec-WebSocket-Key must be 16 bytes in base64.", 0);
+    }
+
+    if (!ngx_http_writeen_origin_allowed(r)) {
+        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_FORBIDDEN,
+                   "forbidden", "This origin is not allowed.", 0);
+    }
+
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
+    why = "no token";
+
+    rc = ngx_http_writeen_auth_token(r, 1, &token, &protocol);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_writeen_auth_verify(wlcf, &token, &id, r->pool,
+                                          r->connection->log, &why);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_writeen_count(wk, auth_failures_total);
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "writeen: token refused: %s", why);
+
+        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_UNAUTHORIZED,
+                   "unauthorized", "A valid token is required.", 0);
+    }
+
+    if (!wk->health.redis || ngx_exiting || ngx_terminate) {
+        return ngx_http_writeen_handshake_refuse(r,
+                   NGX_HTTP_SERVICE_UNAVAILABLE, "unavailable",
+                   "Chat is not available right now, try again.", 1);
+    }
+
+    s = ngx_http_writeen_session_create(wk, r->connection, wlcf, &id);
+    if (s == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_arg(r, (u_char *) "resume", 6, &resume) == NGX_OK
+        && resume.len == 1 && resume.data[0] == '1')
+    {
+        s->resuming = 1;
+    }
+
+    if (ngx_http_writeen_handshake_upgrade(r, s, &hs.key, protocol)
+        != NGX_OK)
+    {
+        ngx_http_writeen_session_abort(s);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* keep the request until the phases above us have let go of it */
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
+    ngx_http_writeen_handshake_t *hs)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    ngx_memzero(hs, sizeof(ngx_http_writeen_handshake_t));
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        switch (h[i].key.len) {
+
+        case sizeof("Upgrade") - 1:
+            if (ngx_strcasecmp(h[i].lowcase_key, (u_char *) "upgrade") == 0) {
+                hs->upgrade |= ngx_http_writeen_handshake_token(&h[i].value,
+                                                                "websocket",
+                                                                9);
+            }
+            break;
+
+        case sizeof("Connection") - 1:
+            if (ngx_strcmp(h[i].lowcase_key, "connection") == 0) {
+                hs->connection |= ngx_http_writeen_handshake_token(
+                                      &h[i].value, "upgrade", 7);
+            }
+            break;
+
+        case sizeof("Sec-WebSocket-Key") - 1:
+            if (ngx_strcmp(h[i].lowcase_key, "sec-websocket-key") == 0) {
+                hs->key = h[i].value;
+            }
+            break;
+
+        case sizeof("Sec-WebSocket-Version") - 1:
+            if (ngx_strcmp(h[i].lowcase_key, "sec-websocket-version") == 0) {
+                hs->version = h[i].value;
+            }
+            break;
+        }
+    }
+}
+
+
+/* Is the token in the comma-separated list, in any case? */
+
+static ngx_uint_t
+ngx_http_writeen_handshake_token(ngx_str_t *list, const char *token, size_t n)
+{
+    u_char  *p, *last, *start, *end;
+
+    p = list->data;
+    last = p + list->len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        start = p;
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+
+        end = p;
+
+        while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
+        }
+
+        if ((size_t) (end - start) == n
+            && ngx_strncasecmp(start, (u_char *) token, n) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_writeen_handshake_version(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+
+    /* section 4.4: say which one would do */
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    ngx_str_set(&h->key, "Sec-WebSocket-Version");
+    ngx_str_set(&h->value, "13");
+
+    return ngx_http_writeen_handshake_refuse(r, 426, "invalid_request",
+               "Sec-WebSocket-Version must be 13.", 0);
+}
+
+
+static ngx_int_t
+ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
+    ngx_http_writeen_session_t *s, ngx_str_t *key, ngx_uint_t protocol)
+{
+    u_char                  *p, buf[256], sha[20];
+    u_char                   accept[NGX_HTTP_WRITEEN_ACCEPT_LEN];
+    ngx_str_t                src, dst;
+    ngx_sha1_t               ctx;
+    ngx_connection_t        *c;
+    ngx_http_cleanup_t      *cln;
+    ngx_http_writeen_msg_t  *msg;
+
+    c = r->connection;
+
+    ngx_sha1_init(&ctx);
+    ngx_sha1_update(&ctx, key->data, key->len);
+    ngx_sha1_update(&ctx, NGX_HTTP_WRITEEN_GUID,
+                    sizeof(NGX_HTTP_WRITEEN_GUID) - 1);
+    ngx_sha1_final(sha, &ctx);
+
+    src.data = sha;
+    src.len = sizeof(sha);
+    dst.data = accept;
+    ngx_encode_base64(&dst, &src);
+
+    p = ngx_sprintf(buf, "HTTP/1.1 101 Switching Protocols" CRLF
+                    "Upgrade: websocket" CRLF
+                    "Connection: Upgrade" CRLF
+                    "Sec-WebSocket-Accept: %V" CRLF "%s" CRLF,
+                    &dst, protocol ? "Sec-WebSocket-Protocol: writeen.v1" CRLF
+                                   : "");
+
+    msg = ngx_http_writeen_msg_raw(buf, p - buf);
+    if (msg == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        ngx_http_writeen_msg_unref(msg);
+        return NGX_ERROR;
+    }
+
+    /* frames are small and somebody waits for each of them */
+
+    if (ngx_tcp_nodelay(c) != NGX_OK) {
+        ngx_http_writeen_msg_unref(msg);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_writeen_output_append(s, msg) != NGX_OK) {
+        ngx_http_writeen_msg_unref(msg);
+        return NGX_ERROR;
+    }
+
+    ngx_http_writeen_msg_unref(msg);
+
+    cln->handler = ngx_http_writeen_handshake_cleanup;
+    cln->data = s;
+
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    r->header_sent = 1;
+    r->keepalive = 0;
+    r->lingering_close = 0;
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    s->request = r;
+    s->timer.handler = ngx_http_writeen_handshake_takeover;
+    s->timer.data = s;
+    s->timer.log = c->log;
+
+    ngx_post_event(&s->timer, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+/* The request is ours alone now: end it, keep the connection. */
+
+static void
+ngx_http_writeen_handshake_takeover(ngx_event_t *ev)
+{
+    size_t                       n;
+    u_char                      *early;
+    ngx_buf_t                   *b;
+    ngx_connection_t            *c;
+    ngx_http_request_t          *r;
+    ngx_http_connection_t       *hc;
+    ngx_http_writeen_session_t  *s;
+
+    s = ev->data;
+    r = s->request;
+
+    c = r->connection;
+    hc = r->http_connection;
+
+    /* frames pipelined with the handshake were read with its headers */
+
+    b = r->header_in;
+    n = b->last - b->pos;
+    early = NULL;
+
+    if (n != 0) {
+        early = ngx_alloc(n, c->log);
+        if (early == NULL) {
+            /* the cleanup handler ends the session */
+            ngx_http_finalize_request(r, NGX_ERROR);
+            return;
+        }
+
+        ngx_memcpy(early, b->pos, n);
+    }
+
+    s->request = NULL;
+    ngx_http_free_request(r, 0);
+    c->destroyed = 0;
+
+    ngx_http_writeen_handshake_release(c, hc);
+    ngx_http_writeen_session_start(s, early, n);
+}
+
+
+/* The request ends; when that is before the takeover, so does the session. */
+
+static void
+ngx_http_writeen_handshake_cleanup(void *data)
+{
+    ngx_http_writeen_session_t  *s = data;
+
+    if (s->request != NULL) {
+        ngx_http_writeen_session_abort(s);
+    }
+}
+
+
+/* Header buffers are of no use any more (as ngx_http_set_keepalive does). */
+
+static void
+ngx_http_writeen_handshake_release(ngx_connection_t *c,
+    ngx_http_connection_t *hc)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, *next;
+
+    b = c->buffer;
+
+    if (b != NULL && ngx_pfree(c->pool, b->start) == NGX_OK) {
+        b->pos = NULL;
+        b->last = NULL;
+    }
+
+    for (cl = hc->free; cl != NULL; cl = next) {
+        next = cl->next;
+        (void) ngx_pfree(c->pool, cl->buf->start);
+        ngx_free_chain(c->pool, cl);
+    }
+
+    for (cl = hc->busy; cl != NULL; cl = next) {
+        next = cl->next;
+        (void) ngx_pfree(c->pool, cl->buf->start);
+        ngx_free_chain(c->pool, cl);
+    }
+
+    hc->free = NULL;
+    hc->busy = NULL;
+    hc->nbusy = 0;
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        /* frames are written one by one, without nginx's own buffer */
+        ngx_ssl_free_buffer(c);
+        c->ssl->buffer = 0;
+    }
+#endif
+}

@@ -1,0 +1,938 @@
+/*
+ * ngx_http_writeen_module.c: directives, configuration, process hooks.
+ *
+ * The directives are documented in docs/directives.md.  A location becomes one
+ * of four things: writeen_websocket, writeen_api, writeen_health or
+ * writeen_metrics.  Settings are read-only once merged; what changes at run
+ * time hangs on the one worker object, made in init_process.
+ */
+
+#include "ngx_http_writeen.h"
+
+
+static void *ngx_http_writeen_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_writeen_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static ngx_int_t ngx_http_writeen_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_writeen_init_process(ngx_cycle_t *cycle);
+static void ngx_http_writeen_exit_process(ngx_cycle_t *cycle);
+static void ngx_http_writeen_sweep_handler(ngx_event_t *ev);
+static char *ngx_http_writeen_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_writeen_shards(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_writeen_location(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_writeen_rate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_writeen_origin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_writeen_audience(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_writeen_check_msec(ngx_conf_t *cf, void *post,
+    void *data);
+static char *ngx_http_writeen_check_size(ngx_conf_t *cf, void *post,
+    void *data);
+
+
+/* What a time or a size may be. */
+typedef struct {
+    ngx_conf_post_handler_pt   handler;
+    uintmax_t                  min;
+    uintmax_t                  max;
+    const char                *allowed;
+} ngx_http_writeen_range_t;
+
+
+static ngx_http_writeen_range_t  ngx_http_writeen_drain_range =
+    { ngx_http_writeen_check_msec, 0, 3600000, "0 to 1h" };
+
+static ngx_http_writeen_range_t  ngx_http_writeen_ping_range =
+    { ngx_http_writeen_check_msec, 1000, 3600000, "1s to 1h" };
+
+static ngx_http_writeen_range_t  ngx_http_writeen_wait_range =
+    { ngx_http_writeen_check_msec, 100, 60000, "100ms to 60s" };
+
+static ngx_http_writeen_range_t  ngx_http_writeen_message_range =
+    { ngx_http_writeen_check_size, 1024, 1024 * 1024, "1k to 1m" };
+
+static ngx_http_writeen_range_t  ngx_http_writeen_text_range =
+    { ngx_http_writeen_check_size, 1, 256 * 1024, "1 to 256k" };
+
+static ngx_http_writeen_range_t  ngx_http_writeen_queue_range =
+    { ngx_http_writeen_check_size, 16 * 1024, 64 * 1024 * 1024,
+      "16k to 64m" };
+
+static ngx_conf_enum_t  ngx_http_writeen_acks[] = {
+    { ngx_string("log"), 0 },
+    { ngx_string("store"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+#define NGX_HTTP_WRITEEN_ANY_CONF                                             \
+    (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
+
+
+static ngx_command_t  ngx_http_writeen_commands[] = {
+
+    { ngx_string("writeen_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_writeen_redis,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_shards"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_writeen_shards,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_drain"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_writeen_main_conf_t, drain),
+      &ngx_http_writeen_drain_range },
+
+    { ngx_string("writeen_websocket"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_writeen_location,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, websocket),
+      NULL },
+
+    { ngx_string("writeen_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_writeen_location,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, api),
+      NULL },
+
+    { ngx_string("writeen_health"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_writeen_location,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, health),
+      NULL },
+
+    { ngx_string("writeen_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_writeen_location,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, metrics),
+      NULL },
+
+    { ngx_string("writeen_jwt_key"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE23,
+      ngx_http_writeen_jwt_key,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_jwt_issuer"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, issuer),
+      NULL },
+
+    { ngx_string("writeen_jwt_audience"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_1MORE,
+      ngx_http_writeen_audience,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_jwt_leeway"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, leeway),
+      NULL },
+
+    { ngx_string("writeen_ping_interval"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, ping_interval),
+      &ngx_http_writeen_ping_range },
+
+    { ngx_string("writeen_resume_wait"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, resume_wait),
+      &ngx_http_writeen_wait_range },
+
+    { ngx_string("writeen_api_timeout"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, api_timeout),
+      &ngx_http_writeen_wait_range },
+
+    { ngx_string("writeen_max_message"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, max_message),
+      &ngx_http_writeen_message_range },
+
+    { ngx_string("writeen_max_text"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, max_text),
+      &ngx_http_writeen_text_range },
+
+    { ngx_string("writeen_send_queue"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, send_queue),
+      &ngx_http_writeen_queue_range },
+
+    { ngx_string("writeen_rate"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE123,
+      ngx_http_writeen_rate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_origin"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_1MORE,
+      ngx_http_writeen_origin,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_ack"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, ack_store),
+      &ngx_http_writeen_acks },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_writeen_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_writeen_postconfiguration,    /* postconfiguration */
+
+    ngx_http_writeen_create_main_conf,     /* create main configuration */
+    ngx_http_writeen_init_main_conf,       /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_writeen_create_loc_conf,      /* create location configuration */
+    ngx_http_writeen_merge_loc_conf        /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_writeen_module = {
+    NGX_MODULE_V1,
+    &ngx_http_writeen_module_ctx,          /* module context */
+    ngx_http_writeen_commands,             /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_writeen_init_process,         /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_writeen_exit_process,         /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+ngx_http_writeen_worker_t  *ngx_http_writeen_worker;
+
+
+/* -- configuration -- */
+
+static void *
+ngx_http_writeen_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_writeen_main_conf_t  *wmcf;
+
+    wmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_writeen_main_conf_t));
+    if (wmcf == NULL) {
+        return NULL;
+    }
+
+    wmcf->shards = NGX_CONF_UNSET_UINT;
+    wmcf->drain = NGX_CONF_UNSET_MSEC;
+
+    if (ngx_array_init(&wmcf->redis, cf->pool, 1, sizeof(wrt_redis_url_t))
+        != NGX_OK
+        || ngx_array_init(&wmcf->addrs, cf->pool, 1, sizeof(ngx_addr_t))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return wmcf;
+}
+
+
+static char *
+ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_writeen_main_conf_t  *wmcf = conf;
+
+    ngx_conf_init_uint_value(wmcf->shards, WRT_SHARDS);
+    ngx_conf_init_msec_value(wmcf->drain, 10000);
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_writeen_loc_conf_t  *wlcf;
+
+    wlcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_writeen_loc_conf_t));
+    if (wlcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     wlcf->issuer = { 0, NULL };
+     *     wlcf->websocket, api, health, metrics = 0 (not inherited)
+     */
+
+    wlcf->keys = NGX_CONF_UNSET_PTR;
+    wlcf->audience = NGX_CONF_UNSET_PTR;
+    wlcf->origins = NGX_CONF_UNSET_PTR;
+    wlcf->leeway = NGX_CONF_UNSET;
+    wlcf->ping_interval = NGX_CONF_UNSET_MSEC;
+    wlcf->resume_wait = NGX_CONF_UNSET_MSEC;
+    wlcf->api_timeout = NGX_CONF_UNSET_MSEC;
+    wlcf->max_message = NGX_CONF_UNSET_SIZE;
+    wlcf->max_text = NGX_CONF_UNSET_SIZE;
+    wlcf->send_queue = NGX_CONF_UNSET_SIZE;
+    wlcf->rate = NGX_CONF_UNSET_UINT;
+    wlcf->burst = NGX_CONF_UNSET_UINT;
+    wlcf->user_rate = NGX_CONF_UNSET_UINT;
+    wlcf->ack_store = NGX_CONF_UNSET_UINT;
+
+    return wlcf;
+}
+
+
+static char *
+ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_writeen_loc_conf_t   *prev = parent;
+    ngx_http_writeen_loc_conf_t   *conf = child;
+    ngx_http_writeen_main_conf_t  *wmcf;
+
+    ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
+    ngx_conf_merge_ptr_value(conf->audience, prev->audience, NULL);
+    ngx_conf_merge_str_value(conf->issuer, prev->issuer, "");
+    ngx_conf_merge_sec_value(conf->leeway, prev->leeway, 5);
+    ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval,
+                              WRT_PING_INTERVAL_MS);
+    ngx_conf_merge_msec_value(conf->resume_wait, prev->resume_wait,
+                              WRT_RESUME_WAIT_MS);
+    ngx_conf_merge_msec_value(conf->api_timeout, prev->api_timeout,
+                              WRT_RPC_TIMEOUT_MS);
+    ngx_conf_merge_size_value(conf->max_message, prev->max_message,
+                              WRT_MESSAGE_MAX);
+    ngx_conf_merge_size_value(conf->max_text, prev->max_text, WRT_TEXT_MAX);
+    ngx_conf_merge_size_value(conf->send_queue, prev->send_queue,
+                              WRT_SEND_QUEUE);
+    ngx_conf_merge_uint_value(conf->rate, prev->rate, WRT_RATE_CONN);
+    ngx_conf_merge_uint_value(conf->burst, prev->burst, WRT_RATE_BURST);
+    ngx_conf_merge_uint_value(conf->user_rate, prev->user_rate,
+                              WRT_RATE_USER);
+    ngx_conf_merge_uint_value(conf->ack_store, prev->ack_store, 0);
+
+    if (conf->origins == NGX_CONF_UNSET_PTR) {
+        conf->origin_any = prev->origin_any;
+    }
+
+    ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+
+    if (!conf->websocket && !conf->api) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->keys == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%s\" needs at least one \"writeen_jwt_key\" in "
+                           "its location, server or http block",
+                           conf->websocket ? "writeen_websocket"
+                                           : "writeen_api");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->max_text >= conf->max_message) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"writeen_max_text\" must be less than "
+                           "\"writeen_max_message\", in which the text is "
+                           "carried");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->send_queue < 2 * conf->max_message) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"writeen_send_queue\" must be at least twice "
+                           "\"writeen_max_message\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->ack_store) {
+        wmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_writeen_module);
+        wmcf->ack_store = 1;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_writeen_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt           *h;
+    ngx_http_core_main_conf_t     *cmcf;
+    ngx_http_writeen_main_conf_t  *wmcf;
+
+    wmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_writeen_module);
+
+    if (!wmcf->enabled) {
+        return NGX_OK;
+    }
+
+    if (wmcf->redis.nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"writeen_redis\" is required in the http block, "
+                           "e.g. \"writeen_redis redis://127.0.0.1:6379/0;\"");
+        return NGX_ERROR;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_writeen_scrub_handler;
+
+    return ngx_http_writeen_status_zone(cf, wmcf);
+}
+
+
+/* writeen_redis url...; */
+
+static char *
+ngx_http_writeen_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char                        *p;
+    ngx_str_t                     *value;
+    ngx_url_t                      u;
+    ngx_uint_t                     i;
+    ngx_addr_t                    *addr;
+    const char                    *why;
+    wrt_redis_url_t               *url;
+    ngx_http_writeen_main_conf_t  *wmcf = conf;
+
+    if (wmcf->redis.nelts != 0) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (wmcf->redis.nelts == WRT_REDIS_SERVERS_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"writeen_redis\" takes at most %d servers",
+                               WRT_REDIS_SERVERS_MAX);
+            return NGX_CONF_ERROR;
+        }
+
+        url = ngx_array_push(&wmcf->redis);
+        addr = ngx_array_push(&wmcf->addrs);
+
+        if (url == NULL || addr == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        why = wrt_redis_url_parse(url, (char *) value[i].data, value[i].len);
+
+        if (why != NULL) {
+            /* the URL may hold a password: it is not repeated */
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid server %ui in \"writeen_redis\": %s",
+                               i, why);
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_memzero(addr, sizeof(ngx_addr_t));
+
+        if (url->port == 0) {
+            continue;
+        }
+
+        /* names are resolved now: nothing may block later */
+
+        ngx_memzero(&u, sizeof(ngx_url_t));
+
+        p = ngx_pnalloc(cf->pool, ngx_strlen(url->host) + 3);
+        if (p == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        u.url.data = p;
+        u.url.len = ngx_sprintf(p, ngx_strchr(url->host, ':') ? "[%s]" : "%s",
+                                url->host)
+                    - p;
+        u.default_port = url->port;
+
+        if (ngx_parse_url(cf->pool, &u) != NGX_OK || u.naddrs == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "%s in server %ui (\"%V\") of "
+                               "\"writeen_redis\"",
+                               u.err ? u.err : "no address", i, &u.url);
+            return NGX_CONF_ERROR;
+        }
+
+        *addr = u.addrs[0];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* writeen_shards number; */
+
+static char *
+ngx_http_writeen_shards(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                      n;
+    ngx_str_t                     *value;
+    ngx_http_writeen_main_conf_t  *wmcf = conf;
+
+    if (wmcf->shards != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n < 1 || n > WRT_SHARDS_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"writeen_shards\": a "
+                           "number from 1 to %d is allowed",
+                           &value[1], WRT_SHARDS_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    wmcf->shards = n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* writeen_websocket, writeen_api, writeen_health, writeen_metrics on|off; */
+
+static char *
+ngx_http_writeen_location(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    static const struct {
+        size_t               offset;
+        ngx_http_handler_pt  handler;
+    } kinds[] = {
+        { offsetof(ngx_http_writeen_loc_conf_t, websocket),
+          ngx_http_writeen_websocket_handler },
+        { offsetof(ngx_http_writeen_loc_conf_t, api),
+          ngx_http_writeen_api_handler },
+        { offsetof(ngx_http_writeen_loc_conf_t, health),
+          ngx_http_writeen_health_handler },
+        { offsetof(ngx_http_writeen_loc_conf_t, metrics),
+          ngx_http_writeen_metrics_handler }
+    };
+
+    ngx_str_t                     *value;
+    ngx_flag_t                    *fp;
+    ngx_uint_t                     i;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_writeen_loc_conf_t   *wlcf = conf;
+    ngx_http_writeen_main_conf_t  *wmcf;
+
+    value = cf->args->elts;
+
+    if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcasecmp(value[1].data, (u_char *) "on") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\": it must be "
+                           "\"on\" or \"off\"", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (wlcf->websocket || wlcf->api || wlcf->health || wlcf->metrics) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\": a location can be only one of "
+                           "\"writeen_websocket\", \"writeen_api\", "
+                           "\"writeen_health\" and \"writeen_metrics\"",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    fp = (ngx_flag_t *) ((char *) conf + cmd->offset);
+    *fp = 1;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (kinds[i].offset == cmd->offset) {
+            clcf->handler = kinds[i].handler;
+        }
+    }
+
+    wmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_writeen_module);
+    wmcf->enabled = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+/* writeen_rate number [burst=number] [user=number] | off; */
+
+static char *
+ngx_http_writeen_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                     n;
+    ngx_str_t                    *value, s;
+    ngx_uint_t                    i, *field;
+    ngx_http_writeen_loc_conf_t  *wlcf = conf;
+
+    if (wlcf->rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        wlcf->rate = 0;
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        s = value[i];
+
+        if (i == 1) {
+            field = &wlcf->rate;
+
+        } else if (ngx_strncmp(s.data, "burst=", 6) == 0) {
+            field = &wlcf->burst;
+            s.data += 6;
+            s.len -= 6;
+
+        } else if (ngx_strncmp(s.data, "user=", 5) == 0) {
+            field = &wlcf->user_rate;
+            s.data += 5;
+            s.len -= 5;
+
+        } else {
+            field = NULL;
+        }
+
+        n = field ? ngx_atoi(s.data, s.len) : NGX_ERROR;
+
+        if (n < 1 || n > 1000000) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"writeen_rate\": "
+                               "\"off\", or events per second with "
+                               "\"burst=\" and \"user=\", each from 1 to "
+                               "1000000", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        *field = n;
+    }
+
+    if (wlcf->burst == NGX_CONF_UNSET_UINT) {
+        wlcf->burst = 2 * wlcf->rate;
+    }
+
+    if (wlcf->user_rate == NGX_CONF_UNSET_UINT) {
+        wlcf->user_rate = 4 * wlcf->rate;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* writeen_origin origin... | *; */
+
+static char *
+ngx_http_writeen_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char                       *p;
+    ngx_str_t                    *value, *origin;
+    ngx_uint_t                    i;
+    ngx_http_writeen_loc_conf_t  *wlcf = conf;
+
+    if (wlcf->origins != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    wlcf->origins = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+    if (wlcf->origins == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (value[i].len == 1 && value[i].data[0] == '*') {
+            wlcf->origin_any = 1;
+            continue;
+        }
+
+        /* scheme://host[:port], as browsers write it */
+
+        p = (u_char *) ngx_strstr(value[i].data, "://");
+
+        if (p == NULL || p == value[i].data || p[3] == '\0'
+            || ngx_strchr(p + 3, '/') != NULL)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid origin \"%V\" in \"writeen_origin\": "
+                               "\"*\" or scheme://host[:port] without a path "
+                               "is allowed", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        origin = ngx_array_push(wlcf->origins);
+        if (origin == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *origin = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* writeen_jwt_audience name...; */
+
+static char *
+ngx_http_writeen_audience(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                    *value, *name;
+    ngx_uint_t                    i;
+    ngx_http_writeen_loc_conf_t  *wlcf = conf;
+
+    if (wlcf->audience != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    wlcf->audience = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
+    if (wlcf->audience == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        name = ngx_array_push(wlcf->audience);
+        if (name == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *name = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_writeen_check_range(ngx_conf_t *cf, ngx_http_writeen_range_t *range,
+    uintmax_t n)
+{
+    ngx_str_t  *value;
+
+    if (n >= range->min && n <= range->max) {
+        return NGX_CONF_OK;
+    }
+
+    value = cf->args->elts;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\": %s is allowed",
+                       &value[1], &value[0], range->allowed);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_writeen_check_msec(ngx_conf_t *cf, void *post, void *data)
+{
+    return ngx_http_writeen_check_range(cf, post, *(ngx_msec_t *) data);
+}
+
+
+static char *
+ngx_http_writeen_check_size(ngx_conf_t *cf, void *post, void *data)
+{
+    return ngx_http_writeen_check_range(cf, post, *(size_t *) data);
+}
+
+
+/* -- processes -- */
+
+static void
+ngx_http_writeen_worker_event(ngx_event_t *ev, ngx_event_handler_pt handler,
+    ngx_http_writeen_worker_t *wk)
+{
+    ev->handler = handler;
+    ev->data = wk;
+    ev->log = wk->log;
+}
+
+
+static ngx_int_t
+ngx_http_writeen_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                     i;
+    uint8_t                        seed[8];
+    ngx_http_writeen_worker_t     *wk;
+    ngx_http_writeen_main_conf_t  *wmcf;
+
+    /* also called in the cache manager and loader */
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    wmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_writeen_module);
+
+    if (wmcf == NULL || !wmcf->enabled) {
+        return NGX_OK;
+    }
+
+    wk = ngx_pcalloc(cycle->pool, sizeof(ngx_http_writeen_worker_t));
+    if (wk == NULL) {
+        return NGX_ERROR;
+    }
+
+    wk->recv = ngx_pnalloc(cycle->pool, NGX_HTTP_WRITEEN_RECV_SIZE);
+    if (wk->recv == NULL) {
+        return NGX_ERROR;
+    }
+
+    wk->conf = wmcf;
+    wk->log = cycle->log;
+    wk->cycle = cycle;
+    wk->names.shards = wmcf->shards;
+    wk->names.db = ((wrt_redis_url_t *) wmcf->redis.elts)->db;
+
+    for (i = 0; i < sizeof(seed); i++) {
+        seed[i] = (uint8_t) (ngx_random() ^ (ngx_pid >> i));
+    }
+
+    wrt_oid_init(&wk->oid, seed);
+    wrt_oid_next(&wk->oid, ngx_time(), wk->id);
+
+    ngx_rbtree_init(&wk->rooms, &wk->rooms_sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&wk->users, &wk->users_sentinel,
+                    ngx_str_rbtree_insert_value);
+
+    ngx_queue_init(&wk->sessions);
+    ngx_queue_init(&wk->doomed);
+    ngx_queue_init(&wk->flush);
+    ngx_queue_init(&wk->walking);
+    ngx_queue_init(&wk->idle_rooms);
+    ngx_queue_init(&wk->idle_users);
+    ngx_queue_init(&wk->loads);
+    ngx_queue_init(&wk->retries);
+    ngx_queue_init(&wk->user_retries);
+
+    ngx_http_writeen_worker_event(&wk->reaper,
+                                  ngx_http_writeen_reaper_handler, wk);
+    ngx_http_writeen_worker_event(&wk->flusher,
+                                  ngx_http_writeen_flusher_handler, wk);
+    ngx_http_writeen_worker_event(&wk->walker,
+                                  ngx_http_writeen_walker_handler, wk);
+    ngx_http_writeen_worker_event(&wk->drainer,
+                                  ngx_http_writeen_drain_handler, wk);
+    ngx_http_writeen_worker_event(&wk->sweeper,
+                                  ngx_http_writeen_sweep_handler, wk);
+
+    wk->sweeper.cancelable = 1;
+    ngx_add_timer(&wk->sweeper, 1000);
+
+    ngx_http_writeen_worker = wk;
+
+    if (ngx_http_writeen_status_init(wk) != NGX_OK
+        || ngx_http_writeen_rpc_init(wk) != NGX_OK
+        || ngx_http_writeen_bus_init(wk) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Sessions that are left (TERM) go with the process; what must be undone is what
+ * others would see or nginx would complain of: sockets of ours, counters.
+ */
+
+static void
+ngx_http_writeen_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ngx_http_writeen_worker;
+
+    if (wk == NULL) {
+        return;
+    }
+
+    ngx_http_writeen_rpc_exit(wk);
+    ngx_http_writeen_bus_exit(wk);
+    ngx_http_writeen_status_exit(wk);
+    ngx_http_writeen_output_exit(wk);
+}
+
+
+static void
+ngx_http_writeen_sweep_handler(ngx_event_t *ev)
+{
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ev->data;
+
+    ngx_http_writeen_room_sweep(wk);
+    ngx_http_writeen_user_sweep(wk);
+    ngx_http_writeen_catch_retry(wk);
+
+    ngx_add_timer(ev, 1000);
+}

@@ -1,0 +1,1135 @@
+/*
+ * ngx_http_writeen_room.c: conversations in this nginx worker, and fan-out.
+ *
+ * A room exists while a session is in it, and some seconds longer.  It owns the
+ * subscription to the conversation's channel:
+ *
+ *     NONE --bus_subscribe--> SENT --acknowledged--> READY --idle--> LEAVING
+ *      ^                                               |                |
+ *      +------------------- bus lost ------------------+----------------+
+ *
+ * Invariants:
+ *
+ * 1. rm->seq is the last numbered event accepted, -1 while unknown.  What is
+ *    accepted goes to every live link, in order, once.
+ * 2. An event that is not above rm->seq is a repeat and dropped.  One that
+ *    leaves a hole is held, and so is everything after it, until the hole has
+ *    been filled from the log (or from the store when the log is shorter).
+ *    A number missing inside what the log still holds was taken out of it.
+ * 3. Having lost the bus, a room fills before it accepts anything live.
+ * 4. If Redis stands lower than the room (a lost second), the room raises it
+ *    (wrt_fence) before it goes on: a number is never used twice.
+ * 5. While a link reads its catch-up, accepted events are kept in `recent`,
+ *    so that nothing falls between its snapshot and its going live.
+ *
+ * A large room is walked in slices; what comes meanwhile queues behind.
+ */
+
+#include "ngx_http_writeen.h"
+
+
+#define NGX_HTTP_WRITEEN_WALK_TURN   1024      /* links given a frame a turn */
+#define NGX_HTTP_WRITEEN_ROOM_IDLE   5000      /* ms kept without links */
+
+
+static ngx_http_writeen_held_t *ngx_http_writeen_room_held(
+    wrt_bus_header_t *h);
+static void ngx_http_writeen_room_held_free(ngx_http_writeen_held_t *held);
+static void ngx_http_writeen_room_clear(ngx_queue_t *list);
+static void ngx_http_writeen_room_accept(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_held_t *held);
+static ngx_int_t ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm,
+    ngx_uint_t *budget);
+static void ngx_http_writeen_room_deliver(ngx_http_writeen_link_t *l,
+    ngx_http_writeen_held_t *held);
+static void ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+static void ngx_http_writeen_room_fill_reply(void *data,
+    ngx_http_writeen_result_t *res);
+static void ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+static void ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
+    ngx_str_t *payload);
+static void ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+static void ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
+    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+static void ngx_http_writeen_room_fence_reply(void *data,
+    ngx_http_writeen_result_t *res);
+static void ngx_http_writeen_room_loaded(void *data, ngx_int_t ok);
+static void ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm,
+    int64_t seq);
+
+
+/*
+ * A fill under way.  The room is found by its id when the answer comes: it may
+ * have been freed meanwhile.
+ */
+typedef struct {
+    ngx_http_writeen_worker_t     *worker;
+    ngx_http_writeen_load_wait_t   wait;
+    size_t                         len;
+    u_char                         id[WRT_ID_MAX];
+} ngx_http_writeen_fill_t;
+
+
+ngx_http_writeen_room_t *
+ngx_http_writeen_room_get(ngx_http_writeen_worker_t *wk, const char *id,
+    size_t n, ngx_uint_t create)
+{
+    char                      name[WRT_NAME_BUF];
+    size_t                    len;
+    uint32_t                  hash;
+    ngx_str_t                 key;
+    ngx_str_node_t           *node;
+    ngx_http_writeen_room_t  *rm;
+
+    key.data = (u_char *) id;
+    key.len = n;
+    hash = ngx_crc32_short(key.data, key.len);
+
+    node = ngx_str_rbtree_lookup(&wk->rooms, &key, hash);
+
+    if (node != NULL) {
+        return (ngx_http_writeen_room_t *)
+                   ((u_char *) node - offsetof(ngx_http_writeen_room_t, node));
+    }
+
+    if (!create) {
+        return NULL;
+    }
+
+    rm = ngx_calloc(sizeof(ngx_http_writeen_room_t) + n, wk->log);
+    if (rm == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(rm->id, id, n);
+
+    rm->node.node.key = hash;
+    rm->node.str.data = rm->id;
+    rm->node.str.len = n;
+    rm->seq = -1;
+    rm->shard = wrt_shard(&wk->names, id, n);
+
+    ngx_queue_init(&rm->links);
+    ngx_queue_init(&rm->hold);
+    ngx_queue_init(&rm->recent);
+    ngx_queue_init(&rm->walk);
+    ngx_queue_init(&rm->acks);
+    ngx_queue_init(&rm->walking);
+
+    rm->idle_since = ngx_current_msec;
+    ngx_queue_insert_tail(&wk->idle_rooms, &rm->idle);
+    ngx_rbtree_insert(&wk->rooms, &rm->node.node);
+
+    ngx_http_writeen_count(wk, rooms);
+
+    rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
+    len = ngx_http_writeen_bus_room(wk, name, rm->shard, id, n);
+    ngx_http_writeen_bus_subscribe(wk,
+                                   ngx_http_writeen_bus_server(wk, rm->shard),
+                                   name, len);
+
+    return rm;
+}
+
+
+void
+ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    ngx_http_writeen_room_clear(&rm->hold);
+    ngx_http_writeen_room_clear(&rm->recent);
+    ngx_http_writeen_room_clear(&rm->walk);
+
+    ngx_queue_remove(&rm->walking);
+    ngx_queue_remove(&rm->idle);
+    ngx_rbtree_delete(&wk->rooms, &rm->node.node);
+
+    ngx_http_writeen_count_n(wk, rooms, -1);
+
+    ngx_free(rm);
+}
+
+
+/* -- subscription -- */
+
+void
+ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    ngx_queue_t              *q, *next;
+    ngx_http_writeen_link_t  *l;
+
+    rm->sub = NGX_HTTP_WRITEEN_SUB_READY;
+
+    if (rm->unseen) {
+        rm->unseen = 0;
+
+        if (ngx_queue_empty(&rm->links)) {
+            rm->seq = -1;
+
+        } else {
+            ngx_http_writeen_room_fill(wk, rm);
+        }
+    }
+
+    for (q = ngx_queue_head(&rm->links);
+         q != ngx_queue_sentinel(&rm->links);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
+
+        if (l->state == NGX_HTTP_WRITEEN_LINK_WAIT) {
+            ngx_http_writeen_link_ready(l);
+        }
+    }
+}
+
+
+void
+ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    char    name[WRT_NAME_BUF];
+    size_t  n;
+
+    if (rm->sub != NGX_HTTP_WRITEEN_SUB_LEAVING) {
+        return;
+    }
+
+    if (ngx_queue_empty(&rm->links) && ngx_queue_empty(&rm->acks)) {
+        ngx_http_writeen_room_free(wk, rm);
+        return;
+    }
+
+    /* somebody came while we were leaving: nothing known is sure any more */
+
+    rm->seq = -1;
+    rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
+
+    n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,
+                      rm->node.str.len);
+    ngx_http_writeen_bus_subscribe(wk,
+                                   ngx_http_writeen_bus_server(wk, rm->shard),
+                                   name, n);
+}
+
+
+typedef void (*ngx_http_writeen_room_each_pt)(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+
+
+static void
+ngx_http_writeen_room_each(ngx_http_writeen_worker_t *wk, ngx_int_t server,
+    ngx_http_writeen_room_each_pt fn)
+{
+    ngx_rbtree_node_t        *node, *next;
+    ngx_http_writeen_room_t  *rm;
+
+    if (wk->rooms.root == wk->rooms.sentinel) {
+        return;
+    }
+
+    node = ngx_rbtree_min(wk->rooms.root, wk->rooms.sentinel);
+
+    while (node != NULL) {
+        next = ngx_rbtree_next(&wk->rooms, node);
+        rm = (ngx_http_writeen_room_t *) node;
+
+        if (server == -1
+            || (ngx_uint_t) server
+               == ngx_http_writeen_bus_server(wk, rm->shard))
+        {
+            fn(wk, rm);
+        }
+
+        node = next;
+    }
+}
+
+
+static void
+ngx_http_writeen_room_lost(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    if (rm->sub == NGX_HTTP_WRITEEN_SUB_LEAVING
+        && ngx_queue_empty(&rm->links))
+    {
+        ngx_http_writeen_room_free(wk, rm);
+        return;
+    }
+
+    /* links that wait for the first subscription go on waiting for this one */
+
+    if (rm->sub == NGX_HTTP_WRITEEN_SUB_READY) {
+        rm->unseen = 1;
+    }
+
+    rm->sub = NGX_HTTP_WRITEEN_SUB_NONE;
+}
+
+
+static void
+ngx_http_writeen_room_subscribe_again(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    char    name[WRT_NAME_BUF];
+    size_t  n;
+
+    rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
+
+    n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,
+                      rm->node.str.len);
+    ngx_http_writeen_bus_subscribe(wk,
+                                   ngx_http_writeen_bus_server(wk, rm->shard),
+                                   name, n);
+}
+
+
+static void
+ngx_http_writeen_room_refill(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    if (rm->retry && rm->sub == NGX_HTTP_WRITEEN_SUB_READY) {
+        ngx_http_writeen_room_fill(wk, rm);
+    }
+}
+
+
+void
+ngx_http_writeen_room_bus_lost(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server)
+{
+    ngx_http_writeen_room_each(wk, server, ngx_http_writeen_room_lost);
+}
+
+
+void
+ngx_http_writeen_room_resubscribe(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t server)
+{
+    ngx_http_writeen_room_each(wk, server,
+                               ngx_http_writeen_room_subscribe_again);
+}
+
+
+void
+ngx_http_writeen_room_retry(ngx_http_writeen_worker_t *wk)
+{
+    if (wk->refill) {
+        wk->refill = 0;
+        ngx_http_writeen_room_each(wk, -1, ngx_http_writeen_room_refill);
+    }
+}
+
+
+/* Each second: let go of rooms that nobody is in, fill what could not be. */
+
+void
+ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk)
+{
+    char                      name[WRT_NAME_BUF];
+    size_t                    n;
+    ngx_queue_t              *q;
+    ngx_http_writeen_room_t  *rm;
+
+    while (!ngx_queue_empty(&wk->idle_rooms)) {
+        q = ngx_queue_head(&wk->idle_rooms);
+        rm = ngx_queue_data(q, ngx_http_writeen_room_t, idle);
+
+        if (ngx_current_msec - rm->idle_since < NGX_HTTP_WRITEEN_ROOM_IDLE) {
+            break;
+        }
+
+        if (!ngx_queue_empty(&rm->acks)) {
+            ngx_queue_remove(q);
+            rm->idle_since = ngx_current_msec;
+            ngx_queue_insert_tail(&wk->idle_rooms, q);
+            break;
+        }
+
+        if (rm->sub == NGX_HTTP_WRITEEN_SUB_NONE) {
+            ngx_http_writeen_room_free(wk, rm);
+            continue;
+        }
+
+        if (rm->sub == NGX_HTTP_WRITEEN_SUB_SENT) {
+            /* UNSUBSCRIBE only what has been acknowledged */
+            break;
+        }
+
+        /* out of the idle list: LEAVING ends in unsubscribed or lost */
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+
+        rm->sub = NGX_HTTP_WRITEEN_SUB_LEAVING;
+        n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,
+                          rm->node.str.len);
+        ngx_http_writeen_bus_unsubscribe(wk,
+            ngx_http_writeen_bus_server(wk, rm->shard), name, n);
+    }
+
+    ngx_http_writeen_room_retry(wk);
+
+    if (wk->conf->ack_store) {
+        ngx_http_writeen_room_each(wk, -1, ngx_http_writeen_send_sweep);
+    }
+}
+
+
+/* -- events -- */
+
+void
+ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, wrt_bus_header_t *h)
+{
+    int64_t                   seq;
+    ngx_uint_t                repeat, hole;
+    ngx_http_writeen_held_t  *held;
+
+    if (ngx_queue_empty(&rm->links)) {
+        /* lingering: only the number is kept up */
+        if (h->num[0] > rm->seq && !rm->filling) {
+            rm->seq = (rm->seq == -1 || h->num[0] == rm->seq + 1)
+                      ? h->num[0] : -1;
+        }
+
+        return;
+    }
+
+    seq = h->num[0];
+    repeat = (seq > 0 && rm->seq >= 0 && seq <= rm->seq);
+
+    if (repeat && !rm->filling) {
+        return;
+    }
+
+    held = ngx_http_writeen_room_held(h);
+    if (held == NULL) {
+        /* the hole that this makes will be found and filled */
+        return;
+    }
+
+    if (seq <= 0) {
+        ngx_http_writeen_room_accept(rm, held);
+        return;
+    }
+
+    hole = (rm->seq >= 0 && seq > rm->seq + 1
+            && !(h->kind == WRT_EV_FENCE && held->before <= rm->seq));
+
+    if (!rm->filling && !hole) {
+        ngx_http_writeen_room_accept(rm, held);
+        return;
+    }
+
+    if (rm->nhold >= WRT_ROOM_HOLD_MAX) {
+        /* it is in the log: the fill, or the next one, brings it */
+        ngx_http_writeen_room_held_free(held);
+        return;
+    }
+
+    ngx_queue_insert_tail(&rm->hold, &held->queue);
+    rm->nhold++;
+
+    if (!rm->filling) {
+        ngx_http_writeen_count(wk, bus_gaps_total);
+        ngx_http_writeen_room_fill(wk, rm);
+    }
+}
+
+
+static ngx_http_writeen_held_t *
+ngx_http_writeen_room_held(wrt_bus_header_t *h)
+{
+    u_char                   *p;
+    ngx_http_writeen_held_t  *held;
+
+    held = ngx_alloc(sizeof(ngx_http_writeen_held_t) + h->f[1].n + h->f[2].n,
+                     ngx_cycle->log);
+    if (held == NULL) {
+        return NULL;
+    }
+
+    held->msg = ngx_http_writeen_msg_create(WRT_OP_TEXT, h->body.p,
+                                            h->body.n);
+    if (held->msg == NULL) {
+        ngx_free(held);
+        return NULL;
+    }
+
+    held->msg->kind = h->kind;
+    held->msg->seq = ngx_max(h->num[0], 0);
+    held->before = h->num[1];
+
+    p = (u_char *) held + sizeof(ngx_http_writeen_held_t);
+
+    held->actor.data = p;
+    held->actor.len = h->f[1].n;
+    p = ngx_cpymem(p, h->f[1].p, h->f[1].n);
+
+    held->target.data = p;
+    held->target.len = h->f[2].n;
+    ngx_memcpy(p, h->f[2].p, h->f[2].n);
+
+    return held;
+}
+
+
+static void
+ngx_http_writeen_room_held_free(ngx_http_writeen_held_t *held)
+{
+    ngx_http_writeen_msg_unref(held->msg);
+    ngx_free(held);
+}
+
+
+static void
+ngx_http_writeen_room_clear(ngx_queue_t *list)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(list)) {
+        q = ngx_queue_head(list);
+        ngx_queue_remove(q);
+        ngx_http_writeen_room_held_free(
+            ngx_queue_data(q, ngx_http_writeen_held_t, queue));
+    }
+}
+
+
+void
+ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm)
+{
+    ngx_http_writeen_room_clear(&rm->recent);
+    rm->nrecent = 0;
+    rm->lost = 0;
+}
+
+
+/* Keep a copy for links that are catching up. */
+
+static void
+ngx_http_writeen_room_remember(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_held_t *held)
+{
+    ngx_http_writeen_held_t  *copy;
+
+    if (rm->lost) {
+        return;
+    }
+
+    copy = NULL;
+
+    if (rm->nrecent < WRT_ROOM_HOLD_MAX) {
+        copy = ngx_alloc(sizeof(ngx_http_writeen_held_t), ngx_cycle->log);
+    }
+
+    if (copy == NULL) {
+        /* catching links read once more instead */
+        ngx_http_writeen_room_clear_recent(rm);
+        rm->lost = 1;
+        return;
+    }
+
+    ngx_str_null(&copy->actor);
+    ngx_str_null(&copy->target);
+    copy->msg = held->msg;
+    copy->msg->refs++;
+
+    ngx_queue_insert_tail(&rm->recent, &copy->queue);
+    rm->nrecent++;
+}
+
+
+/* The event is the next one of this room: give it to all (takes held). */
+
+static void
+ngx_http_writeen_room_accept(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_held_t *held)
+{
+    ngx_uint_t                  budget;
+    ngx_http_writeen_worker_t  *wk;
+
+    if (held->msg->seq > 0) {
+        rm->seq = held->msg->seq;
+    }
+
+    if (held->msg->kind == WRT_EV_FENCE) {
+        ngx_http_writeen_room_held_free(held);
+        return;
+    }
+
+    if (rm->catching && held->msg->kind != WRT_EV_TYPING) {
+        ngx_http_writeen_room_remember(rm, held);
+    }
+
+    ngx_queue_insert_tail(&rm->walk, &held->queue);
+
+    wk = ngx_http_writeen_worker;
+
+    if (!ngx_queue_empty(&rm->walking)) {
+        return;
+    }
+
+    budget = NGX_HTTP_WRITEEN_WALK_TURN;
+
+    if (ngx_http_writeen_room_walk(rm, &budget) == NGX_AGAIN) {
+        ngx_queue_insert_tail(&wk->walking, &rm->walking);
+
+        if (!wk->walker.posted) {
+            ngx_post_event(&wk->walker, &ngx_posted_next_events);
+        }
+    }
+}
+
+
+void
+ngx_http_writeen_walker_handler(ngx_event_t *ev)
+{
+    ngx_uint_t                  budget;
+    ngx_queue_t                *q;
+    ngx_http_writeen_room_t    *rm;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ev->data;
+    budget = NGX_HTTP_WRITEEN_WALK_TURN;
+
+    while (!ngx_queue_empty(&wk->walking)) {
+        q = ngx_queue_head(&wk->walking);
+        rm = ngx_queue_data(q, ngx_http_writeen_room_t, walking);
+
+        if (ngx_http_writeen_room_walk(rm, &budget) == NGX_AGAIN) {
+            ngx_post_event(ev, &ngx_posted_next_events);
+            return;
+        }
+
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+    }
+}
+
+
+/*
+ * Give the waiting events to the links.  rm->cursor is always the next link to
+ * visit, so that closing the present one, or any other, does no harm.
+ */
+
+static ngx_int_t
+ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm, ngx_uint_t *budget)
+{
+    ngx_queue_t              *q, *end;
+    ngx_http_writeen_link_t  *l;
+    ngx_http_writeen_held_t  *held;
+
+    end = ngx_queue_sentinel(&rm->links);
+
+    while (!ngx_queue_empty(&rm->walk)) {
+        held = ngx_queue_data(ngx_queue_head(&rm->walk),
+                              ngx_http_writeen_held_t, queue);
+
+        if (!rm->midway) {
+            rm->midway = 1;
+            rm->cursor = ngx_queue_head(&rm->links);
+        }
+
+        while (rm->cursor != end) {
+
+            if (*budget == 0) {
+                return NGX_AGAIN;
+            }
+
+            (*budget)--;
+
+            q = rm->cursor;
+            rm->cursor = ngx_queue_next(q);
+            l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
+
+            ngx_http_writeen_room_deliver(l, held);
+        }
+
+        rm->midway = 0;
+
+        if (held->msg->kind == WRT_EV_LEAVE) {
+            ngx_http_writeen_link_leave(rm, &held->target);
+        }
+
+        ngx_queue_remove(&held->queue);
+        ngx_http_writeen_room_held_free(held);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_writeen_room_deliver(ngx_http_writeen_link_t *l,
+    ngx_http_writeen_held_t *held)
+{
+    ngx_http_writeen_msg_t      *msg;
+    ngx_http_writeen_session_t  *s;
+
+    if (l->state != NGX_HTTP_WRITEEN_LINK_LIVE) {
+        return;
+    }
+
+    msg = held->msg;
+    s = l->session;
+
+    if (msg->seq > 0) {
+        if (msg->seq <= l->seq) {
+            return;
+        }
+
+        l->seq = msg->seq;
+
+    } else if (msg->kind == WRT_EV_TYPING
+               && held->actor.len == s->user->node.str.len
+               && ngx_memcmp(held->actor.data, s->user->uid, held->actor.len)
+                  == 0)
+    {
+        return;
+    }
+
+    ngx_http_writeen_output(s, msg);
+}
+
+
+/* -- filling a hole -- */
+
+static ngx_http_writeen_fill_t *
+ngx_http_writeen_room_fill_op(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    ngx_http_writeen_fill_t  *op;
+
+    op = ngx_alloc(sizeof(ngx_http_writeen_fill_t), wk->log);
+
+    if (op != NULL) {
+        op->worker = wk;
+        op->len = rm->node.str.len;
+        ngx_memcpy(op->id, rm->id, op->len);
+    }
+
+    return op;
+}
+
+
+/* The room of an answered fill; frees the fill.  NULL: it is gone. */
+
+static ngx_http_writeen_room_t *
+ngx_http_writeen_room_fill_done(ngx_http_writeen_fill_t *op)
+{
+    ngx_http_writeen_room_t  *rm;
+
+    rm = ngx_http_writeen_room_get(op->worker, (char *) op->id, op->len, 0);
+    ngx_free(op);
+
+    if (rm == NULL || !rm->asked) {
+        return NULL;
+    }
+
+    rm->asked = 0;
+
+    return rm;
+}
+
+
+static void
+ngx_http_writeen_room_fill_later(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    rm->retry = 1;
+    wk->refill = 1;
+}
+
+
+static void
+ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    char                      conv[WRT_NAME_BUF], log[WRT_NAME_BUF];
+    ngx_http_writeen_args_t   a;
+    ngx_http_writeen_fill_t  *op;
+
+    rm->filling = 1;
+    rm->retry = 0;
+
+    if (rm->asked) {
+        return;
+    }
+
+    op = ngx_http_writeen_room_fill_op(wk, rm);
+    if (op == NULL) {
+        ngx_http_writeen_room_fill_later(wk, rm);
+        return;
+    }
+
+    a.n = 0;
+    a.nnum = 0;
+
+    ngx_http_writeen_arg_lit(&a, "FCALL");
+    ngx_http_writeen_arg_lit(&a, WRT_FN_CATCH);
+    ngx_http_writeen_arg_lit(&a, "2");
+    ngx_http_writeen_arg(&a, conv, wrt_key_conv(conv, rm->shard,
+                                                (char *) op->id, op->len));
+    ngx_http_writeen_arg(&a, log, wrt_key_log(log, rm->shard,
+                                              (char *) op->id, op->len));
+    ngx_http_writeen_arg_lit(&a, "");
+    ngx_http_writeen_arg_num(&a, rm->seq);
+    ngx_http_writeen_arg_num(&a, WRT_RESUME_MAX);
+    ngx_http_writeen_arg_lit(&a, "0");
+
+    if (ngx_http_writeen_bus_call(wk,
+                                  ngx_http_writeen_bus_server(wk, rm->shard),
+                                  &a, ngx_http_writeen_room_fill_reply, op)
+        != NGX_OK)
+    {
+        ngx_free(op);
+        ngx_http_writeen_room_fill_later(wk, rm);
+        return;
+    }
+
+    rm->asked = 1;
+}
+
+
+static void
+ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
+{
+    int64_t                     seq, floor;
+    ngx_str_t                   payload;
+    ngx_uint_t                  i, n;
+    ngx_http_writeen_fill_t    *op = data;
+    ngx_http_writeen_room_t    *rm;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = op->worker;
+    rm = ngx_http_writeen_room_fill_done(op);
+
+    if (rm == NULL) {
+        return;
+    }
+
+    seq = ngx_http_writeen_result_num(res, 0);
+    floor = ngx_http_writeen_result_num(res, 2);
+
+    switch (res->rc) {
+
+    case NGX_HTTP_WRITEEN_R_OK:
+
+        if (rm->seq == -1) {
+            /*
+             * It was not in Redis when we subscribed, so whatever its log
+             * holds now came after that.
+             */
+            rm->seq = floor;
+
+            if (floor < seq) {
+                ngx_http_writeen_room_fill(wk, rm);
+                return;
+            }
+        }
+
+        if (seq < rm->seq) {
+            ngx_http_writeen_room_fence(wk, rm);
+            return;
+        }
+
+        n = ngx_http_writeen_result_count(res, 3);
+
+        for (i = 0; i < n; i++) {
+            if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
+                ngx_http_writeen_room_fill_payload(rm, &payload);
+            }
+        }
+
+        rm->seq = ngx_max(rm->seq, seq);
+        ngx_http_writeen_room_filled(wk, rm);
+        return;
+
+    case NGX_HTTP_WRITEEN_R_OLD:
+        ngx_http_writeen_room_fill_store(wk, rm);
+        return;
+
+    case NGX_HTTP_WRITEEN_R_MANY:
+        ngx_http_writeen_room_resync(rm, seq);
+        ngx_http_writeen_room_filled(wk, rm);
+        return;
+
+    case NGX_HTTP_WRITEEN_R_NOLOAD:
+
+        if (rm->seq <= 0) {
+            ngx_http_writeen_room_filled(wk, rm);
+            return;
+        }
+
+        /* it must not start again below what we have seen */
+
+        op = ngx_http_writeen_room_fill_op(wk, rm);
+
+        if (op != NULL) {
+            wrt_slice_t  id = { (char *) rm->id, rm->node.str.len };
+
+            op->wait.handler = ngx_http_writeen_room_loaded;
+            op->wait.data = op;
+
+            if (ngx_http_writeen_load(wk, id, &op->wait) == NGX_OK) {
+                rm->asked = 1;
+                return;
+            }
+
+            ngx_free(op);
+        }
+
+        /* fall through */
+
+    default:
+        ngx_http_writeen_room_fill_later(wk, rm);
+    }
+}
+
+
+static void
+ngx_http_writeen_room_loaded(void *data, ngx_int_t ok)
+{
+    ngx_http_writeen_fill_t    *op = data;
+    ngx_http_writeen_room_t    *rm;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = op->worker;
+    rm = ngx_http_writeen_room_fill_done(op);
+
+    if (rm == NULL) {
+        return;
+    }
+
+    if (ok == 1) {
+        ngx_http_writeen_room_fill(wk, rm);
+
+    } else if (ok == 0) {
+        ngx_http_writeen_room_filled(wk, rm);
+
+    } else {
+        ngx_http_writeen_room_fill_later(wk, rm);
+    }
+}
+
+
+/* One event read from the log or the store. */
+
+static void
+ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
+    ngx_str_t *payload)
+{
+    wrt_bus_header_t          h;
+    ngx_http_writeen_held_t  *held;
+
+    if (wrt_bus_parse(&h, (char *) payload->data, payload->len) != 0
+        || h.num[0] <= rm->seq)
+    {
+        return;
+    }
+
+    held = ngx_http_writeen_room_held(&h);
+
+    if (held != NULL) {
+        ngx_http_writeen_room_accept(rm, held);
+    }
+}
+
+
+/* No hole any more: what was held goes on, up to the next hole. */
+
+static void
+ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    ngx_queue_t              *q;
+    ngx_http_writeen_held_t  *held;
+
+    while (!ngx_queue_empty(&rm->hold)) {
+        q = ngx_queue_head(&rm->hold);
+        held = ngx_queue_data(q, ngx_http_writeen_held_t, queue);
+
+        if (rm->seq >= 0 && held->msg->seq > rm->seq + 1
+            && !(held->msg->kind == WRT_EV_FENCE && held->before <= rm->seq))
+        {
+            ngx_http_writeen_room_fill(wk, rm);
+            return;
+        }
+
+        ngx_queue_remove(q);
+        rm->nhold--;
+
+        if (held->msg->seq > rm->seq) {
+            ngx_http_writeen_room_accept(rm, held);
+
+        } else {
+            ngx_http_writeen_room_held_free(held);
+        }
+    }
+
+    rm->filling = 0;
+}
+
+
+static void
+ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    u_char                    seq[NGX_INT64_LEN];
+    ngx_http_writeen_call_t   call;
+    ngx_http_writeen_fill_t  *op;
+
+    op = ngx_http_writeen_room_fill_op(wk, rm);
+    if (op == NULL) {
+        ngx_http_writeen_room_fill_later(wk, rm);
+        return;
+    }
+
+    ngx_memzero(&call, sizeof(ngx_http_writeen_call_t));
+
+    ngx_str_set(&call.method, WRT_RPC_CHANGES);
+    call.path.data = op->id;
+    call.path.len = op->len;
+    call.query.data = seq;
+    call.query.len = ngx_sprintf(seq, "%L", rm->seq) - seq;
+    call.timeout = WRT_RPC_TIMEOUT_MS;
+
+    if (ngx_http_writeen_rpc_call(wk, &call,
+                                  ngx_http_writeen_room_store_reply, op)
+        == NULL)
+    {
+        ngx_free(op);
+        ngx_http_writeen_room_fill_later(wk, rm);
+        return;
+    }
+
+    rm->asked = 1;
+}
+
+
+static void
+ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
+    ngx_str_t *body, ngx_uint_t retry)
+{
+    int64_t                     upto;
+    ngx_str_t                   payload;
+    ngx_http_writeen_fill_t    *op = data;
+    ngx_http_writeen_room_t    *rm;
+    ngx_http_writeen_lines_t    lines;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = op->worker;
+    rm = ngx_http_writeen_room_fill_done(op);
+
+    if (rm == NULL) {
+        return;
+    }
+
+    if (status == 200
+        && ngx_http_writeen_lines_first(&lines, body, &upto) == NGX_OK)
+    {
+        while (ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK) {
+            ngx_http_writeen_room_fill_payload(rm, &payload);
+        }
+
+        rm->seq = ngx_max(rm->seq, upto);
+        ngx_http_writeen_room_fill(wk, rm);
+        return;
+    }
+
+    if (status == 413 || status == 404) {
+        /* too much for anybody: they shall read anew; go on from the log */
+        rm->seq = -1;
+        ngx_http_writeen_room_resync(rm, -1);
+        ngx_http_writeen_room_fill(wk, rm);
+        return;
+    }
+
+    ngx_http_writeen_room_fill_later(wk, rm);
+}
+
+
+static void
+ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    ngx_http_writeen_fill_t  *op;
+
+    op = ngx_http_writeen_room_fill_op(wk, rm);
+
+    if (op == NULL
+        || ngx_http_writeen_fence(wk, (char *) rm->id, rm->node.str.len,
+                                  rm->seq, INT32_MAX,
+                                  ngx_http_writeen_room_fence_reply, op)
+           != NGX_OK)
+    {
+        if (op != NULL) {
+            ngx_free(op);
+        }
+
+        ngx_http_writeen_room_fill_later(wk, rm);
+        return;
+    }
+
+    rm->asked = 1;
+}
+
+
+static void
+ngx_http_writeen_room_fence_reply(void *data, ngx_http_writeen_result_t *res)
+{
+    ngx_http_writeen_fill_t    *op = data;
+    ngx_http_writeen_room_t    *rm;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = op->worker;
+    rm = ngx_http_writeen_room_fill_done(op);
+
+    if (rm == NULL) {
+        return;
+    }
+
+    if (res->rc == NGX_HTTP_WRITEEN_R_OK) {
+        ngx_log_error(NGX_LOG_WARN, wk->log, 0,
+                      "writeen: redis had lost events of conversation \"%V\", "
+                      "numbers go on after %L", &rm->node.str, rm->seq);
+        ngx_http_writeen_room_fill(wk, rm);
+        return;
+    }
+
+    ngx_http_writeen_room_fill_later(wk, rm);
+}
+
+
+/* Too many events were missed: everybody in the room shall read anew. */
+
+static void
+ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm, int64_t seq)
+{
+    ngx_queue_t              *q, *next;
+    ngx_http_writeen_link_t  *l;
+
+    for (q = ngx_queue_head(&rm->links);
+         q != ngx_queue_sentinel(&rm->links);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
+
+        if (l->state == NGX_HTTP_WRITEEN_LINK_LIVE) {
+            ngx_http_writeen_link_resync(l, seq);
+        }
+    }
+
+    if (seq >= 0) {
+        rm->seq = seq;
+    }
+}

@@ -1,0 +1,939 @@
+/*
+ * ngx_http_writeen_session.c: one WebSocket connection.
+ *
+ *     OPENING --all rooms there--> OPEN --close--> CLOSING --done--> DEAD
+ *        |                                            ^                ^
+ *        +-------------- close or error --------------+---- error -----+
+ *
+ * The session owns its nginx connection: the HTTP request is freed as soon as
+ * the 101 is written (the access log line is written then), so that an idle
+ * session costs no request, no pool of it and no header buffers.
+ *
+ * Invariants:
+ *
+ * 1. session_close() is how a session ends politely, session_drop() the one
+ *    way out: only it leaves user, rooms and lists.  Memory and socket go in
+ *    the reaper, after the events of this turn, so callers up the stack may
+ *    still look at the state.
+ * 2. While OPENING nothing is read: client events come after `connected`.
+ * 3. One receive buffer for all sessions: a session owns input memory only
+ *    while a frame or message is incomplete, and only for bytes that came.
+ * 4. A session's timer is not cancelable: nginx waits for its clients while it
+ *    drains (at most writeen_drain).
+ */
+
+#include "ngx_http_writeen.h"
+
+
+#define NGX_HTTP_WRITEEN_OPEN_WAIT    10000  /* ms for the list of rooms */
+#define NGX_HTTP_WRITEEN_READ_TURN    8      /* reads before others' turn */
+#define NGX_HTTP_WRITEEN_DRAIN_TICK   50     /* ms */
+
+
+static void ngx_http_writeen_session_read_handler(ngx_event_t *rev);
+static void ngx_http_writeen_session_timer_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_writeen_session_input(
+    ngx_http_writeen_session_t *s, u_char *p, size_t n);
+static ngx_int_t ngx_http_writeen_session_payload(
+    ngx_http_writeen_session_t *s, u_char *p, size_t n);
+static ngx_int_t ngx_http_writeen_session_store(ngx_http_writeen_session_t *s,
+    u_char *p, size_t n);
+static ngx_int_t ngx_http_writeen_session_frame(ngx_http_writeen_session_t *s,
+    u_char *p, size_t n);
+static ngx_int_t ngx_http_writeen_session_fail(ngx_http_writeen_session_t *s,
+    ngx_uint_t code, const char *reason);
+static void ngx_http_writeen_session_control(ngx_http_writeen_session_t *s,
+    u_char *p, size_t n);
+static void ngx_http_writeen_session_leave(ngx_http_writeen_session_t *s);
+
+
+void
+ngx_http_writeen_now(char out[WRT_TIME_LEN + 1])
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+    wrt_time_format((int64_t) tp->sec * 1000 + tp->msec, out);
+}
+
+
+ngx_http_writeen_session_t *
+ngx_http_writeen_session_create(ngx_http_writeen_worker_t *wk,
+    ngx_connection_t *c, ngx_http_writeen_loc_conf_t *wlcf,
+    ngx_http_writeen_identity_t *id)
+{
+    ngx_http_writeen_session_t  *s;
+
+    s = ngx_calloc(sizeof(ngx_http_writeen_session_t), wk->log);
+    if (s == NULL) {
+        return NULL;
+    }
+
+    s->connection = c;
+    s->conf = wlcf;
+    s->out_last = &s->out;
+    s->rate_time = ngx_current_msec;
+    s->rate_tokens = wlcf->burst * 1000;
+
+    ngx_queue_init(&s->queue);
+    ngx_queue_init(&s->user_queue);
+    ngx_queue_init(&s->flush);
+    ngx_queue_init(&s->links);
+    ngx_queue_init(&s->ops);
+
+    wrt_oid_next(&wk->oid, ngx_time(), s->id);
+
+    if (ngx_http_writeen_session_identity(s, id) != NGX_OK) {
+        ngx_free(s);
+        return NULL;
+    }
+
+    return s;
+}
+
+
+ngx_int_t
+ngx_http_writeen_session_identity(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_identity_t *id)
+{
+    u_char  *p;
+
+    p = ngx_alloc(id->uid.len + id->role.len + id->name.len + id->avatar.len,
+                  ngx_http_writeen_worker->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (s->identity != NULL) {
+        ngx_free(s->identity);
+    }
+
+    s->identity = p;
+
+    s->uid.data = p;
+    s->uid.len = id->uid.len;
+    p = ngx_cpymem(p, id->uid.data, id->uid.len);
+
+    s->role.data = p;
+    s->role.len = id->role.len;
+    p = ngx_cpymem(p, id->role.data, id->role.len);
+
+    s->name.data = p;
+    s->name.len = id->name.len;
+    p = ngx_cpymem(p, id->name.data, id->name.len);
+
+    s->avatar.data = p;
+    s->avatar.len = id->avatar.len;
+    ngx_memcpy(p, id->avatar.data, id->avatar.len);
+
+    s->exp = id->exp;
+    s->warned = 0;
+
+    return NGX_OK;
+}
+
+
+/* Not started yet: nothing but memory is to be undone. */
+
+void
+ngx_http_writeen_session_abort(ngx_http_writeen_session_t *s)
+{
+    if (s->timer.posted) {
+        ngx_delete_posted_event(&s->timer);
+    }
+
+    ngx_http_writeen_output_clear(s, 0);
+    ngx_free(s->identity);
+    ngx_free(s);
+}
+
+
+void
+ngx_http_writeen_session_start(ngx_http_writeen_session_t *s, u_char *early,
+    size_t early_len)
+{
+    ngx_connection_t           *c;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ngx_http_writeen_worker;
+    c = s->connection;
+
+    c->data = s;
+    c->read->handler = ngx_http_writeen_session_read_handler;
+    c->write->handler = ngx_http_writeen_output_handler;
+    c->log->action = "talking WebSocket";
+
+    /* nginx calls our read handler with c->close when it quits */
+    c->idle = 1;
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    s->timer.handler = ngx_http_writeen_session_timer_handler;
+    s->timer.data = s;
+    s->timer.log = c->log;
+
+    s->next_ping = ngx_current_msec + s->conf->ping_interval;
+    s->deadline = ngx_current_msec + NGX_HTTP_WRITEEN_OPEN_WAIT;
+    s->has_deadline = 1;
+
+    ngx_queue_insert_tail(&wk->sessions, &s->queue);
+    ngx_http_writeen_count(wk, connections);
+    ngx_http_writeen_count(wk, accepted_total);
+
+    s->early = early;
+    s->early_len = early_len;
+
+    ngx_http_writeen_session_timer(s);
+    ngx_http_writeen_output_flush(s);
+
+    if (s->state == NGX_HTTP_WRITEEN_OPENING
+        && ngx_http_writeen_user_attach(wk, s, &s->uid) != NGX_OK)
+    {
+        ngx_http_writeen_session_drop(s);
+    }
+}
+
+
+/* All of the user's rooms are there (or have none left to wait for). */
+
+void
+ngx_http_writeen_session_opened(ngx_http_writeen_session_t *s)
+{
+    char     now[WRT_TIME_LEN + 1];
+    u_char  *p, buf[512 + 2 * WRT_ID_MAX];
+
+    if (s->state != NGX_HTTP_WRITEEN_OPENING || !s->listed
+        || s->opening != 0)
+    {
+        return;
+    }
+
+    s->state = NGX_HTTP_WRITEEN_OPEN;
+    s->has_deadline = 0;
+
+    if (s->resuming) {
+        s->deadline = ngx_current_msec + s->conf->resume_wait;
+        s->has_deadline = 1;
+    }
+
+    ngx_http_writeen_now(now);
+
+    p = ngx_sprintf(buf, "{\"event\":\"connected\",\"data\":{"
+                    "\"userId\":\"%V\",\"connectionId\":\"%s\","
+                    "\"role\":\"%V\",\"serverTime\":\"%s\",\"resume\":%s,"
+                    "\"conversations\":%ui,\"pingInterval\":%M}}",
+                    &s->user->node.str, s->id, &s->role, now,
+                    s->resuming ? "true" : "false", s->nlinks,
+                    s->conf->ping_interval);
+
+    ngx_http_writeen_output_text(s, buf, p - buf);
+    ngx_http_writeen_session_timer(s);
+
+    if (ngx_exiting) {
+        ngx_http_writeen_drain_start(ngx_http_writeen_worker);
+    }
+
+    /* what the client sent meanwhile: in an event of its own */
+
+    if (s->state == NGX_HTTP_WRITEEN_OPEN) {
+        ngx_post_event(s->connection->read, &ngx_posted_events);
+    }
+}
+
+
+/* -- input -- */
+
+static void
+ngx_http_writeen_session_read_handler(ngx_event_t *rev)
+{
+    u_char                      *early;
+    ssize_t                      n;
+    ngx_int_t                    rc;
+    ngx_uint_t                   turn;
+    ngx_connection_t            *c;
+    ngx_http_writeen_worker_t   *wk;
+    ngx_http_writeen_session_t  *s;
+
+    c = rev->data;
+    s = c->data;
+    wk = ngx_http_writeen_worker;
+
+    if (s->state == NGX_HTTP_WRITEEN_DEAD) {
+        return;
+    }
+
+    if (c->close) {
+
+        if (c->error) {
+            /* worker_shutdown_timeout */
+            ngx_http_writeen_session_drop(s);
+            return;
+        }
+
+        /* the worker quits: say good-bye, but not to all at once */
+        c->close = 0;
+        ngx_http_writeen_drain_start(wk);
+    }
+
+    if (s->state == NGX_HTTP_WRITEEN_OPENING) {
+        /* level-triggered methods would call us again and again */
+        if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+            ngx_http_writeen_session_drop(s);
+        }
+
+        return;
+    }
+
+    if (s->early != NULL) {
+        early = s->early;
+        s->early = NULL;
+
+        rc = ngx_http_writeen_session_input(s, early, s->early_len);
+        ngx_free(early);
+
+        if (rc != NGX_OK) {
+            return;
+        }
+    }
+
+    for (turn = 0; rev->ready; turn++) {
+
+        if (turn == NGX_HTTP_WRITEEN_READ_TURN) {
+            ngx_post_event(rev, &ngx_posted_next_events);
+            return;
+        }
+
+        n = c->recv(c, wk->recv, NGX_HTTP_WRITEEN_RECV_SIZE);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+            ngx_http_writeen_session_drop(s);
+            return;
+        }
+
+        s->unanswered = 0;
+
+        if (s->failed) {
+            continue;
+        }
+
+        if (ngx_http_writeen_session_input(s, wk->recv, n) != NGX_OK
+            && !s->failed)
+        {
+            return;
+        }
+    }
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_http_writeen_session_drop(s);
+    }
+}
+
+
+/*
+ * Take n bytes apart.  NGX_OK, or NGX_DONE when the session is not to be
+ * touched any more.
+ */
+
+static ngx_int_t
+ngx_http_writeen_session_input(ngx_http_writeen_session_t *s, u_char *p,
+    size_t n)
+{
+    int     rc;
+    size_t  take;
+
+    while (n != 0) {
+
+        if (s->close_received) {
+            /* section 5.5.1: nothing after a Close counts */
+            return NGX_OK;
+        }
+
+        if (!s->in_payload) {
+
+            if (s->header_len == 0) {
+                rc = wrt_frame_parse(&s->frame, p, n, 0);
+                take = 0;
+
+            } else {
+                take = ngx_min(n, WRT_FRAME_CLIENT_HEADER_MAX
+                                  - (size_t) s->header_len);
+                ngx_memcpy(s->header + s->header_len, p, take);
+                rc = wrt_frame_parse(&s->frame, s->header,
+                                     s->header_len + take, 0);
+            }
+
+            if (rc < 0) {
+                return ngx_http_writeen_session_fail(s, -rc,
+                                                     "protocol error");
+            }
+
+            if (rc == 0) {
+                if (take == 0) {
+                    take = ngx_min(n, WRT_FRAME_CLIENT_HEADER_MAX);
+                    ngx_memcpy(s->header, p, take);
+                }
+
+                s->header_len += take;
+                p += take;
+                n -= take;
+                continue;
+            }
+
+            take = rc - s->header_len;
+            p += take;
+            n -= take;
+
+            s->header_len = 0;
+            s->frame_got = 0;
+            s->in_payload = 1;
+
+            rc = wrt_message_admit(&s->message, &s->frame,
+                                   s->conf->max_message);
+            if (rc != 0) {
+                return ngx_http_writeen_session_fail(s, rc,
+                                                     rc == WRT_CLOSE_TOO_BIG
+                                                     ? "message too big"
+                                                     : "protocol error");
+            }
+
+            if (s->frame.opcode == WRT_OP_BINARY) {
+                return ngx_http_writeen_session_fail(s, WRT_CLOSE_UNSUPPORTED,
+                                                     "text only");
+            }
+        }
+
+        take = (size_t) ngx_min((uint64_t) n, s->frame.len - s->frame_got);
+
+        if (take == 0 && s->frame.len != 0) {
+            return NGX_OK;
+        }
+
+        if (ngx_http_writeen_session_payload(s, p, take) != NGX_OK) {
+            return NGX_DONE;
+        }
+
+        p += take;
+        n -= take;
+    }
+
+    return NGX_OK;
+}
+
+
+/* n bytes of the present frame's payload (0 for an empty frame). */
+
+static ngx_int_t
+ngx_http_writeen_session_payload(ngx_http_writeen_session_t *s, u_char *p,
+    size_t n)
+{
+    ngx_uint_t  control, whole;
+
+    control = s->frame.opcode & 0x8;
+
+    wrt_frame_unmask(p, n, s->frame.mask, s->frame_got);
+
+    if (!control && !s->close_sent && wrt_utf8_feed(&s->utf8, p, n) != 0) {
+        return ngx_http_writeen_session_fail(s, WRT_CLOSE_INVALID_DATA,
+                                             "not UTF-8");
+    }
+
+    whole = (s->frame_got == 0 && n == s->frame.len);
+    s->frame_got += n;
+
+    if (whole && (control || (s->frame.fin && s->in_len == 0))) {
+        /* the usual case: no copy */
+        return ngx_http_writeen_session_frame(s, p, n);
+    }
+
+    if (control) {
+        ngx_memcpy(s->control + s->frame_got - n, p, n);
+
+    } else if (ngx_http_writeen_session_store(s, p, n) != NGX_OK) {
+        ngx_http_writeen_session_drop(s);
+        return NGX_DONE;
+    }
+
+    if (s->frame_got < s->frame.len) {
+        return NGX_OK;
+    }
+
+    return ngx_http_writeen_session_frame(s, control ? s->control : s->in,
+                                          control ? (size_t) s->frame.len
+                                                  : s->in_len);
+}
+
+
+/* Keep part of a message; memory grows with what came, not with what was
+ * announced. */
+
+static ngx_int_t
+ngx_http_writeen_session_store(ngx_http_writeen_session_t *s, u_char *p,
+    size_t n)
+{
+    size_t   size;
+    u_char  *in;
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    if (s->in_len + n > s->in_size) {
+        size = ngx_max(s->in_len + n, 2 * s->in_size);
+        size = ngx_max(size, 256);
+
+        in = ngx_alloc(size, ngx_http_writeen_worker->log);
+        if (in == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (s->in != NULL) {
+            ngx_memcpy(in, s->in, s->in_len);
+            ngx_free(s->in);
+        }
+
+        s->in = in;
+        s->in_size = size;
+    }
+
+    ngx_memcpy(s->in + s->in_len, p, n);
+    s->in_len += n;
+
+    return NGX_OK;
+}
+
+
+/* A frame is complete; p[0..n) is its payload, or the whole message so far. */
+
+static ngx_int_t
+ngx_http_writeen_session_frame(ngx_http_writeen_session_t *s, u_char *p,
+    size_t n)
+{
+    ngx_uint_t  state;
+
+    s->in_payload = 0;
+    state = s->state;
+
+    if (s->frame.opcode & 0x8) {
+        ngx_http_writeen_session_control(s, p, n);
+
+    } else if (s->frame.fin) {
+
+        wrt_message_done(&s->message);
+
+        if (!s->close_sent && !wrt_utf8_done(&s->utf8)) {
+            return ngx_http_writeen_session_fail(s, WRT_CLOSE_INVALID_DATA,
+                                                 "not UTF-8");
+        }
+
+        ngx_memzero(&s->utf8, sizeof(wrt_utf8_t));
+
+        if (s->state == NGX_HTTP_WRITEEN_OPEN) {
+            ngx_http_writeen_event(s, p, n);
+        }
+
+        if (s->in != NULL && s->state != NGX_HTTP_WRITEEN_DEAD) {
+            ngx_free(s->in);
+            s->in = NULL;
+            s->in_len = 0;
+            s->in_size = 0;
+        }
+    }
+
+    if (s->state == NGX_HTTP_WRITEEN_DEAD) {
+        return NGX_DONE;
+    }
+
+    /* a close that we began: go on only for the peer's Close */
+
+    return (s->state != state && s->close_received) ? NGX_DONE : NGX_OK;
+}
+
+
+/*
+ * Fail the connection (RFC 6455, 7.1.7): the framing can not be trusted any
+ * more, so what still comes is thrown away, and our side is shut as soon as
+ * the Close is out.
+ */
+
+static ngx_int_t
+ngx_http_writeen_session_fail(ngx_http_writeen_session_t *s, ngx_uint_t code,
+    const char *reason)
+{
+    s->failed = 1;
+    ngx_http_writeen_session_close(s, code, reason);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_writeen_session_control(ngx_http_writeen_session_t *s, u_char *p,
+    size_t n)
+{
+    int                      rc;
+    unsigned                 code;
+    ngx_http_writeen_msg_t  *msg;
+
+    switch (s->frame.opcode) {
+
+    case WRT_OP_PING:
+        msg = ngx_http_writeen_msg_create(WRT_OP_PONG, p, n);
+
+        if (msg != NULL) {
+            ngx_http_writeen_output(s, msg);
+            ngx_http_writeen_msg_unref(msg);
+        }
+
+        return;
+
+    case WRT_OP_PONG:
+        return;
+    }
+
+    rc = wrt_close_parse(p, n, &code);
+
+    s->close_received = 1;
+    s->failed = (rc != 0);
+
+    if (s->close_sent) {
+        /* the answer to ours */
+        if (s->out == NULL) {
+            ngx_http_writeen_session_drop(s);
+        }
+
+        return;
+    }
+
+    ngx_http_writeen_session_close(s, rc ? (unsigned) rc : code,
+                                   rc ? "protocol error" : "");
+}
+
+
+/* -- the end -- */
+
+void
+ngx_http_writeen_session_close(ngx_http_writeen_session_t *s,
+    ngx_uint_t code, const char *reason)
+{
+    size_t                   n;
+    uint8_t                  frame[2 + WRT_FRAME_CONTROL_MAX];
+    ngx_http_writeen_msg_t  *msg;
+
+    if (s->state >= NGX_HTTP_WRITEEN_CLOSING) {
+        return;
+    }
+
+    s->state = NGX_HTTP_WRITEEN_CLOSING;
+
+    if (code == WRT_CLOSE_SLOW) {
+        /* it will not read what is queued */
+        ngx_http_writeen_output_clear(s, 1);
+    }
+
+    n = wrt_frame_close(frame, code, reason);
+    msg = ngx_http_writeen_msg_raw(frame, n);
+
+    if (msg == NULL) {
+        ngx_http_writeen_session_drop(s);
+        return;
+    }
+
+    ngx_http_writeen_output(s, msg);
+    ngx_http_writeen_msg_unref(msg);
+    s->close_sent = 1;
+
+    ngx_http_writeen_session_leave(s);
+
+    s->deadline = ngx_current_msec + WRT_CLOSE_WAIT_MS;
+    s->has_deadline = 1;
+    ngx_http_writeen_session_timer(s);
+}
+
+
+/* Out of all rooms: nothing more is sent to it. */
+
+static void
+ngx_http_writeen_session_leave(ngx_http_writeen_session_t *s)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&s->links)) {
+        q = ngx_queue_head(&s->links);
+        ngx_http_writeen_link_free(
+            ngx_queue_data(q, ngx_http_writeen_link_t, session_queue));
+    }
+}
+
+
+void
+ngx_http_writeen_session_drop(ngx_http_writeen_session_t *s)
+{
+    ngx_queue_t                *q;
+    ngx_http_writeen_op_t      *op;
+    ngx_http_writeen_worker_t  *wk;
+
+    if (s->state == NGX_HTTP_WRITEEN_DEAD) {
+        return;
+    }
+
+    wk = ngx_http_writeen_worker;
+    s->state = NGX_HTTP_WRITEEN_DEAD;
+
+    ngx_http_writeen_session_leave(s);
+
+    while (!ngx_queue_empty(&s->ops)) {
+        q = ngx_queue_head(&s->ops);
+        op = ngx_queue_data(q, ngx_http_writeen_op_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+
+        op->session = NULL;
+        op->abandon(op);
+    }
+
+    if (s->user != NULL) {
+        ngx_http_writeen_user_detach(s);
+    }
+
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+
+    ngx_queue_remove(&s->flush);
+    ngx_queue_init(&s->flush);
+    s->flushing = 0;
+
+    ngx_queue_remove(&s->queue);
+    ngx_queue_insert_tail(&wk->doomed, &s->queue);
+
+    if (!wk->reaper.posted) {
+        ngx_post_event(&wk->reaper, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_http_writeen_reaper_handler(ngx_event_t *ev)
+{
+    ngx_queue_t                 *q;
+    ngx_connection_t            *c;
+    ngx_http_writeen_worker_t   *wk;
+    ngx_http_writeen_session_t  *s;
+
+    wk = ev->data;
+
+    while (!ngx_queue_empty(&wk->doomed)) {
+        q = ngx_queue_head(&wk->doomed);
+        s = ngx_queue_data(q, ngx_http_writeen_session_t, queue);
+        c = s->connection;
+
+        ngx_queue_remove(q);
+
+        ngx_http_writeen_output_clear(s, 0);
+
+        if (s->in != NULL) {
+            ngx_free(s->in);
+        }
+
+        if (s->early != NULL) {
+            ngx_free(s->early);
+        }
+
+        ngx_free(s->identity);
+        ngx_free(s);
+
+        ngx_http_writeen_count_n(wk, connections, -1);
+
+        ngx_http_close_connection(c);
+    }
+}
+
+
+/* -- time -- */
+
+/* Arm the timer for whatever comes first. */
+
+void
+ngx_http_writeen_session_timer(ngx_http_writeen_session_t *s)
+{
+    time_t      left;
+    ngx_msec_t  next, t;
+
+    if (s->state == NGX_HTTP_WRITEEN_DEAD) {
+        return;
+    }
+
+    next = s->next_ping - ngx_current_msec;
+
+    if (s->has_deadline) {
+        t = s->deadline - ngx_current_msec;
+        next = ((ngx_msec_int_t) t < (ngx_msec_int_t) next) ? t : next;
+    }
+
+    if (s->state == NGX_HTTP_WRITEEN_OPEN) {
+        left = s->exp - ngx_time() - (s->warned ? 0 : WRT_TOKEN_WARN_S);
+        t = (left <= 0) ? 1 : (ngx_msec_t) ngx_min(left, 86400) * 1000;
+        next = ((ngx_msec_int_t) t < (ngx_msec_int_t) next) ? t : next;
+    }
+
+    if ((ngx_msec_int_t) next < 1) {
+        next = 1;
+    }
+
+    ngx_add_timer(&s->timer, next);
+}
+
+
+static void
+ngx_http_writeen_session_timer_handler(ngx_event_t *ev)
+{
+    u_char                      *p, buf[256];
+    time_t                       now;
+    ngx_http_writeen_msg_t      *msg;
+    ngx_http_writeen_session_t  *s;
+
+    s = ev->data;
+
+    if (s->has_deadline
+        && (ngx_msec_int_t) (ngx_current_msec - s->deadline) >= 0)
+    {
+        s->has_deadline = 0;
+
+        switch (s->state) {
+
+        case NGX_HTTP_WRITEEN_CLOSING:
+            ngx_http_writeen_session_drop(s);
+            return;
+
+        case NGX_HTTP_WRITEEN_OPENING:
+            ngx_http_writeen_session_close(s, WRT_CLOSE_INTERNAL,
+                                           "unavailable, try again");
+            return;
+
+        default: /* no resume event came */
+            ngx_http_writeen_link_release(s);
+        }
+    }
+
+    now = ngx_time();
+
+    if (s->state == NGX_HTTP_WRITEEN_OPEN) {
+
+        if (now >= s->exp) {
+            ngx_http_writeen_session_close(s, WRT_CLOSE_TOKEN,
+                                           "token expired");
+            return;
+        }
+
+        if (!s->warned && s->exp - now <= WRT_TOKEN_WARN_S) {
+            s->warned = 1;
+
+            p = ngx_sprintf(buf, "{\"event\":\"token_expiring\",\"data\":{"
+                            "\"expiresIn\":%T}}", s->exp - now);
+            ngx_http_writeen_output_text(s, buf, p - buf);
+        }
+    }
+
+    if ((ngx_msec_int_t) (ngx_current_msec - s->next_ping) >= 0) {
+
+        if (s->unanswered >= 2) {
+            ngx_http_writeen_count(ngx_http_writeen_worker,
+                                   ping_closed_total);
+            ngx_http_writeen_session_drop(s);
+            return;
+        }
+
+        s->unanswered++;
+        s->next_ping = ngx_current_msec + s->conf->ping_interval;
+
+        msg = ngx_http_writeen_msg_create(WRT_OP_PING, NULL, 0);
+
+        if (msg != NULL) {
+            ngx_http_writeen_output(s, msg);
+            ngx_http_writeen_msg_unref(msg);
+        }
+    }
+
+    ngx_http_writeen_session_timer(s);
+}
+
+
+/* -- draining -- */
+
+/* The worker quits (reload, shutdown): close all, spread over writeen_drain. */
+
+void
+ngx_http_writeen_drain_start(ngx_http_writeen_worker_t *wk)
+{
+    if (!wk->draining) {
+        wk->draining = 1;
+        wk->drain_left = wk->conf->drain / NGX_HTTP_WRITEEN_DRAIN_TICK + 1;
+    }
+
+    if (!wk->drainer.timer_set && !wk->drainer.posted) {
+        ngx_post_event(&wk->drainer, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_http_writeen_drain_handler(ngx_event_t *ev)
+{
+    char                         reason[64];
+    ngx_uint_t                   n, total;
+    ngx_queue_t                 *q, *next;
+    ngx_http_writeen_worker_t   *wk;
+    ngx_http_writeen_session_t  *s;
+
+    wk = ev->data;
+    total = 0;
+
+    for (q = ngx_queue_head(&wk->sessions);
+         q != ngx_queue_sentinel(&wk->sessions);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_http_writeen_session_t, queue);
+        total += (s->state < NGX_HTTP_WRITEEN_CLOSING);
+    }
+
+    if (total == 0) {
+        return;
+    }
+
+    n = wk->drain_left > 1 ? total / wk->drain_left + 1 : total;
+
+    if (wk->drain_left > 1) {
+        wk->drain_left--;
+    }
+
+    for (q = ngx_queue_head(&wk->sessions);
+         q != ngx_queue_sentinel(&wk->sessions) && n > 0;
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        s = ngx_queue_data(q, ngx_http_writeen_session_t, queue);
+
+        if (s->state < NGX_HTTP_WRITEEN_CLOSING) {
+            /* the hint spreads the clients once more */
+            (void) ngx_snprintf((u_char *) reason, sizeof(reason),
+                                "restart, reconnect in %ui ms%Z",
+                                (ngx_uint_t) (ngx_random() % 1000));
+
+            ngx_http_writeen_session_close(s, WRT_CLOSE_RESTART, reason);
+            n--;
+        }
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_WRITEEN_DRAIN_TICK);
+}
