@@ -368,12 +368,9 @@ ngx_http_writeen_api_body(ngx_http_request_t *r)
 }
 
 
-/*
- * The body in one piece.  NGX_DECLINED: too large, which only a chunked one
- * can still be.  nginx puts a part in a temporary file when it is larger than
- * client_body_buffer_size; that file was just written, so that reading it back
- * does not wait for a disk.
- */
+/* The body in one piece.  NGX_DECLINED: too large, which only a chunked one can
+ * still be.  What is larger than client_body_buffer_size is in a temporary file
+ * just written, so that reading it back does not wait for a disk. */
 
 static ngx_int_t
 ngx_http_writeen_api_collect(ngx_http_request_t *r, ngx_str_t *body)
@@ -463,7 +460,7 @@ ngx_http_writeen_api_is_send(ngx_http_request_t *r, ngx_str_t *conversation)
     conversation->data = p;
     conversation->len = r->uri.len - head - tail;
 
-    /* what is no id can not be one of a conversation: the pool says so */
+    /* what is no id: the pool says so */
 
     return (ngx_uint_t) wrt_id_valid((char *) p, conversation->len);
 }
@@ -675,6 +672,13 @@ ngx_http_writeen_api_sent(void *data, ngx_http_writeen_sent_t *sent)
 
     r = api->request;
     api->send = NULL;
+
+    if (ngx_http_writeen_worker->rpc == NULL) {
+
+        /* the process ends, no request is touched any more */
+
+        return;
+    }
 
     c = ngx_http_writeen_api_resume(r);
 

@@ -182,7 +182,7 @@ ngx_http_writeen_scrape_nodes(void *data, ngx_http_writeen_result_t *res)
         return;
     }
 
-    if (ngx_http_writeen_worker->status == NULL) {
+    if (ngx_http_writeen_worker->rpc == NULL) {
 
         /* the process ends, no request is touched any more */
 

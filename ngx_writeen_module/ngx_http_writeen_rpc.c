@@ -109,6 +109,10 @@ ngx_http_writeen_rpc_call(ngx_http_writeen_worker_t *wk,
 
     table = wk->rpc;
 
+    if (table == NULL) {
+        return NULL;
+    }
+
     if (table->n >= WRT_RPC_PENDING_MAX) {
         if (!table->full) {
             table->full = 1;
