@@ -451,6 +451,45 @@ numbers_and_booleans(void **state)
 }
 
 
+/* Each limit in use is told by its number. */
+static void
+limits_told(void **state)
+{
+    char            *json, word[32];
+    size_t           max, n;
+    wrt_slice_t      s;
+    wrt_refusal_t    why;
+    wrt_envelope_t   e;
+
+    (void) state;
+
+    json = malloc(65536 + 64);
+    assert_non_null(json);
+
+    for (max = 32; max <= 65536; max *= 2) {
+        strcpy(json, "{\"event\":\"e\",\"data\":{\"s\":\"");
+        n = strlen(json);
+        memset(json + n, 'x', max + 1);
+        strcpy(json + n + max + 1, "\"}}");
+
+        assert_int_equal(wrt_envelope_parse(&e, json, strlen(json), &why), 0);
+        assert_int_equal(wrt_envelope_string(&e, "s", max + 1, &s, &why), 1);
+        assert_int_equal(s.n, max + 1);
+
+        assert_int_equal(wrt_envelope_string(&e, "s", max, &s, &why), -1);
+        snprintf(word, sizeof(word), " %zu bytes", max);
+        check_refusal(&why, "invalid_request", "s", word);
+
+        /* one that is no power of two has no number */
+        assert_int_equal(wrt_envelope_string(&e, "s", max - 1, &s, &why), -1);
+        check_refusal(&why, "invalid_request", "s", "configured limit");
+        wrt_envelope_free(&e);
+    }
+
+    free(json);
+}
+
+
 /* Collects what wrt_envelope_pairs() gives; stops when `stop` is reached. */
 typedef struct {
     char  text[256];
@@ -672,6 +711,7 @@ main(void)
         cmocka_unit_test(bodies),
         cmocka_unit_test(ids_and_strings),
         cmocka_unit_test(numbers_and_booleans),
+        cmocka_unit_test(limits_told),
         cmocka_unit_test(pairs),
         cmocka_unit_test(pairs_limit),
         cmocka_unit_test(out_of_memory),

@@ -444,6 +444,10 @@ close_frames(void **state)
     assert_int_equal(n, 7);
     assert_memory_equal(out, "\x88\5\3\xE9" "bye", 7);
 
+    n = wrt_frame_close(out, 1002, "x");
+    assert_int_equal(n, 5);
+    assert_memory_equal(out, "\x88\3\3\xEAx", 5);
+
     n = wrt_frame_close(out, 4408, "");
     assert_int_equal(n, 4);
     assert_memory_equal(out, "\x88\2\x11\x38", 4);

@@ -286,6 +286,48 @@ times_refused(void **state)
 }
 
 
+/* Each day that there is, and none that there is not. */
+static void
+dates(void **state)
+{
+    int      i, month, day, there;
+    char     text[32], back[WRT_TIME_LEN + 1];
+    int64_t  ms;
+
+    static const int  years[] = { 1970, 1999, 2000, 2023, 2024, 2100, 2400 };
+    static const int  last[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30,
+                                 31 };
+
+    (void) state;
+
+    for (i = 0; i < (int) UNIT_COUNT(years); i++) {
+        for (month = 0; month <= 99; month++) {
+            for (day = 0; day <= 99; day++) {
+                there = month >= 1 && month <= 12 && day >= 1
+                        && day <= last[month - 1];
+
+                if (month == 2 && day == 29) {
+                    there = years[i] == 2000 || years[i] == 2024
+                            || years[i] == 2400;
+                }
+
+                snprintf(text, sizeof(text), "%04d-%02d-%02d", years[i],
+                         month, day);
+
+                if (wrt_time_parse(text, 10, &ms) != (there ? 0 : -1)) {
+                    fail_msg("%s", text);
+                }
+
+                if (there) {
+                    wrt_time_format(ms, back);
+                    assert_memory_equal(text, back, 10);
+                }
+            }
+        }
+    }
+}
+
+
 /* Every prefix of a time, and every time with one byte changed: in bounds,
  * and never a time that is not the same when it is written. */
 static void
@@ -334,6 +376,7 @@ main(void)
         cmocka_unit_test(time_out_of_range),
         cmocka_unit_test(times_read),
         cmocka_unit_test(times_refused),
+        cmocka_unit_test(dates),
         cmocka_unit_test(times_damaged),
     };
 

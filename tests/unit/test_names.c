@@ -320,7 +320,8 @@ channels_refused(void **state)
         "wrt:{1}:conv:a", "wrt:{1}:ingest", "wrt:u:", "wrt:u", "wrt:u:a:convs",
         "wrt:u:a:conns", "wrt:u:-", "wrt:u:\xC3\xA9", "wrt:reply:",
         "wrt:reply", "wrt:reply:a b", "wrt:reply:a\n",
-        "wrt:reply:\xC3\xA9", "wrt:rpc", "wrt@0:u:a", "wrt@3:u:a", "wrt@:u:a", "Wrt:u:a", " wrt:u:a", "xwrt:u:a",
+        "wrt:reply:\xC3\xA9", "wrt:rpc", "wrt@0:u:a", "wrt@3:u:a",
+        "wrt@:u:a", "Wrt:u:a", " wrt:u:a", "xwrt:u:a",
         "wrt:x:a", "__keyspace@0__:wrt:u:a",
         "wrt:u:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

@@ -250,6 +250,71 @@ refused(void **state)
 }
 
 
+/* Each character as text, and in a clientMessageId. */
+static void
+every_character(void **state)
+{
+    int              i, space, control;
+    char             data[160];
+    uint32_t         c;
+    wrt_send_t       s;
+    wrt_refusal_t    why;
+    wrt_envelope_t   e;
+
+    /* White_Space in PropList.txt, ranges */
+    static const uint32_t  spaces[][2] = {
+        { 0x09, 0x0D }, { 0x20, 0x20 }, { 0x85, 0x85 }, { 0xA0, 0xA0 },
+        { 0x1680, 0x1680 }, { 0x2000, 0x200A }, { 0x2028, 0x2029 },
+        { 0x202F, 0x202F }, { 0x205F, 0x205F }, { 0x3000, 0x3000 },
+    };
+
+    (void) state;
+
+    /* to U+FFFF all, then some of each plane; written as \u escapes */
+    for (c = 1; c <= 0x10FFFF; c += c < 0xFFFF ? 1 : 977) {
+        if (c >= 0xD800 && c <= 0xDFFF) {
+            continue;
+        }
+
+        space = 0;
+        for (i = 0; i < (int) UNIT_COUNT(spaces); i++) {
+            space |= c >= spaces[i][0] && c <= spaces[i][1];
+        }
+
+        control = c < 0x20 || (c >= 0x7F && c <= 0x9F);
+
+        if (c < 0x10000) {
+            snprintf(data, sizeof(data), "{\"content\":{\"text\":\"\\u%04x\"},"
+                     "\"clientMessageId\":\"\\u%04x\\u0061\"}", c, c);
+
+        } else {
+            snprintf(data, sizeof(data), "{\"content\":{\"text\":"
+                     "\"\\u%04x\\u%04x\"},\"clientMessageId\":"
+                     "\"\\u%04x\\u%04x\\u0061\"}",
+                     0xD7C0 + (c >> 10), 0xDC00 + (c & 1023),
+                     0xD7C0 + (c >> 10), 0xDC00 + (c & 1023));
+        }
+
+        i = parse(&e, &s, data, 0, &why);
+
+        if ((i == 0) != (!space && !control)
+            || (i == -1 && (strcmp(why.field, "content.text") == 0) != space))
+        {
+            fail_msg("U+%04X", c);
+        }
+
+        wrt_envelope_free(&e);
+
+        /* what follows it is seen too */
+        data[strlen(data) - 3] = '9';
+        data[strlen(data) - 4] = '0';
+        i = parse(&e, &s, data, 0, &why);
+        assert_int_equal(i, -1);
+        wrt_envelope_free(&e);
+    }
+}
+
+
 static const wrt_sender_t *
 sender(const char *name, const char *avatar)
 {
@@ -525,6 +590,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(accepted),
         cmocka_unit_test(refused),
+        cmocka_unit_test(every_character),
         cmocka_unit_test(built_exactly),
         cmocka_unit_test(built_parses),
         cmocka_unit_test(worst_case_fits),

@@ -175,6 +175,61 @@ bad(void **state)
 }
 
 
+/* Each byte inside a host, a number and an IPv6 address. */
+static void
+every_byte(void **state)
+{
+    int              c, digit;
+    char             url[64];
+    wrt_redis_url_t  u;
+
+    static const char  name[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+
+    (void) state;
+
+    for (c = 1; c < 256; c++) {
+        digit = c >= '0' && c <= '9';
+
+        snprintf(url, sizeof(url), "redis://a%cb", c);
+        /* what follows is a name after @, a database after / */
+        assert_int_equal(parse(&u, url) == NULL,
+                         strchr(name, c) != NULL || c == '@');
+
+        snprintf(url, sizeof(url), "redis://[a%cb]", c);
+        assert_int_equal(parse(&u, url) == NULL,
+                         strchr(name, c) != NULL || c == ':' || c == '%');
+
+        snprintf(url, sizeof(url), "redis://h:1%c1", c);
+        assert_int_equal(parse(&u, url) == NULL,
+                         digit || c == '/' || c == '@');
+
+        snprintf(url, sizeof(url), "redis://h/1%c1", c);
+        assert_int_equal(parse(&u, url) == NULL, digit);
+
+        /* any byte but spaces and controls may be in a password; these end
+         * it, or begin an escape */
+        snprintf(url, sizeof(url), "redis://:a%cb@h", c);
+        assert_int_equal(parse(&u, url) == NULL,
+                         c > ' ' && c != 0x7F && c != '/' && c != '%');
+
+        snprintf(url, sizeof(url), "redis://:%%%02x@h", c);
+        assert_null(parse(&u, url));
+        assert_int_equal((unsigned char) u.password[0], c);
+        snprintf(url, sizeof(url), "redis://:%%%02X@h", c);
+        assert_null(parse(&u, url));
+        assert_int_equal((unsigned char) u.password[0], c);
+
+        snprintf(url, sizeof(url), "redis://:%%%c1@h", c);
+        assert_int_equal(parse(&u, url) == NULL,
+                         strchr("0123456789abcdefABCDEF", c) != NULL);
+        snprintf(url, sizeof(url), "redis://:%%1%c@h", c);
+        assert_int_equal(parse(&u, url) == NULL,
+                         strchr("0123456789abcdefABCDEF", c) != NULL);
+    }
+}
+
+
 static void
 credentials_bounded(void **state)
 {
@@ -240,6 +295,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(good),
         cmocka_unit_test(bad),
+        cmocka_unit_test(every_byte),
         cmocka_unit_test(credentials_bounded),
         cmocka_unit_test(cut_and_secret),
     };
