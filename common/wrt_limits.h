@@ -44,6 +44,14 @@
 #define WRT_PAGE_MESSAGES_MAX    200
 #define WRT_PARTICIPANTS_MAX     1000   /* participants in one room */
 
+/* A room's settings and context */
+#define WRT_FILE_MAX             (10 * 1024 * 1024) /* maxFileSize, bytes */
+#define WRT_RETENTION_DAYS       365
+#define WRT_RETENTION_DAYS_MAX   36500
+#define WRT_TOPIC_MAX            256    /* context.topic and .course, bytes */
+#define WRT_AGENDA_MAX           4096   /* context.agenda, bytes */
+#define WRT_DOCUMENTS_MAX        100    /* context.documentIds */
+
 /* Catching up */
 #define WRT_LOG_KEEP             128    /* durable events kept per room */
 #define WRT_LOG_MAX              2048   /* even while not applied */
