@@ -557,6 +557,8 @@ typedef void (*ngx_http_writeen_rpc_pt)(void *data, ngx_uint_t status,
     ngx_str_t *body, ngx_uint_t retry);
 
 ngx_int_t ngx_http_writeen_rpc_init(ngx_http_writeen_worker_t *wk);
+/* The first thing that exit_process does: wk->rpc is NULL from then on, and
+ * what the bus still calls back touches no request. */
 void ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk);
 
 /*
@@ -663,6 +665,9 @@ typedef struct {
     unsigned                   retryable:1;
 } ngx_http_writeen_error_t;
 
+/* ack {id, event}, when the client gave an id. */
+void ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s,
+    wrt_slice_t id, wrt_slice_t event);
 void ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
     ngx_http_writeen_error_t *e);
 
@@ -795,8 +800,7 @@ void ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l);
 
 /* Answer join_conversation or one room of resume.  after -1: no replay. */
 void ngx_http_writeen_join(ngx_http_writeen_session_t *s,
-    wrt_slice_t conversation, int64_t after, wrt_slice_t id,
-    ngx_uint_t resume);
+    wrt_slice_t conversation, int64_t after, wrt_slice_t id);
 /* The resume event came, or will not come: let held links go on. */
 void ngx_http_writeen_link_release(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);

@@ -50,8 +50,6 @@ static ngx_uint_t ngx_http_writeen_event_rate(ngx_http_writeen_session_t *s,
     ngx_msec_t *retry);
 static void ngx_http_writeen_event_refuse(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e, wrt_refusal_t *why, wrt_slice_t client_id);
-static void ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s,
-    wrt_envelope_t *e);
 
 
 static const struct {
@@ -275,18 +273,19 @@ ngx_http_writeen_event_refuse(ngx_http_writeen_session_t *s,
 }
 
 
-static void
-ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
+void
+ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s, wrt_slice_t id,
+    wrt_slice_t event)
 {
     u_char  *p, buf[128 + 6 * (WRT_CLIENT_ID_MAX + 64)];
 
-    if (e->id.n == 0) {
+    if (id.n == 0) {
         return;
     }
 
     p = ngx_sprintf(buf, "{\"event\":\"ack\",\"data\":{\"id\":\"");
-    p += wrt_json_escape((char *) p, e->id.p, e->id.n);
-    p = ngx_sprintf(p, "\",\"event\":\"%*s\"}}", e->event.n, e->event.p);
+    p += wrt_json_escape((char *) p, id.p, id.n);
+    p = ngx_sprintf(p, "\",\"event\":\"%*s\"}}", event.n, event.p);
 
     ngx_http_writeen_output_text(s, buf, p - buf);
 }
@@ -332,7 +331,7 @@ ngx_http_writeen_event_join(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
         return;
     }
 
-    ngx_http_writeen_join(s, id, after, e->id, 0);
+    ngx_http_writeen_join(s, id, after, e->id);
 }
 
 
@@ -370,7 +369,7 @@ ngx_http_writeen_event_leave(ngx_http_writeen_session_t *s,
 
     /* off the screen; its events keep coming, as for all of his rooms */
 
-    ngx_http_writeen_event_ack(s, e);
+    ngx_http_writeen_event_ack(s, e->id, e->event);
 }
 
 
@@ -478,6 +477,13 @@ ngx_http_writeen_event_sent(void *data, ngx_http_writeen_sent_t *sent)
 
     ngx_queue_remove(&op->op.queue);
 
+    ngx_memzero(&e, sizeof(ngx_http_writeen_error_t));
+
+    e.id.p = (char *) op->id;
+    e.id.n = op->id_len;
+    e.event.p = "send_message";
+    e.event.n = sizeof("send_message") - 1;
+
     if (sent->rc == NGX_HTTP_WRITEEN_R_OK
         || sent->rc == NGX_HTTP_WRITEEN_R_DUP)
     {
@@ -503,16 +509,11 @@ ngx_http_writeen_event_sent(void *data, ngx_http_writeen_sent_t *sent)
                         sent->stored ? "store" : "log", &sent->created_at);
 
         ngx_http_writeen_output_text(s, buf, p - buf);
+        ngx_http_writeen_event_ack(s, e.id, e.event);
         ngx_free(op);
         return;
     }
 
-    ngx_memzero(&e, sizeof(ngx_http_writeen_error_t));
-
-    e.id.p = (char *) op->id;
-    e.id.n = op->id_len;
-    e.event.p = "send_message";
-    e.event.n = sizeof("send_message") - 1;
     e.client_id.p = (char *) op->client;
     e.client_id.n = op->client_len;
     e.conversation.p = (char *) op->conv;
@@ -566,7 +567,7 @@ ngx_http_writeen_event_resume(ngx_http_writeen_session_t *s,
         return;
     }
 
-    ngx_http_writeen_event_ack(s, e);
+    ngx_http_writeen_event_ack(s, e->id, e->event);
 
     if (s->resuming) {
         s->has_deadline = 0;
@@ -580,7 +581,7 @@ ngx_http_writeen_event_resume_room(void *data, wrt_slice_t id, int64_t seq)
 {
     ngx_http_writeen_session_t  *s = data;
 
-    ngx_http_writeen_join(s, id, seq, ngx_http_writeen_nothing, 1);
+    ngx_http_writeen_join(s, id, seq, ngx_http_writeen_nothing);
 
     return s->state != NGX_HTTP_WRITEEN_OPEN;
 }
@@ -630,7 +631,7 @@ ngx_http_writeen_event_refresh(ngx_http_writeen_session_t *s,
     if (rc == NGX_OK && ngx_http_writeen_session_identity(s, &id) == NGX_OK) {
         ngx_destroy_pool(pool);
         ngx_http_writeen_session_timer(s);
-        ngx_http_writeen_event_ack(s, e);
+        ngx_http_writeen_event_ack(s, e->id, e->event);
         return;
     }
 

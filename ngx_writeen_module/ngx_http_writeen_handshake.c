@@ -173,6 +173,8 @@ ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
     part = &r->headers_in.headers.part;
     h = part->elts;
 
+    /* names of headers are not ended by NUL, but their lengths are known */
+
     for (i = 0; /* void */ ; i++) {
 
         if (i >= part->nelts) {
@@ -188,7 +190,7 @@ ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
         switch (h[i].key.len) {
 
         case sizeof("Upgrade") - 1:
-            if (ngx_strcasecmp(h[i].lowcase_key, (u_char *) "upgrade") == 0) {
+            if (ngx_memcmp(h[i].lowcase_key, "upgrade", 7) == 0) {
                 hs->upgrade |= ngx_http_writeen_handshake_token(&h[i].value,
                                                                 "websocket",
                                                                 9);
@@ -196,20 +198,22 @@ ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
             break;
 
         case sizeof("Connection") - 1:
-            if (ngx_strcmp(h[i].lowcase_key, "connection") == 0) {
+            if (ngx_memcmp(h[i].lowcase_key, "connection", 10) == 0) {
                 hs->connection |= ngx_http_writeen_handshake_token(
                                       &h[i].value, "upgrade", 7);
             }
             break;
 
         case sizeof("Sec-WebSocket-Key") - 1:
-            if (ngx_strcmp(h[i].lowcase_key, "sec-websocket-key") == 0) {
+            if (ngx_memcmp(h[i].lowcase_key, "sec-websocket-key", 17) == 0) {
                 hs->key = h[i].value;
             }
             break;
 
         case sizeof("Sec-WebSocket-Version") - 1:
-            if (ngx_strcmp(h[i].lowcase_key, "sec-websocket-version") == 0) {
+            if (ngx_memcmp(h[i].lowcase_key, "sec-websocket-version", 21)
+                == 0)
+            {
                 hs->version = h[i].value;
             }
             break;

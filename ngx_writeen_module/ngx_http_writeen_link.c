@@ -112,6 +112,10 @@ static void ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
 static void ngx_http_writeen_link_opened(ngx_http_writeen_link_t *l);
 
 
+static const wrt_slice_t  ngx_http_writeen_join_name =
+    { "join_conversation", sizeof("join_conversation") - 1 };
+
+
 /* -- links -- */
 
 ngx_http_writeen_link_t *
@@ -368,8 +372,7 @@ ngx_http_writeen_link_opened(ngx_http_writeen_link_t *l)
 
 void
 ngx_http_writeen_join(ngx_http_writeen_session_t *s,
-    wrt_slice_t conversation, int64_t after, wrt_slice_t id,
-    ngx_uint_t resume)
+    wrt_slice_t conversation, int64_t after, wrt_slice_t id)
 {
     ngx_uint_t                  n;
     ngx_http_writeen_link_t    *l;
@@ -1005,8 +1008,7 @@ ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op, const char *code)
 
         e.id.p = (char *) op->echo;
         e.id.n = op->echo_len;
-        e.event.p = "join_conversation";
-        e.event.n = sizeof("join_conversation") - 1;
+        e.event = ngx_http_writeen_join_name;
         e.conversation.p = (char *) op->id;
         e.conversation.n = op->len;
         e.code = code;
@@ -1373,6 +1375,7 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
 {
     u_char                      *p, *buf;
     ngx_uint_t                   i;
+    wrt_slice_t                  id;
     ngx_queue_t                 *q, *prev;
     ngx_http_writeen_link_t     *l;
     ngx_http_writeen_user_t     *u;
@@ -1380,6 +1383,10 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
 
     s = op->op.session;
     op->joined = 1;
+
+    id.p = (char *) op->echo;
+    id.n = op->echo_len;
+    ngx_http_writeen_event_ack(s, id, ngx_http_writeen_join_name);
 
     buf = ngx_alloc(512 + WRT_ID_MAX + 6 * WRT_CLIENT_ID_MAX
                     + NGX_HTTP_WRITEEN_ONLINE_MAX * (WRT_ID_MAX + 3)

@@ -141,6 +141,7 @@ ngx_http_writeen_flusher_handler(ngx_event_t *ev)
         s = ngx_queue_data(q, ngx_http_writeen_session_t, flush);
 
         ngx_queue_remove(q);
+        ngx_queue_init(q);
         s->flushing = 0;
 
         ngx_http_writeen_output_flush(s);

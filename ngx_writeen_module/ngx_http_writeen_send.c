@@ -371,6 +371,7 @@ ngx_http_writeen_send_sweep(ngx_http_writeen_worker_t *wk,
 
         if (!m->checking) {
             ngx_queue_remove(q);
+            ngx_queue_init(q);
             ngx_http_writeen_send_wait(m);
             break;
         }
