@@ -1,0 +1,314 @@
+# The directives: where they may stand, what they take, what they refuse.
+#
+# An administrator's mistake must be found by `nginx -t`, with a message that
+# says which directive and what would be right.  Without this file a value
+# could be taken that means nothing (a rate of 0x40, an origin with a path),
+# and the server would start and quietly do something else.
+
+use lib 't/lib';
+use Test::Nginx::Writeen;
+
+key_pair('rsa1', 'rsa');
+key_pair('ec1', 'ec');
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: everything at once, as an administrator would write it
+--- http_config
+writeen_redis $TEST_NGINX_REDIS_MAIN;
+writeen_shards 16;
+writeen_drain 10s;
+writeen_rate 60 burst=120 user=240;
+--- config
+writeen_jwt_key HS256 $TEST_NGINX_SECRET;
+writeen_jwt_key RS256 file:$TEST_NGINX_KEY_RSA1 kid=rs;
+writeen_jwt_issuer writeen;
+writeen_jwt_audience chat mobile;
+writeen_jwt_leeway 5s;
+writeen_origin https://app.example http://localhost:3000;
+location = /ws {
+    writeen_websocket on;
+    writeen_ping_interval 25s;
+    writeen_max_message 64k;
+    writeen_max_text 16k;
+    writeen_send_queue 256k;
+    writeen_ack log;
+    writeen_resume_wait 5s;
+}
+location /api/ { writeen_api on; writeen_api_timeout 5s; }
+location = /healthz { writeen_health on; }
+location = /metrics { writeen_metrics on; }
+--- steps
+room room1 u1
+token t iss=writeen aud=mobile
+a connect $t
+a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a find message_status data.durability=log
+a find message_received
+
+
+=== TEST 2: nothing but what is needed
+--- http_config
+writeen_redis $TEST_NGINX_REDIS_MAIN;
+--- config
+writeen_jwt_key HS256 $TEST_NGINX_SECRET;
+location = /ws { writeen_websocket on; }
+location = /healthz { writeen_health on; }
+--- steps
+user u1
+a connect u1
+a send ping
+a expect pong
+
+
+=== TEST 3: an nginx that does not use the module
+--- http_config
+--- config
+location = /x { return 200 "$args"; }
+--- no_wait
+--- steps
+h request GET /x?token=a.b.c
+h response 200 body=token=a.b.c
+
+
+=== TEST 4: inside an if, and switched off below
+--- config
+writeen_jwt_key HS256 $TEST_NGINX_SECRET;
+location = /ws { writeen_websocket on; }
+location /off { writeen_websocket on; location /off/inner { writeen_websocket off; } }
+location = /healthz { writeen_health on; }
+--- steps
+user u1
+a connect u1
+h request GET /off/inner
+h response 404
+
+
+=== TEST 5: writeen_redis
+--- no_wait
+--- steps
+good http: writeen_redis redis://127.0.0.1;
+good http: writeen_redis redis://127.0.0.1:6380/3;
+good http: writeen_redis redis://user:pass@127.0.0.1:6380;
+good http: writeen_redis redis://:p%40ss@127.0.0.1;
+good http: writeen_redis redis://[::1]:6379;
+good http: writeen_redis redis://localhost:6379;
+good http: writeen_redis unix:/run/redis.sock;
+good http: writeen_redis unix:/run/redis.sock?db=3&password=x;
+good http: writeen_redis redis://127.0.0.1:6379 redis://127.0.0.1:6380 unix:/run/redis.sock;
+bad http: writeen_redis; ~ invalid number of arguments in "writeen_redis"
+bad http: writeen_redis 127.0.0.1:6379; ~ "writeen_redis".*redis://
+bad http: writeen_redis http://127.0.0.1; ~ "writeen_redis".*redis://
+bad http: writeen_redis redis://; ~ writeen_redis
+bad http: writeen_redis redis://127.0.0.1:0; ~ writeen_redis.*1.*65535
+bad http: writeen_redis redis://127.0.0.1:65536; ~ writeen_redis.*1.*65535
+bad http: writeen_redis redis://127.0.0.1:x; ~ writeen_redis.*1.*65535
+bad http: writeen_redis redis://127.0.0.1/db; ~ writeen_redis
+bad http: writeen_redis redis://127.0.0.1/99999; ~ writeen_redis
+bad http: writeen_redis unix:; ~ writeen_redis
+bad http: writeen_redis unix:relative.sock; ~ writeen_redis
+bad http: writeen_redis unix:/x?what=1; ~ writeen_redis
+bad http: writeen_redis redis://no-such-host.invalid; ~ host not found.*"writeen_redis"
+bad http: writeen_redis redis://127.0.0.1; writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is duplicate
+bad http: writeen_redis $many; ~ writeen_redis.*16
+bad server: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not allowed here
+bad location: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not allowed here
+bad main: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not allowed here
+--- vars
+many redis://1.0.0.1\x20redis://1.0.0.2\x20redis://1.0.0.3\x20redis://1.0.0.4\x20redis://1.0.0.5\x20redis://1.0.0.6\x20redis://1.0.0.7\x20redis://1.0.0.8\x20redis://1.0.0.9\x20redis://1.0.1.1\x20redis://1.0.1.2\x20redis://1.0.1.3\x20redis://1.0.1.4\x20redis://1.0.1.5\x20redis://1.0.1.6\x20redis://1.0.1.7\x20redis://1.0.1.8
+
+
+=== TEST 6: a password in a URL that is wrong is not repeated
+--- no_wait
+--- steps
+bad http: writeen_redis redis://:top-secret@127.0.0.1:99999; ~ (?s)^(?!.*top-secret).*writeen_redis
+bad http: writeen_redis redis://:top-secret@; ~ (?s)^(?!.*top-secret).*writeen_redis
+bad http: writeen_redis redis://:top-secret@no-such-host.invalid; ~ (?s)^(?!.*top-secret).*writeen_redis
+
+
+=== TEST 7: writeen_shards
+--- no_wait
+--- steps
+good http: writeen_shards 1;
+good http: writeen_shards 1024;
+bad http: writeen_shards 0; ~ writeen_shards.*1.*1024
+bad http: writeen_shards 1025; ~ writeen_shards.*1.*1024
+bad http: writeen_shards -1; ~ writeen_shards
+bad http: writeen_shards many; ~ writeen_shards
+bad http: writeen_shards 16 16; ~ invalid number of arguments in "writeen_shards"
+bad http: writeen_shards 4; writeen_shards 4; ~ "writeen_shards" directive is duplicate
+bad server: writeen_shards 16; ~ "writeen_shards" directive is not allowed here
+
+
+=== TEST 8: writeen_drain
+--- no_wait
+--- steps
+good http: writeen_drain 500ms;
+good http: writeen_drain 1m;
+bad http: writeen_drain soon; ~ writeen_drain
+bad http: writeen_drain; ~ invalid number of arguments in "writeen_drain"
+bad http: writeen_drain 1s; writeen_drain 1s; ~ "writeen_drain" directive is duplicate
+bad location: writeen_drain 1s; ~ "writeen_drain" directive is not allowed here
+
+
+=== TEST 9: writeen_jwt_key: algorithms and secrets
+--- no_wait
+--- steps
+good http: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef;
+good server: writeen_jwt_key HS384 0123456789abcdef0123456789abcdef0123456789abcdef;
+good location: writeen_jwt_key HS512 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef; writeen_websocket on;
+good server: writeen_jwt_key HS256 0123456789abcdef; ~ writeen_jwt_key HS256.*16 bytes, 32 or more are advised
+good server: writeen_jwt_key HS256 file:/proc/version;
+good server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=a; writeen_jwt_key HS256 0123456789abcdef0123456789abcdeX kid=b;
+bad server: writeen_jwt_key HS256; ~ invalid number of arguments in "writeen_jwt_key"
+bad server: writeen_jwt_key HS1 0123456789abcdef0123456789abcdef; ~ "HS1" in "writeen_jwt_key".*HS256.*RS256.*ES256
+bad server: writeen_jwt_key none 0123456789abcdef0123456789abcdef; ~ "none" in "writeen_jwt_key".*HS256
+bad server: writeen_jwt_key hs256 0123456789abcdef0123456789abcdef; ~ "hs256" in "writeen_jwt_key"
+bad server: writeen_jwt_key HS256 ""; ~ "writeen_jwt_key HS256" is empty
+bad server: writeen_jwt_key HS256 0123456789abcde; ~ "writeen_jwt_key HS256" is a secret of less than 16 bytes
+bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef key=1; ~ "key=1" in "writeen_jwt_key".*kid=
+bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=; ~ "kid=" in "writeen_jwt_key".*kid=
+bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=a; writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=a; ~ duplicate kid "a" in "writeen_jwt_key"
+bad server: writeen_jwt_key HS256 file:/no/such/file; ~ "/no/such/file"
+bad server: writeen_jwt_key HS256 file:; ~ no file.*"writeen_jwt_key"
+bad server: writeen_jwt_key HS256 file:/dev/zero; ~ too big
+bad main: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef; ~ "writeen_jwt_key" directive is not allowed here
+
+
+=== TEST 10: writeen_jwt_key: public keys
+--- no_wait
+--- steps
+good server: writeen_jwt_key RS256 file:$key_rsa1;
+good server: writeen_jwt_key RS512 file:$key_rsa1;
+good server: writeen_jwt_key ES256 file:$key_ec1 kid=a;
+bad server: writeen_jwt_key HS256 file:$key_rsa1; ~ "writeen_jwt_key HS256" is in PEM form
+bad server: writeen_jwt_key RS256 0123456789abcdef0123456789abcdef; ~ "writeen_jwt_key RS256" is no public key
+bad server: writeen_jwt_key RS256 file:$key_ec1; ~ "writeen_jwt_key RS256" is no RSA key
+bad server: writeen_jwt_key ES256 file:$key_rsa1; ~ "writeen_jwt_key ES256" is no EC key
+bad server: writeen_jwt_key ES384 file:$key_ec1; ~ "writeen_jwt_key ES384" is on another curve.*P-384
+bad server: writeen_jwt_key RS256 file:$private_rsa1; ~ "writeen_jwt_key RS256" is a private key.*pubout
+bad server: writeen_jwt_key RS256 file:/etc/hostname; ~ "writeen_jwt_key RS256" is no public key
+
+
+=== TEST 11: issuer, audience, leeway
+--- no_wait
+--- steps
+good http: writeen_jwt_issuer https://auth.example;
+good location: writeen_jwt_issuer x; writeen_api on;
+bad server: writeen_jwt_issuer; ~ invalid number of arguments in "writeen_jwt_issuer"
+bad server: writeen_jwt_issuer a b; ~ invalid number of arguments in "writeen_jwt_issuer"
+bad server: writeen_jwt_issuer a; writeen_jwt_issuer b; ~ "writeen_jwt_issuer" directive is duplicate
+good http: writeen_jwt_audience a;
+good server: writeen_jwt_audience a b c;
+bad server: writeen_jwt_audience; ~ invalid number of arguments in "writeen_jwt_audience"
+good server: writeen_jwt_leeway 0;
+good http: writeen_jwt_leeway 1m;
+bad server: writeen_jwt_leeway x; ~ writeen_jwt_leeway
+bad server: writeen_jwt_leeway 5s; writeen_jwt_leeway 5s; ~ "writeen_jwt_leeway" directive is duplicate
+
+
+=== TEST 12: times
+--- no_wait
+--- steps
+good http: writeen_ping_interval 10s;
+good server: writeen_ping_interval 500ms;
+good location: writeen_ping_interval 1m; writeen_websocket on;
+bad server: writeen_ping_interval often; ~ writeen_ping_interval
+bad server: writeen_ping_interval 0; ~ writeen_ping_interval
+bad server: writeen_ping_interval 1s; writeen_ping_interval 1s; ~ "writeen_ping_interval" directive is duplicate
+good server: writeen_resume_wait 100ms;
+bad server: writeen_resume_wait x; ~ writeen_resume_wait
+good server: writeen_api_timeout 30s;
+bad server: writeen_api_timeout x; ~ writeen_api_timeout
+bad server: writeen_api_timeout 0; ~ writeen_api_timeout
+bad main: writeen_api_timeout 1s; ~ "writeen_api_timeout" directive is not allowed here
+
+
+=== TEST 13: sizes
+--- no_wait
+--- steps
+good http: writeen_max_message 1m;
+good server: writeen_max_message 1024;
+bad server: writeen_max_message big; ~ writeen_max_message
+bad server: writeen_max_message 0; ~ writeen_max_message
+bad server: writeen_max_message 10g; ~ writeen_max_message
+good http: writeen_max_text 1k;
+bad server: writeen_max_text 0; ~ writeen_max_text
+bad server: writeen_max_text -1; ~ writeen_max_text
+bad server: writeen_max_text 64k; writeen_max_message 32k; ~ writeen_max_text.*writeen_max_message
+good http: writeen_send_queue 1m;
+bad server: writeen_send_queue x; ~ writeen_send_queue
+bad server: writeen_send_queue 0; ~ writeen_send_queue
+
+
+=== TEST 14: rates
+--- no_wait
+--- steps
+good http: writeen_rate 60;
+good server: writeen_rate 60 burst=120;
+good location: writeen_rate 60 burst=120 user=240; writeen_websocket on;
+good server: writeen_rate 60 user=240;
+good server: writeen_rate off;
+bad server: writeen_rate; ~ invalid number of arguments in "writeen_rate"
+bad server: writeen_rate x; ~ writeen_rate
+bad server: writeen_rate -1; ~ writeen_rate
+bad server: writeen_rate 0x40; ~ writeen_rate
+bad server: writeen_rate 60 burst=x; ~ "burst=x".*"writeen_rate"
+bad server: writeen_rate 60 burst=0; ~ "burst=0".*"writeen_rate"
+bad server: writeen_rate 60 user=; ~ "user=".*"writeen_rate"
+bad server: writeen_rate 60 speed=1; ~ "speed=1".*"writeen_rate".*burst=.*user=
+bad server: writeen_rate 60; writeen_rate 60; ~ "writeen_rate" directive is duplicate
+
+
+=== TEST 15: origins
+--- no_wait
+--- steps
+good http: writeen_origin *;
+good server: writeen_origin https://a.example http://localhost:3000;
+good location: writeen_origin https://a.example; writeen_api on;
+bad server: writeen_origin; ~ invalid number of arguments in "writeen_origin"
+bad server: writeen_origin a.example; ~ "a\.example".*"writeen_origin".*://
+bad server: writeen_origin https://a.example/; ~ "https://a\.example/".*"writeen_origin"
+bad server: writeen_origin https://a.example/path; ~ "writeen_origin"
+bad server: writeen_origin https://; ~ "writeen_origin"
+
+
+=== TEST 16: acks
+--- no_wait
+--- steps
+good http: writeen_ack log;
+good server: writeen_ack store;
+good location: writeen_ack store; writeen_api on;
+bad server: writeen_ack maybe; ~ "maybe" in "writeen_ack".*log.*store
+bad server: writeen_ack; ~ invalid number of arguments in "writeen_ack"
+bad server: writeen_ack log; writeen_ack log; ~ "writeen_ack" directive is duplicate
+
+
+=== TEST 17: what makes a location one of ours
+--- no_wait
+--- steps
+good location: writeen_websocket on;
+good location: writeen_websocket off;
+good location: writeen_api on;
+good location: writeen_health on;
+good location: writeen_metrics on;
+bad location: writeen_websocket yes; ~ invalid value "yes" in "writeen_websocket" directive, it must be "on" or "off"
+bad location: writeen_api 1; ~ "writeen_api" directive, it must be "on" or "off"
+bad location: writeen_health; ~ invalid number of arguments in "writeen_health"
+bad location: writeen_metrics x; ~ "writeen_metrics" directive, it must be "on" or "off"
+bad server: writeen_websocket on; ~ "writeen_websocket" directive is not allowed here
+bad server: writeen_api on; ~ "writeen_api" directive is not allowed here
+bad http: writeen_health on; ~ "writeen_health" directive is not allowed here
+bad http: writeen_metrics on; ~ "writeen_metrics" directive is not allowed here
+bad location: writeen_websocket on; writeen_api on; ~ writeen_
+
+
+=== TEST 18: what is missing
+--- no_wait
+--- steps
+bad none: writeen_websocket on; ~ writeen_redis
+bad nokey: writeen_websocket on; ~ writeen_jwt_key
+bad nokey: writeen_api on; ~ writeen_jwt_key
+good nokey: writeen_health on;

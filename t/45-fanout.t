@@ -1,0 +1,118 @@
+# One message to many, with two nginx workers: who shares a room shares it
+# wherever his connection is.
+#
+# Without this file a message could reach only the connections of the worker
+# that took it, or come in another order to some, or twice to one who is both
+# sender and member; a single process never shows it.  Connections are spread
+# by the kernel (reuseport), which is checked, not hoped for.
+
+use lib 't/lib';
+use Test::Nginx::Writeen;
+
+with_workers(2);
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: everybody gets it once, whatever worker he is on
+--- steps
+nginx workers = 2
+room room1 u1 u2 u3
+crowd c 12 u1 u2 u3
+nginx spread
+c1 send send_message {"conversationId":"room1","content":{"text":"to all"}}
+c1 find message_status data.seq==1
+all c expect message_received data.seq==1 data.message.content.text="to all"
+all c quiet 0.02
+redis XLEN %log(room1) = 1
+
+
+=== TEST 2: one order for all, with everybody talking at once
+--- steps
+room room1 u1 u2 u3
+crowd c 9 u1 u2 u3
+nginx spread
+repeat 20 all c send send_message {"conversationId":"room1","content":{"text":"$i"}}
+all c run room1 1 180
+redis HGET %conv(room1) seq = 180
+
+
+=== TEST 3: rooms do not mix
+--- steps
+room room1 u1 u2
+room room2 u1 u3
+room room3 u3
+crowd a 4 u1
+crowd b 4 u2
+crowd c 4 u3
+post room1 u1 first
+post room2 u1 second
+post room3 u3 third
+all a find message_received data.conversationId=room1 data.seq==1
+all a find message_received data.conversationId=room2 data.seq==1
+all b expect message_received data.conversationId=room1
+all c find message_received data.conversationId=room2
+all c find message_received data.conversationId=room3
+all a quiet 0.02
+all b quiet 0.02
+all c quiet 0.02
+
+
+=== TEST 4: joins while others talk: no hole, no repeat
+--- steps
+room room1 u1 u2
+crowd s 4 u1
+crowd c 8 u2
+nginx spread
+repeat 10 all s send send_message {"conversationId":"room1","content":{"text":"$i"}}
+all c send join_conversation {"conversationId":"room1","afterSeq":0}
+repeat 10 all s send send_message {"conversationId":"room1","content":{"text":"$i"}}
+crowd late 4 u2
+all late send join_conversation {"conversationId":"room1","afterSeq":0}
+all s run room1 1 80
+all late caught-up room1 80
+all c caught-up room1 80
+
+
+=== TEST 5: a room with more members than one slice of the walk
+--- steps
+room room1 u1
+crowd c 100 u1
+nginx spread
+post room1 u1 one
+post room1 u1 two
+all c expect message_received data.seq==1
+all c expect message_received data.seq==2
+
+
+=== TEST 6: who connects last starts where the room stands
+--- steps
+room room1 u1 u2
+crowd a 3 u1
+post room1 u1 one
+all a expect message_received data.seq==1
+crowd b 6 u2
+post room1 u1 two
+all b expect message_received data.seq==2
+all a expect message_received data.seq==2
+
+
+=== TEST 7: a worker that is killed takes only its own connections along
+--- expected_alarm
+exited on signal 9
+--- steps
+room room1 u1
+crowd c 12 u1
+nginx spread
+nginx kill-worker
+until nginx workers = 2
+crowd d 4 u1
+post room1 u1 after
+all d expect message_received data.seq==1
+all c eof-or message_received data.seq==1
+# and it can come back to where it was
+crowd e 4 u1
+all e send join_conversation {"conversationId":"room1","afterSeq":0}
+all e expect conversation_joined data.missed==1
+all e expect message_received data.seq==1

@@ -1,0 +1,192 @@
+# writeen_ack store: an ack that means "in the database".
+#
+# Without this file the setting could be read and forgotten: the ack would
+# come as early as with "log", and nothing but a power failure would show it.
+# Here the projector is played by the test, so the moment when the store has
+# a message is known exactly.
+
+use lib 't/lib';
+use Test::Nginx::Writeen;
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: no ack before it is applied; the message itself is not held up
+--- with
+writeen_ack store;
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u2
+a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s1
+b expect message_received data.seq==1
+a expect message_received data.seq==1
+a quiet 0.4
+applied room1 1
+a expect message_status data.id=s1 data.seq==1 data.status=sent data.durability=store data.clientMessageId=c1
+
+
+=== TEST 2: several acks by one step of the watermark, in order
+--- with
+writeen_ack store;
+--- steps
+room room1 u1
+a connect u1
+repeat 5 a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c$i"}
+a run room1 1 5
+a quiet 0.2
+applied room1 3
+a expect message_status data.seq==1
+a expect message_status data.seq==2
+a expect message_status data.seq==3
+a quiet 0.2
+applied room1 5
+a expect message_status data.seq==4
+a expect message_status data.seq==5
+
+
+=== TEST 3: another room's watermark is another room's
+--- with
+writeen_ack store;
+--- steps
+room room1 u1
+room room2 u1
+a connect u1
+a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a expect message_received
+applied room2 1
+a quiet 0.3
+applied room1 1
+a expect message_status data.conversationId=room1 data.durability=store
+
+
+=== TEST 4: applied before nginx could wait for it
+--- with
+writeen_ack store;
+--- steps
+room room1 u1
+a connect u1
+redis HSET %conv(room1) applied 1
+a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a expect message_received
+a find message_status within=5 data.seq==1 data.durability=store
+
+
+=== TEST 5: a message on the applied channel that was lost
+--- with
+writeen_ack store;
+--- steps
+room room1 u1
+a connect u1
+a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a expect message_received
+# the watermark moves, nobody says so
+redis HSET %conv(room1) applied 1
+a expect message_status within=6 data.seq==1 data.durability=store
+
+
+=== TEST 6: a retry while the first is still waiting
+--- with
+writeen_ack store;
+--- steps
+room room1 u1
+a connect u1
+a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s1
+a expect message_received
+a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s2
+a quiet 0.3
+applied room1 1
+a find message_status data.id=s1 data.seq==1 data.durability=store
+a find message_status data.id=s2 data.seq==1 data.durability=store
+redis XLEN %log(room1) = 1
+
+
+=== TEST 7: a retry of what is in the store already
+--- with
+writeen_ack store;
+--- steps
+room room1 u1
+a connect u1
+a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"}
+a expect message_received
+applied room1 1
+a expect message_status data.durability=store
+a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s2
+a expect message_status data.id=s2 data.seq==1 data.durability=store
+
+
+=== TEST 8: a store that does not come: the truth, and no answer too late
+--- with
+writeen_ack store;
+writeen_api_timeout 1s;
+--- steps
+room room1 u1
+a connect u1
+a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s1
+a expect message_received
+a expect error within=8 data.id=s1 data.code=unavailable data.retryable==true data.clientMessageId=c1
+applied room1 1
+a quiet 0.3
+a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s2
+a expect message_status data.id=s2 data.seq==1 data.durability=store
+
+
+=== TEST 9: by REST
+--- with
+writeen_ack store;
+--- steps
+room room1 u1
+h request POST /api/conversations/room1/messages token=u1 body={"content":{"text":"x"}}
+until redis HGET %conv(room1) seq = 1
+h silent 0.3
+applied room1 1
+h response 201 data.message.seq==1
+
+
+=== TEST 10: who is gone when the store says yes
+--- with
+writeen_ack store;
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u2
+a send send_message {"conversationId":"room1","content":{"text":"x"}}
+b expect message_received
+a drop
+applied room1 1
+b send ping
+b expect pong
+
+
+=== TEST 11: log stays the default, and may be said
+--- with
+writeen_ack log;
+--- steps
+room room1 u1
+a connect u1
+a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a find message_status data.durability=log
+a find message_received
+
+
+=== TEST 12: one location waits, another does not
+--- config
+writeen_jwt_key HS256 $TEST_NGINX_SECRET;
+location = /ws { writeen_websocket on; }
+location = /safe { writeen_ack store; writeen_websocket on; }
+location = /healthz { writeen_health on; }
+--- steps
+room room1 u1
+a connect u1
+b connect u1 path=/safe
+a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a find message_status data.durability=log data.seq==1
+a find message_received data.seq==1
+b expect message_received data.seq==1
+b send send_message {"conversationId":"room1","content":{"text":"y"}}
+b expect message_received data.seq==2
+a expect message_received data.seq==2
+b quiet 0.3
+applied room1 2
+b expect message_status data.seq==2 data.durability=store
