@@ -1,0 +1,257 @@
+/*
+ * api.h: between the api*.c files, which answer nginx's calls.
+ *
+ *   api.c           the role: reads calls, answers, claims what others left
+ *   api_wait.c      calls that wait for the store to catch up
+ *   api_route.c     which handler; parameters of the query
+ *   api_call.c      a call: parsed, answered, freed; who may see what
+ *   api_conv.c      GET conversations
+ *   api_create.c    POST conversations
+ *   api_body.c      its body, checked
+ *   api_message.c   GET messages
+ *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
+ */
+
+#ifndef API_H
+#define API_H
+
+#include "common/wrt_envelope.h"
+#include "worker/worker.h"
+
+#define API_PARAMS_MAX  32          /* parameters of a query */
+#define API_PATH_IDS    2           /* ids in a path */
+#define API_SERVICE     0x1         /* role service */
+#define API_ADMIN       0x2
+
+typedef struct api_s   api_t;
+typedef struct call_s  call_t;
+
+typedef enum {
+    API_DONE,                       /* the answer is in the call */
+    API_WAIT                        /* call again when what it waits for is */
+} api_rc_t;
+
+/* Called with c->step 0, 1...: once more after each wait. */
+typedef api_rc_t (*api_handler_pt)(api_t *a, call_t *c);
+
+typedef struct {
+    const char      *method;
+    const char      *path;          /* ":" stands for an id */
+    api_handler_pt   handler;
+    const char      *name;          /* for figures */
+} api_route_t;
+
+/* An id of a stream entry as a number. */
+typedef struct {
+    uint64_t  ms;
+    uint64_t  seq;
+} stream_id_t;
+
+/* A shard that has to be applied up to an entry. */
+typedef struct {
+    unsigned     shard;
+    stream_id_t  upto;
+} tail_t;
+
+typedef struct {
+    char    *name;
+    char    *value;
+} param_t;
+
+struct call_s {
+    call_t            *next;        /* of the parked ones */
+
+    char               entry[EVENT_ENTRY_SIZE];     /* in wrt:rpc */
+    char               id[WRT_ID_MAX + 1];
+    char              *channel;     /* where the answer goes */
+    char              *method;
+    char              *path;
+    char              *query;
+    char              *body;
+    size_t             body_len;
+    int64_t            deadline;    /* wall clock, ms */
+    int64_t            start_us;    /* monotonic */
+
+    /* who asks; user "" when nginx asks for itself */
+    json_t            *identity;
+    const char        *user;
+    const char        *role;
+    const char        *name;
+    const char        *avatar;
+    unsigned           rights;      /* API_SERVICE, API_ADMIN */
+
+    unsigned           route;       /* index */
+    char               ids[API_PATH_IDS][WRT_ID_MAX + 1];
+    param_t            params[API_PARAMS_MAX];
+    unsigned           nparams;
+
+    int                step;
+    void              *state;       /* the handler's own, across steps */
+    void             (*state_free)(void *state);
+
+    /* what it waits for: a conversation's number, or tails of shards */
+    char               wait_conv[WRT_ID_MAX + 1];
+    int64_t            wait_seq;
+    tail_t            *tails;
+    unsigned           ntails;
+    unsigned           waits:1;     /* not yet come true */
+
+    int                status;
+    int                retry;       /* seconds, 0 none */
+    buf_t              out;
+};
+
+/* A user whose profile was passed on not long ago. */
+typedef struct {
+    char               user[WRT_ID_MAX + 1];
+    uint64_t           hash;        /* of the profile */
+    int64_t            at;          /* mono */
+} known_t;
+
+#define API_KNOWN  1024
+
+struct api_s {
+    role_t            *role;
+    const conf_t      *cf;
+    link_t            *links;       /* one a server, the first is the hub */
+    link_t             reader;      /* the hub, for the blocking read */
+    unsigned           reader_generation;
+    unsigned           reading:1;   /* a read is under way */
+    int64_t            read_at;     /* mono: since when */
+    char               consumer[NODE_SIZE + 32];
+
+    call_t            *parked;
+    unsigned           nparked;
+    int64_t            claim_at;    /* mono: when it is due */
+    int64_t            check_at;    /* mono: next look at the parked */
+
+    known_t           *known;
+    stream_id_t       *first;       /* by shard: scratch of api_wait.c */
+    char              *wanted;
+
+    cmd_t              cmd;         /* scratch */
+};
+
+
+/* api.c */
+
+/* The connection to a server, NULL when it is away. */
+rds_t *api_redis(api_t *a, unsigned server);
+rds_t *api_shard(api_t *a, unsigned shard);
+
+
+/* api_wait.c */
+
+/* Wait until the store has everything of a conversation up to seq.  applied:
+ * how far it is now.  Returns whether there is anything to wait for. */
+int api_wait_conv(call_t *c, const char *id, int64_t seq, int64_t applied);
+/* Wait until it has all that Redis has now of a user's rooms.  1, 0, -1: not
+ * possible (it is answered). */
+int api_wait_user(api_t *a, call_t *c, const char *user);
+/* Look at all that wait: c->waits is cleared where it came true. */
+void api_wait_check(api_t *a);
+
+
+/* api_route.c */
+
+extern const api_route_t  api_routes[];
+
+/* Find the route; 0, or -1: answered (404, 405). */
+int api_route(call_t *c);
+/* Split the query into parameters; 0, or -1: answered. */
+int api_params(call_t *c);
+
+/* A parameter; all return 0 (*out is left as it is when absent) or -1:
+ * answered with 400. */
+int api_param_int(call_t *c, const char *name, int64_t min, int64_t max,
+    int64_t *out);
+int api_param_bool(call_t *c, const char *name, int *out);
+int api_param_time(call_t *c, const char *name, int64_t *out);
+int api_param_id(call_t *c, const char *name, const char **out);
+int api_param_one_of(call_t *c, const char *name, const char *const *list,
+    const char *allowed, const char **out);
+
+
+/* api_call.c */
+
+/* From an entry of wrt:rpc; NULL when it is not a call. */
+call_t *call_create(const char *entry, const reply_t *fields);
+void call_free(call_t *c);
+
+/* Answers; all return API_DONE.  data is taken over. */
+api_rc_t api_ok(call_t *c, int status, const char *message, json_t *data);
+api_rc_t api_text(call_t *c, buf_t *text);      /* 200, takes the memory */
+api_rc_t api_error(call_t *c, int status, const char *code,
+    const char *field, const char *message);
+api_rc_t api_not_found(call_t *c);
+api_rc_t api_unavailable(call_t *c);
+/* For what a store returned: not found, down... */
+api_rc_t api_store_error(api_t *a, call_t *c, store_rc_t rc);
+
+/* The store, or NULL: answered. */
+store_t *api_store(api_t *a, call_t *c);
+
+typedef struct {
+    int64_t  seq;
+    int64_t  applied;               /* equal when it is not in Redis */
+    int      member;
+} access_t;
+
+/* May the caller see the conversation?  0, or -1: answered. */
+int api_access(api_t *a, call_t *c, const char *id, access_t *out);
+
+/* Pass on name, avatar and role of who asks. */
+void api_profile(api_t *a, call_t *c);
+
+
+/* api_conv.c */
+
+api_rc_t conv_list(api_t *a, call_t *c);
+api_rc_t conv_get(api_t *a, call_t *c);
+/* Add what only Redis knows (isOnline) to conversations. */
+void conv_finish(api_t *a, const char *user, json_t *list);
+
+/* api_create.c */
+api_rc_t conv_create(api_t *a, call_t *c);
+
+/* api_body.c: the body of POST /api/conversations */
+
+#define BODY_READ      0x1
+#define BODY_WRITE     0x2
+#define BODY_UPLOAD    0x4
+#define BODY_DOWNLOAD  0x8
+#define BODY_ALL       0xf
+
+typedef struct {
+    const char  *user;              /* into the envelope or the call */
+    const char  *role;              /* NULL: not said */
+    unsigned     permissions;
+} person_t;
+
+typedef struct {
+    wrt_envelope_t  envelope;
+    const char     *type;
+    const char     *title;          /* NULL: none */
+    const char     *consultation;   /* NULL: none */
+    const char     *id;             /* NULL: ours to choose */
+    person_t       *people;
+    unsigned        npeople;
+    json_t         *settings;       /* whole */
+    json_t         *context;        /* or NULL */
+} body_t;
+
+/* 0, or -1: answered.  body_free() in any case. */
+int body_parse(call_t *c, body_t *b);
+void body_free(void *b);
+json_t *body_permissions(unsigned bits);
+
+/* api_message.c */
+api_rc_t message_list(api_t *a, call_t *c);
+
+/* api_internal.c */
+api_rc_t internal_load(api_t *a, call_t *c);
+api_rc_t internal_user(api_t *a, call_t *c);
+api_rc_t internal_changes(api_t *a, call_t *c);
+api_rc_t internal_message(api_t *a, call_t *c);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * api_internal.c: what nginx asks for itself: a conversation or a user's list
+ * of rooms into Redis, what a client missed long ago, one message.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/api.h"
+
+/* Membership may change between reading the store and writing the list. */
+#define INTERNAL_USER_TRIES  5
+
+
+/* LOAD <conversation> */
+api_rc_t
+internal_load(api_t *a, call_t *c)
+{
+    rds_t       *shard;
+    store_t     *st;
+    unsigned     k;
+    store_rc_t   rc;
+
+    k = wrt_shard(&a->cf->names, c->ids[0], strlen(c->ids[0]));
+    shard = api_shard(a, k);
+
+    if (shard == NULL) {
+        return api_unavailable(c);
+    }
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return API_DONE;
+    }
+
+    rc = load_conversation(st, shard, a->cf, c->ids[0]);
+
+    if (rc == STORE_REJECTED) {
+        return api_unavailable(c);
+    }
+
+    role_store_result(a->role, rc);
+
+    return rc == STORE_OK ? api_ok(c, 200, NULL, NULL)
+                          : api_store_error(a, c, rc);
+}
+
+
+/* Write a user's list, without the rooms of `before` that are not in `now`. */
+static int
+internal_user_write(api_t *a, rds_t *hub, const char *user, json_t *now,
+    json_t *before)
+{
+    char         key[WRT_NAME_BUF];
+    json_t      *v;
+    const char  *id;
+
+    wrt_key_user_convs(key, user, strlen(user));
+
+    cmd_begin(&a->cmd, "HSET");
+    cmd_text(&a->cmd, key);
+
+    json_object_foreach(now, id, v) {
+        cmd_text(&a->cmd, id);
+        cmd_num(&a->cmd, json_integer_value(v));
+    }
+
+    cmd_text(&a->cmd, WRT_F_LOADED);
+    cmd_text(&a->cmd, "1");
+    rds_push(hub, &a->cmd);
+
+    json_object_foreach(before, id, v) {
+        if (json_object_get(now, id) == NULL) {
+            rds_queue(hub, "HDEL", key, id, NULL);
+        }
+    }
+
+    cmd_begin(&a->cmd, "EXPIRE");
+    cmd_text(&a->cmd, key);
+    cmd_num(&a->cmd, WRT_USER_IDLE_S);
+    rds_push(hub, &a->cmd);
+
+    return rds_drain(hub);
+}
+
+
+/*
+ * USER <user>: his list whole in Redis.  The projector changes the store
+ * first and the list after it; so what was read is written, and then the
+ * store is read again: if it says the same, nothing that we wrote can have
+ * been out of date.
+ */
+api_rc_t
+internal_user(api_t *a, call_t *c)
+{
+    int          i, same;
+    char         key[WRT_NAME_BUF];
+    rds_t       *hub;
+    json_t      *rooms, *before;
+    store_t     *st;
+    reply_t     *r;
+    store_rc_t   rc;
+
+    hub = api_redis(a, 0);
+    if (hub == NULL) {
+        return api_unavailable(c);
+    }
+
+    wrt_key_user_convs(key, c->ids[0], strlen(c->ids[0]));
+    r = rds_call(hub, "HEXISTS", key, WRT_F_LOADED, NULL);
+    same = reply_int(r, 0) == 1;
+    reply_free(r);
+
+    if (same) {
+        return api_ok(c, 200, NULL, NULL);
+    }
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return API_DONE;
+    }
+
+    before = NULL;
+
+    for (i = 0; i < INTERNAL_USER_TRIES && !same; i++) {
+        rc = store_user_rooms(st, c->ids[0], &rooms);
+        role_store_result(a->role, rc);
+
+        if (rc != STORE_OK) {
+            json_decref(before);
+            return api_store_error(a, c, rc);
+        }
+
+        same = before && json_equal(rooms, before);
+
+        if (!same && internal_user_write(a, hub, c->ids[0], rooms, before)
+                     != 0)
+        {
+            rds_fail(hub, rds_error(hub));
+            json_decref(rooms);
+            break;
+        }
+
+        json_decref(before);
+        before = rooms;
+        rooms = NULL;
+    }
+
+    json_decref(before);
+
+    return same ? api_ok(c, 200, NULL, NULL) : api_unavailable(c);
+}
+
+
+/* One message, or its end, as the event that a client gets for it. */
+static void
+internal_change(buf_t *out, json_t *m, int64_t after)
+{
+    int          created, deleted;
+    json_t      *event, *data;
+    int64_t      seq;
+    const char  *id, *sender;
+
+    id = json_string_value(json_object_get(m, "conversationId"));
+    sender = json_string_value(json_object_get(m, "senderId"));
+    seq = json_integer_value(json_object_get(m, "changeSeq"));
+    created = json_integer_value(json_object_get(m, "seq")) > after;
+    deleted = json_is_string(json_object_get(m, "deletedAt"));
+
+    json_object_del(m, "changeSeq");
+
+    data = json_pack("{s:s?, s:I}", "conversationId", id, "seq",
+                     (json_int_t) seq);
+
+    if (deleted) {
+        json_object_set(data, "messageId", json_object_get(m, "id"));
+        json_object_set(data, "deletedAt", json_object_get(m, "deletedAt"));
+
+    } else if (created && json_object_get(m, "clientMessageId")) {
+        json_object_set(data, "clientMessageId",
+                        json_object_get(m, "clientMessageId"));
+    }
+
+    /* a deleted one is told whole as well: who never saw it needs its place
+     * in the order */
+    json_object_set(data, "message", m);
+
+    event = json_pack("{s:s, s:o}", "event",
+                      created ? "message_received"
+                      : deleted ? "message_deleted" : "message_updated",
+                      "data", data);
+
+    buf_fmt(out, "%c %lld %s -\n", created ? WRT_EV_MESSAGE : WRT_EV_CHANGE,
+            (long long) seq, sender && sender[0] ? sender : "-");
+    buf_json(out, event);
+    buf_text(out, "\n");
+
+    json_decref(event);
+}
+
+
+/* CHANGES <conversation> ? <seq>: compact catch-up */
+api_rc_t
+internal_changes(api_t *a, call_t *c)
+{
+    char        *end;
+    size_t       i;
+    buf_t        out;
+    json_t      *list, *m;
+    int64_t      after, upto;
+    store_t     *st;
+    access_t     access;
+    store_rc_t   rc;
+
+    after = strtoll(c->query, &end, 10);
+
+    if (end == c->query || *end != '\0' || after < 0) {
+        return api_error(c, 400, "invalid_request", "seq",
+                         "a sequence number is required");
+    }
+
+    if (api_access(a, c, c->ids[0], &access) != 0) {
+        return API_DONE;
+    }
+
+    if (c->step == 0
+        && api_wait_conv(c, c->ids[0], access.seq, access.applied))
+    {
+        return API_WAIT;
+    }
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return API_DONE;
+    }
+
+    rc = store_changes(st, c->ids[0], after, WRT_RESUME_MAX, &list, &upto);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK) {
+        return api_store_error(a, c, rc);
+    }
+
+    memset(&out, 0, sizeof(out));
+    buf_fmt(&out, "%lld %zu\n", (long long) upto, json_array_size(list));
+
+    json_array_foreach(list, i, m) {
+        internal_change(&out, m, after);
+    }
+
+    json_decref(list);
+
+    return api_text(c, &out);
+}
+
+
+/* MESSAGE <conversation>/<message>: the answer to a send that was repeated */
+api_rc_t
+internal_message(api_t *a, call_t *c)
+{
+    json_t      *m;
+    store_t     *st;
+    access_t     access;
+    store_rc_t   rc;
+
+    if (api_access(a, c, c->ids[0], &access) != 0) {
+        return API_DONE;
+    }
+
+    if (c->step == 0
+        && api_wait_conv(c, c->ids[0], access.seq, access.applied))
+    {
+        return API_WAIT;
+    }
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return API_DONE;
+    }
+
+    rc = store_message(st, c->ids[0], c->ids[1], &m);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK) {
+        return api_store_error(a, c, rc);
+    }
+
+    return api_ok(c, 200, "Message sent successfully",
+                  json_pack("{s:o}", "message", m));
+}

@@ -1,0 +1,139 @@
+/*
+ * boot.c: what has to be there before the roles start: Redis with our
+ * library, one number of shards for all, a store with the right schema.
+ * Also the dead letters' way back (--replay-dead).
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/worker.h"
+
+#define BOOT_DELAY_MIN   50
+#define BOOT_DELAY_MAX   2000
+#define BOOT_SQLITE_MS   10000  /* another process may hold the lock so long */
+
+
+/* Pause before the next attempt; -1: told to stop. */
+static int
+boot_pause(int *delay)
+{
+    *delay = *delay == 0 ? BOOT_DELAY_MIN
+             : *delay * 2 > BOOT_DELAY_MAX ? BOOT_DELAY_MAX : *delay * 2;
+
+    role_sleep(*delay);
+
+    return role_stopping() ? -1 : 0;
+}
+
+
+static int
+boot_server(const conf_t *cf, unsigned server, int wait)
+{
+    int          delay, status;
+    char         err[CONF_ERROR_SIZE];
+    rds_t       *c;
+    server_rc_t  rc;
+
+    c = rds_create(cf, server);
+    delay = 0;
+    status = EXIT_FAILURE;
+
+    for ( ;; ) {
+        if (rds_connect(c) == 0) {
+            rc = server_prepare(c, cf, err, sizeof(err));
+
+        } else {
+            snprintf(err, sizeof(err), "%s", rds_error(c));
+            rc = SERVER_AWAY;
+        }
+
+        if (rc == SERVER_OK) {
+            if (delay) {
+                log_info("redis_connected", "server=%s",
+                         cf->redis_name[server]);
+            }
+
+            status = EXIT_SUCCESS;
+            break;
+        }
+
+        if (rc == SERVER_REFUSED) {
+            log_error("redis_refused", "server=%s: %s",
+                      cf->redis_name[server], err);
+            status = EXIT_CONFIG;
+            break;
+        }
+
+        if (delay == 0) {
+            log_error("redis_away", "server=%s error=\"%s\" retry=%s "
+                      "(REDIS_URL says where it is)", cf->redis_name[server],
+                      err, wait ? "yes" : "no");
+        }
+
+        if (!wait || boot_pause(&delay) != 0) {
+            break;
+        }
+    }
+
+    rds_free(c);
+
+    return status;
+}
+
+
+/* Open the store once with leave to migrate it. */
+static int
+boot_store(const conf_t *cf, int wait)
+{
+    int       delay, embedded;
+    char      err[512];
+    int64_t   start;
+    store_t  *st;
+
+    embedded = strncmp(cf->store_url, "sqlite:", 7) == 0;
+    start = mono_ms();
+    delay = 0;
+
+    while ((st = store_open(cf->store_url, cf->scripts_dir, 1, err,
+                            sizeof(err))) == NULL)
+    {
+        /* a server may come up later, a file is right or wrong now */
+        if (embedded && mono_ms() - start > BOOT_SQLITE_MS) {
+            wait = 0;
+        }
+
+        if (delay == 0 || !wait) {
+            log_error("store_unusable", "error=\"%s\" retry=%s", err,
+                      wait ? "yes" : "no");
+        }
+
+        if (!wait || boot_pause(&delay) != 0) {
+            return EXIT_FAILURE;
+        }
+    }
+
+    log_info("store_ready", "store=%s", store_name(st));
+    store_close(st);
+
+    return EXIT_SUCCESS;
+}
+
+
+int
+boot_run(const conf_t *cf, int wait)
+{
+    int       status;
+    unsigned  i;
+
+    for (i = 0; i < cf->nredis; i++) {
+        status = boot_server(cf, i, wait);
+
+        if (status != EXIT_SUCCESS) {
+            return status;
+        }
+    }
+
+    return boot_store(cf, wait);
+}

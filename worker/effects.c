@@ -1,0 +1,111 @@
+/*
+ * effects.c: what follows from a stored event outside of its conversation:
+ * the lists of users' rooms, and the users' own channels.
+ *
+ * Everything here may happen twice (a batch that is repeated after a crash)
+ * and ends in the same state.  Replies are not looked at one by one: the
+ * caller drains the hub and repeats the batch when anything failed.
+ */
+
+#include <string.h>
+
+#include "worker/worker.h"
+
+
+/* Publish "<kind> <conversation> <seq|-> -\n<x>" to the user. */
+static void
+effects_tell(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e,
+    const char *user, char kind, int64_t seq)
+{
+    char   name[WRT_NAME_BUF];
+    buf_t  text;
+
+    memset(&text, 0, sizeof(text));
+
+    if (seq < 0) {
+        buf_fmt(&text, "%c %s - -\n", kind, e->conversation);
+    } else {
+        buf_fmt(&text, "%c %s %lld -\n", kind, e->conversation,
+                (long long) seq);
+    }
+
+    buf_add(&text, e->x, e->x_len);
+
+    cmd_begin(cmd, "PUBLISH");
+    cmd_mem(cmd, name, wrt_chan_user(name, &cf->names, user, strlen(user)));
+    cmd_mem(cmd, text.p, text.n);
+    rds_push(hub, cmd);
+
+    buf_free(&text);
+}
+
+
+static void
+effects_join(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e,
+    const char *user, int64_t seq)
+{
+    char    name[WRT_NAME_BUF];
+    size_t  n;
+
+    n = wrt_key_user_convs(name, user, strlen(user));
+
+    cmd_begin(cmd, "HSET");
+    cmd_mem(cmd, name, n);
+    cmd_text(cmd, e->conversation);
+    cmd_num(cmd, seq);
+    rds_push(hub, cmd);
+
+    /* whole or not, a list that nobody asks for goes away again */
+    cmd_begin(cmd, "EXPIRE");
+    cmd_mem(cmd, name, n);
+    cmd_num(cmd, WRT_USER_IDLE_S);
+    rds_push(hub, cmd);
+
+    effects_tell(hub, cmd, cf, e, user, WRT_UEV_JOIN, seq);
+}
+
+
+static void
+effects_leave(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e,
+    const char *user)
+{
+    char  name[WRT_NAME_BUF];
+
+    cmd_begin(cmd, "HDEL");
+    cmd_mem(cmd, name, wrt_key_user_convs(name, user, strlen(user)));
+    cmd_text(cmd, e->conversation);
+    rds_push(hub, cmd);
+
+    effects_tell(hub, cmd, cf, e, user, WRT_UEV_LEAVE, -1);
+}
+
+
+void
+effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
+{
+    json_t      *v;
+    size_t       i;
+    const char  *user;
+
+    switch (e->ev.kind) {
+
+    case WRT_EV_CREATE:
+        json_array_foreach(json_object_get(e->ev.body, "participants"), i, v) {
+            user = json_string_value(json_object_get(v, "userId"));
+
+            if (user && wrt_id_valid(user, strlen(user))) {
+                effects_join(hub, cmd, cf, e, user, 0);
+            }
+        }
+
+        break;
+
+    case WRT_EV_JOIN:
+        effects_join(hub, cmd, cf, e, e->target, e->ev.seq);
+        break;
+
+    case WRT_EV_LEAVE:
+        effects_leave(hub, cmd, cf, e, e->target);
+        break;
+    }
+}

@@ -1,0 +1,87 @@
+/*
+ * main.c: arguments.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/worker.h"
+
+static const char  main_usage[] =
+    "usage: writeen-worker [--check | --replay-dead | --version | --help]\n"
+    "\n"
+    "The worker pool of Writeen chat: stores what happens in Redis and\n"
+    "answers REST calls.  It runs in the foreground and logs to stderr.\n"
+    "\n"
+    "  --check        check settings, Redis and store, then exit\n"
+    "  --replay-dead  put dead letters back, print how many, then exit\n"
+    "  --version      print the version\n"
+    "  --help         print this\n"
+    "\n"
+    "Settings come from the environment:\n"
+    "  REDIS_URL    redis://[user[:password]@]host[:port][/db] or unix:/path;\n"
+    "               several are separated by spaces or commas, the first one\n"
+    "               is the hub (redis://127.0.0.1:6379/0)\n"
+    "  STORE        sqlite or mongo (sqlite)\n"
+    "  SQLITE_PATH  file of the database (./writeen.db)\n"
+    "  MONGODB_URI  where MongoDB is\n"
+    "  SHARDS       number of shards, fixed at the first start (16)\n"
+    "  WORKERS      number of api processes, or auto (auto)\n"
+    "  SCRIPTS_DIR  sql_or_mongo_scripts (" WRT_SCRIPTS_DIR ")\n"
+    "  LOG_LEVEL    error, warn, info or debug (info)\n"
+    "  PID_FILE     where to write the process number (none)\n"
+    "\n"
+    "See writeen-worker(8).\n";
+
+
+static const char *
+main_getenv(const char *name)
+{
+    return getenv(name);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    char         err[CONF_ERROR_SIZE];
+    conf_t       cf;
+    const char  *arg;
+
+    arg = argc == 2 ? argv[1] : "";
+
+    if (strcmp(arg, "--version") == 0) {
+        printf("writeen-worker %s (functions %s)\n", WORKER_VERSION,
+               WRT_LIBRARY_VERSION);
+        return EXIT_SUCCESS;
+    }
+
+    if (strcmp(arg, "--help") == 0) {
+        fputs(main_usage, stdout);
+        return EXIT_SUCCESS;
+    }
+
+    if (argc > 1 && strcmp(arg, "--check") != 0
+        && strcmp(arg, "--replay-dead") != 0)
+    {
+        fputs(main_usage, stderr);
+        return EXIT_CONFIG;
+    }
+
+    if (conf_load(&cf, main_getenv, err, sizeof(err)) != 0) {
+        log_error("settings", "%s", err);
+        return EXIT_CONFIG;
+    }
+
+    log_setup(cf.log_level, "main");
+
+    if (argc == 1) {
+        return pool_run(&cf);
+    }
+
+    role_signals();
+
+    return strcmp(arg, "--check") == 0 ? boot_run(&cf, 0)
+                                       : boot_replay_dead(&cf);
+}

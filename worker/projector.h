@@ -1,0 +1,69 @@
+/*
+ * projector.h: between projector.c (leases, reading, its turn) and
+ * project.c (what becomes of a batch).  Nobody else includes it.
+ */
+
+#ifndef PROJECTOR_H
+#define PROJECTOR_H
+
+#include "worker/worker.h"
+
+/* Each shard gives one entry at least, and there may be many of them. */
+#define PROJECTOR_ITEMS  (WRT_BATCH_MAX + WRT_SHARDS_MAX)
+
+/* One entry in hand.  Slices and id point into the replies. */
+typedef struct {
+    entry_t       e;
+    unsigned      lease;            /* index */
+    const char   *id;
+    wrt_slice_t   c;
+    wrt_slice_t   p;
+    wrt_slice_t   x;
+    unsigned      gone:1;           /* deleted, only its id is left */
+    unsigned      skip:1;           /* not for the store (any more) */
+    unsigned      dead:1;           /* is a dead letter */
+} item_t;
+
+/* A shard that is being read. */
+typedef struct {
+    unsigned      lease;            /* index */
+    unsigned      want;
+    unsigned      got;
+    char          last[EVENT_ENTRY_SIZE];
+} ask_t;
+
+typedef struct {
+    role_t       *role;
+    const conf_t *cf;
+    guard_t      *guard;
+
+    link_t        shard;            /* the server of our shards */
+    link_t        hub_link;         /* used when the hub is another one */
+    link_t       *hub;
+    unsigned      generation;       /* of the shard link, as we know it */
+
+    leases_t      leases;
+
+    int           delay;            /* while the store is down, ms */
+    int64_t       retry_at;         /* mono */
+
+    unsigned      count;            /* entries that fit into a batch */
+    ask_t        *asked;
+    unsigned      nasked;
+
+    item_t       *items;            /* the batch, grouped by read */
+    unsigned      nitems;
+    size_t        bytes;
+    reply_t      *replies[2];
+    unsigned      nreplies;
+
+    cmd_t         cmd;              /* scratch */
+    buf_t         text;
+} projector_t;
+
+/* Apply the batch in hand.  STORE_OK: done and acknowledged.  STORE_DOWN: the
+ * store does not answer.  STORE_REJECTED: Redis failed.  In the latter two
+ * the batch is to be read again. */
+store_rc_t projector_apply(projector_t *p);
+
+#endif

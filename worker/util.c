@@ -1,0 +1,193 @@
+/*
+ * util.c: clocks, memory and growing buffers.
+ *
+ * Memory is never handled as a failure further up: a process that gets none
+ * says so and ends, the pool starts it anew, and what it had in hand is still
+ * in Redis.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "worker/worker.h"
+
+#define BUF_START  256
+
+
+static int64_t
+clock_ms(clockid_t id)
+{
+    struct timespec  ts;
+
+    clock_gettime(id, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+int64_t
+now_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+
+int64_t
+mono_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+
+int64_t
+mono_us(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+void *
+mem_grow(void *p, size_t n)
+{
+    p = realloc(p, n ? n : 1);
+
+    if (p == NULL) {
+        log_error("no_memory", "bytes=%zu", n);
+        _exit(EXIT_FAILURE);
+    }
+
+    return p;
+}
+
+
+void *
+mem_zero(size_t n)
+{
+    return memset(mem_grow(NULL, n), 0, n);
+}
+
+
+char *
+mem_text(const char *p, size_t n)
+{
+    char  *s;
+
+    s = mem_grow(NULL, n + 1);
+
+    if (n > 0) {
+        memcpy(s, p, n);
+    }
+
+    s[n] = '\0';
+
+    return s;
+}
+
+
+/* Room for n more bytes and a NUL. */
+static void
+buf_room(buf_t *b, size_t n)
+{
+    size_t  cap;
+
+    if (b->cap - b->n > n) {
+        return;
+    }
+
+    for (cap = b->cap ? b->cap : BUF_START; cap - b->n <= n; cap *= 2) {
+        /* void */
+    }
+
+    b->p = mem_grow(b->p, cap);
+    b->cap = cap;
+}
+
+
+void
+buf_add(buf_t *b, const void *p, size_t n)
+{
+    buf_room(b, n);
+
+    if (n > 0) {
+        memcpy(b->p + b->n, p, n);
+    }
+
+    b->n += n;
+    b->p[b->n] = '\0';
+}
+
+
+void
+buf_text(buf_t *b, const char *s)
+{
+    buf_add(b, s, strlen(s));
+}
+
+
+void
+buf_fmt(buf_t *b, const char *fmt, ...)
+{
+    int      n;
+    va_list  args, again;
+
+    va_start(args, fmt);
+    va_copy(again, args);
+
+    n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+
+    if (n > 0) {
+        buf_room(b, (size_t) n);
+        vsnprintf(b->p + b->n, (size_t) n + 1, fmt, again);
+        b->n += (size_t) n;
+    }
+
+    va_end(again);
+}
+
+
+/* JSON goes where it belongs without a copy of its own. */
+static int
+buf_dump(const char *p, size_t n, void *data)
+{
+    buf_add(data, p, n);
+
+    return 0;
+}
+
+
+void
+buf_json(buf_t *b, const json_t *v)
+{
+    if (json_dump_callback(v, buf_dump, b, JSON_COMPACT | JSON_ENCODE_ANY)
+        != 0)
+    {
+        /* jansson got no memory when the value was made */
+        log_error("no_memory", "what=json");
+        _exit(EXIT_FAILURE);
+    }
+}
+
+
+void
+buf_clear(buf_t *b)
+{
+    b->n = 0;
+}
+
+
+void
+buf_free(buf_t *b)
+{
+    free(b->p);
+    memset(b, 0, sizeof(*b));
+}

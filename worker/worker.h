@@ -1,0 +1,394 @@
+/*
+ * worker.h: what the files of the worker pool know of each other, grouped by
+ * file.
+ *
+ * Layers, top to bottom: main, pool | projector, api*, janitor | server, role,
+ * effects, lease | redis, event, metrics | conf, log, util.  The stores
+ * (store.h) know none of these; only redis.c knows hiredis.
+ */
+
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/wrt_bus.h"
+#include "common/wrt_id.h"
+#include "common/wrt_limits.h"
+#include "common/wrt_names.h"
+#include "worker/conf.h"
+#include "worker/store.h"
+
+#define WORKER_VERSION  "1.0.0"
+
+/* The id of a stream entry: two numbers of up to 20 digits, NUL */
+#define EVENT_ENTRY_SIZE  48
+
+/* Exit status when settings do not fit (EX_CONFIG of sysexits.h): starting
+ * again does not help. */
+#define EXIT_CONFIG     78
+
+
+/* log.c */
+
+enum {
+    LOG_LEVEL_ERROR = 0,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
+
+int log_level(const char *name);            /* -1: no such level */
+void log_setup(int level, const char *role);
+void log_at(int level, const char *event, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_error(...)  log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...)   log_at(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...)   log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)  log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+
+/* util.c */
+
+int64_t now_ms(void);       /* wall clock: for what others see */
+int64_t mono_ms(void);      /* monotonic: for what we wait for */
+int64_t mono_us(void);
+
+void *mem_grow(void *p, size_t n);          /* never NULL */
+void *mem_zero(size_t n);
+char *mem_text(const char *p, size_t n);    /* a copy with NUL */
+
+/* A growing buffer; zero it first.  p[n] is NUL once something was added. */
+typedef struct {
+    char    *p;
+    size_t   n;
+    size_t   cap;
+} buf_t;
+
+void buf_add(buf_t *b, const void *p, size_t n);
+void buf_text(buf_t *b, const char *s);
+void buf_fmt(buf_t *b, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void buf_json(buf_t *b, const json_t *v);   /* compact */
+void buf_clear(buf_t *b);                   /* keeps the memory */
+void buf_free(buf_t *b);
+
+
+/* redis.c: one synchronous connection */
+
+typedef struct rds_s       rds_t;
+typedef struct redisReply  reply_t;         /* hiredis's, opaque here */
+
+/* A command under construction; zero it first, use it again and again. */
+typedef struct {
+    buf_t     args;
+    unsigned  argc;
+} cmd_t;
+
+void cmd_begin(cmd_t *cmd, const char *name);
+void cmd_mem(cmd_t *cmd, const void *p, size_t n);
+void cmd_text(cmd_t *cmd, const char *s);
+void cmd_num(cmd_t *cmd, int64_t v);
+void cmd_free(cmd_t *cmd);
+
+rds_t *rds_create(const conf_t *cf, unsigned server);
+void rds_free(rds_t *c);
+int rds_connect(rds_t *c);                  /* 0, or -1 and rds_error() */
+void rds_close(rds_t *c);
+void rds_fail(rds_t *c, const char *why);   /* close it for this reason */
+int rds_alive(const rds_t *c);
+unsigned rds_server(const rds_t *c);
+const char *rds_error(const rds_t *c);      /* why it was closed */
+
+/* Queue a command.  Its reply comes with the rds_pull() in the same order. */
+void rds_push(rds_t *c, const cmd_t *cmd);
+void rds_queue(rds_t *c, const char *name, ...) __attribute__((sentinel));
+int rds_flush(rds_t *c);                    /* send what is queued; 0, -1 */
+reply_t *rds_pull(rds_t *c);                /* NULL: connection lost */
+
+/* Queue, send, read: nothing else may be pending.  NULL: connection lost. */
+reply_t *rds_run(rds_t *c, const cmd_t *cmd);
+reply_t *rds_call(rds_t *c, const char *name, ...)
+    __attribute__((sentinel));
+
+/* Read all pending replies.  0; -1: one was an error (its text is in
+ * rds_error()), or the connection is lost. */
+int rds_drain(rds_t *c);
+
+/* Send and wait for the reply of the one pending command.  1 it is there (or
+ * the connection broke: pull tells), 0 not within ms or the role shall stop,
+ * -1 lost. */
+int rds_wait(rds_t *c, int ms);
+
+/* End the blocking command that c waits for; its reply comes at once. */
+void rds_unblock(rds_t *via, const rds_t *c);
+
+/* All of these take NULL and any type. */
+int reply_is_error(const reply_t *r);
+int reply_error(const reply_t *r, const char *code);    /* with this prefix? */
+int reply_is_nil(const reply_t *r);                     /* also NULL */
+const char *reply_text(const reply_t *r);               /* "" if it is none */
+size_t reply_len(const reply_t *r);
+int64_t reply_int(const reply_t *r, int64_t def);       /* numbers as text too */
+size_t reply_count(const reply_t *r);
+const reply_t *reply_at(const reply_t *r, size_t i);    /* NULL outside */
+const reply_t *reply_field(const reply_t *r, const char *name); /* of pairs */
+void reply_free(reply_t *r);
+
+
+/* metrics.c: counters in memory that all processes of the pool share */
+
+typedef enum {
+    ROLE_PROJECTOR = 0,
+    ROLE_API,
+    ROLE_JANITOR,
+    ROLE_MAX
+} role_type_t;
+
+#define METRICS_ROUTES    24    /* api.c checks that its table fits */
+#define METRICS_STATUSES  16
+
+/* The counters of one place in the pool: its process alone writes them (but
+ * restarts: the parent); they go on when it is started anew. */
+typedef struct {
+    _Atomic uint64_t  restarts;
+    _Atomic uint64_t  events;           /* stored by a projector */
+    _Atomic uint64_t  batches;
+    _Atomic uint64_t  batch_us;
+    _Atomic uint64_t  dead;             /* entries moved to dead letters */
+    _Atomic uint64_t  shards;           /* leases held now */
+    _Atomic uint64_t  store_up;         /* 1, 0 */
+    _Atomic uint64_t  store_retries;
+    _Atomic uint64_t  redis_connects;
+    _Atomic uint64_t  rpc[METRICS_ROUTES][METRICS_STATUSES];
+    _Atomic uint64_t  rpc_us[METRICS_ROUTES];
+    _Atomic uint64_t  rpc_expired;      /* past their deadline when read */
+    _Atomic uint64_t  rpc_parked;       /* waiting for the store now */
+    _Atomic uint64_t  claimed;          /* calls taken from dead processes */
+} counters_t;
+
+/* What a projector was doing, so that the parent can tell an entry that kills
+ * its reader from a process that was killed (see guard_*). */
+typedef struct {
+    _Atomic int       busy;             /* entries in hand, 0 none */
+    unsigned          shard;            /* of the first */
+    char              entry[EVENT_ENTRY_SIZE];
+    unsigned          careful;          /* take entries one by one */
+
+    unsigned          bad_shard;        /* the entry that crashed it when it */
+    char              bad_entry[EVENT_ENTRY_SIZE];      /* was taken alone */
+    unsigned          crashes;          /* so many times in a row */
+} guard_t;
+
+typedef struct {
+    role_type_t       type;
+    unsigned          index;            /* within the type; projector: server */
+    counters_t        counters;
+    guard_t           guard;
+} slot_t;
+
+typedef struct {
+    unsigned          nslots;
+    slot_t            slots[];
+} shared_t;
+
+shared_t *metrics_create(unsigned nslots);
+const char *metrics_role(role_type_t type);     /* its name */
+void metrics_render(buf_t *out, const shared_t *sh, const char *node,
+    const conf_t *cf, const int64_t *backlog, const int64_t *dead);
+void metrics_rpc(counters_t *m, unsigned route, int status, int64_t us);
+unsigned metrics_status_slot(int status);
+
+#define count_add(counter, n)                                                \
+    atomic_fetch_add_explicit(&(counter), (uint64_t) (n),                    \
+                              memory_order_relaxed)
+#define count_set(counter, n)                                                \
+    atomic_store_explicit(&(counter), (uint64_t) (n), memory_order_relaxed)
+#define count_get(counter)                                                   \
+    atomic_load_explicit(&(counter), memory_order_relaxed)
+
+
+/* node.c: which worker pool this is */
+
+#define NODE_SIZE  64
+
+/* <host hash>-<pid>-<start time>: names a running pool; written by the parent
+ * before it forks. */
+void node_name(char out[NODE_SIZE]);
+
+/* Is the pool of that name known to have ended?  1 only for one of this host
+ * (its process table tells), else 0. */
+int node_gone(const char *name, size_t n);
+
+
+/* role.c: what all child processes have in common */
+
+typedef struct {
+    role_type_t     type;
+    unsigned        index;
+    const conf_t   *cf;
+    const char     *node;
+    shared_t       *shared;
+    slot_t         *slot;
+
+    store_t        *store;          /* NULL: not open */
+    int             store_ok;       /* it answered the last time */
+    int64_t         store_at;       /* mono: when we know that from */
+    int64_t         store_next;     /* mono: next attempt to open it */
+    int             store_delay;
+    int64_t         beat_at;        /* mono: last heartbeat */
+} role_t;
+
+/* Prepare the signals of a child process: TERM is seen only inside of
+ * role_poll() and role_sleep(). */
+void role_signals(void);
+int role_stopping(void);            /* TERM came: finish what is in hand */
+int role_poll(struct pollfd *fds, nfds_t n, int ms);
+void role_sleep(int ms);
+
+/* Open the store when that is due.  NULL: not now. */
+store_t *role_store(role_t *r);
+/* A call on the store came back: keep the books on whether it is up. */
+void role_store_result(role_t *r, store_rc_t rc);
+/* Ask it when nobody has for a while. */
+void role_store_check(role_t *r);
+void role_store_close(role_t *r);
+/* Say on the hub that this kind of role lives, each WRT_HEARTBEAT_MS. */
+void role_beat(role_t *r, rds_t *hub, const char *key);
+
+/* The roles; each returns its exit status. */
+int projector_run(role_t *r);
+int api_run(role_t *r);
+int janitor_run(role_t *r);
+
+/* The i-th route's name for figures, NULL after the last. */
+const char *api_route_name(unsigned i);
+
+
+/* server.c: what has to be on a Redis server before we work with it */
+
+typedef enum {
+    SERVER_OK = 0,
+    SERVER_AWAY,                    /* try again */
+    SERVER_REFUSED                  /* it does not fit; err says why */
+} server_rc_t;
+
+/* Library and configuration; the connection stands. */
+server_rc_t server_prepare(rds_t *c, const conf_t *cf, char *err, size_t size);
+
+/* A connection that mends itself. */
+typedef struct {
+    rds_t          *c;
+    const conf_t   *cf;
+    int64_t         next;           /* mono: next attempt */
+    int             delay;          /* ms */
+    int             down;           /* it has been logged */
+    unsigned        generation;     /* connects so far: what was known of the
+                                       server's state is void after one */
+    counters_t     *counters;       /* or NULL */
+} link_t;
+
+void link_init(link_t *l, const conf_t *cf, unsigned server,
+    counters_t *counters);
+void link_free(link_t *l);
+int link_up(link_t *l);             /* 0: connected and prepared, -1: not now */
+int link_wait_ms(const link_t *l);  /* until the next attempt */
+/* Connect again before anything else. */
+void link_fail(link_t *l, const char *why);
+
+/* Create a consumer group; 0, or -1 when the connection failed. */
+int server_group(rds_t *c, const char *stream, const char *group);
+
+
+/* boot.c: what the parent has done before it forks the roles */
+
+/* Redis, library, shards, store.  wait: until they are there, else fail at
+ * once.  Returns an exit status; says on stderr what is wrong. */
+int boot_run(const conf_t *cf, int wait);
+int boot_replay_dead(const conf_t *cf);
+
+
+/* pool.c */
+
+int pool_run(const conf_t *cf);
+
+
+/* event.c: ingest entry -> event_t */
+
+/* A decoded entry; ev's pointers go into it. */
+typedef struct {
+    event_t      ev;
+    char         entry_id[EVENT_ENTRY_SIZE];
+    char         conversation[WRT_ID_MAX + 1];
+    char         actor[WRT_ID_MAX + 1];
+    char         target[WRT_ID_MAX + 1];
+    const char  *x;                 /* extra as it came, into the reply */
+    size_t       x_len;
+} entry_t;
+
+/* Returns NULL and e filled, or why it can never be stored (static text; e
+ * then holds what could be read of the header: ev.kind 0 is nothing). */
+const char *event_decode(entry_t *e, const char *id, wrt_slice_t conversation,
+    wrt_slice_t payload, wrt_slice_t extra);
+void event_free(entry_t *e);
+/* Make a fence of it: the number is taken, the content is not stored. */
+void event_to_fence(entry_t *e);
+int event_numbered(const entry_t *e);
+
+
+/* lease.c: who works on which shard */
+
+typedef struct {
+    unsigned   shard;
+    int        held;
+    int        pending;             /* read what was delivered before first */
+    int        free;                /* to be had */
+    char       orphan[NODE_SIZE + 16];  /* from whom, "" from nobody */
+} lease_t;
+
+typedef struct {
+    lease_t   *leases;              /* all shards of one server */
+    unsigned   n;
+    unsigned   nheld;
+    char       self[NODE_SIZE + 16];
+    int64_t    renewed;             /* mono */
+} leases_t;
+
+void lease_init(leases_t *ls, const conf_t *cf, unsigned server,
+    const char *node);
+void lease_free(leases_t *ls);
+/* Renew, take, give back.  able: could we work now?  0, or -1: Redis
+ * failed. */
+int lease_turn(leases_t *ls, rds_t *c, int able);
+/* Is a turn due? */
+int lease_due(const leases_t *ls);
+/* Forget all (the connection was lost: somebody else may have them now). */
+void lease_forget(leases_t *ls);
+/* Give all back: a clean stop. */
+void lease_release(leases_t *ls, rds_t *c);
+
+
+/* load.c: conversations from the store into Redis */
+
+/*
+ * Have the conversation in Redis (wrt_load, and wrt_fence when the store has
+ * more).  STORE_OK, STORE_NOT_FOUND, STORE_DOWN, or STORE_REJECTED: Redis
+ * failed.
+ */
+store_rc_t load_conversation(store_t *st, rds_t *c, const conf_t *cf,
+    const char *id);
+
+
+/* effects.c: what follows from an event that is stored */
+
+/* Queue the room lists' and user channels' part on the hub. */
+void effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf,
+    const entry_t *e);
+
+#endif

@@ -1,0 +1,43 @@
+# worker.mk: the worker pool and the tool that mints development tokens.
+
+WORKER_SRCS := $(filter-out worker/store%.c worker/token.c, \
+                 $(wildcard worker/*.c))
+WORKER_OBJS := $(WORKER_SRCS:%.c=$(BUILD)/%.o)
+WORKER      := $(BUILD)/writeen-worker
+TOKEN       := $(BUILD)/writeen-token
+
+# Where migrations are found unless SCRIPTS_DIR says otherwise.
+WORKER_SCRIPTS ?= $(abspath sql_or_mongo_scripts)
+WORKER_CFLAGS  := -I$(BUILD) \
+                  -DWRT_SCRIPTS_DIR='"$(WORKER_SCRIPTS)"'
+WORKER_LIBS     = $(STORE_LIBS) -lhiredis -lcrypto $(COMMON_LIBS)
+
+include worker/store.mk
+
+worker: $(WORKER) $(TOKEN)
+
+$(WORKER): $(WORKER_OBJS) $(STORE_LIB) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(STORE_LIB) \
+	    $(COMMON_LIB) $(WORKER_LIBS)
+
+$(TOKEN): $(BUILD)/worker/token.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -ljwt
+
+$(BUILD)/worker/%.o: worker/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WORKER_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The function library, as bytes: server.c compares it with what Redis has.
+$(BUILD)/writeen_lua.h: sql_or_mongo_scripts/redis/writeen.lua worker/worker.mk
+	@mkdir -p $(@D)
+	@{ printf '/* made of %s */\n\nstatic const char  writeen_lua[] = {\n' \
+	       '$<'; \
+	   od -An -v -tx1 '$<' \
+	       | sed -e 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' -e 's/^/    /'; \
+	   printf '    0\n};\n\n#define writeen_lua_len '; \
+	   printf '(sizeof(writeen_lua) - 1)\n'; } > $@.tmp
+	@mv $@.tmp $@
+
+$(BUILD)/worker/server.o: $(BUILD)/writeen_lua.h
+
+-include $(WORKER_OBJS:.o=.d) $(BUILD)/worker/token.d
