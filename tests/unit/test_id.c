@@ -167,6 +167,12 @@ times_agree_with_libc(void **state)
         check_time(day * 86400000 + 86399999);
     }
 
+    /* the borders of each minute of a day */
+    for (i = 0; i < 1440; i++) {
+        check_time(INT64_C(1705276800000) + i * 60000);
+        check_time(INT64_C(1705276800000) + i * 60000 + 59999);
+    }
+
     seed = unit_seed();
 
     for (i = 0; i < 200000; i++) {
@@ -354,6 +360,15 @@ times_damaged(void **state)
             buf[i] = (char) c;
 
             if (wrt_time_parse(unit_edge(buf, n), n, &ms) == 0) {
+                /* digits are digits, and signs are signs */
+                if (text[i] >= '0' && text[i] <= '9') {
+                    assert_in_range(c, '0', '9');
+
+                } else if (c != text[i]) {
+                    assert_true((text[i] == 'T' && c == 't')
+                                || (text[i] == '+' && c == '-'));
+                }
+
                 assert_true(ms >= -62167305600000 && ms < 253402387200000);
 
                 if (ms >= 0 && ms <= 253402300799999) {

@@ -151,6 +151,7 @@ bad(void **state)
         { "unix:/r.sock?db=x", "number" },
         { "unix:/r.sock?db=65536", "number" },
         { "unix:/r.sock?port=1", "only db" },
+        { "unix:/r.sock?x", "only db" },
         { "unix:/r.sock?db=1&", NULL },
         { "unix:/r.sock?&db=1", "only db" },
         { "unix:/r.sock?password=%0", "hexadecimal" },
