@@ -12,7 +12,7 @@
 static ngx_int_t ngx_http_writeen_cors(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_header_str(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
-static ngx_str_t *ngx_http_writeen_origin(ngx_http_request_t *r);
+static ngx_str_t *ngx_http_writeen_origin_header(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_writeen_same_host(ngx_http_request_t *r,
     ngx_str_t *origin);
 
@@ -24,7 +24,7 @@ ngx_http_writeen_preflight(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
-    if (ngx_http_writeen_origin(r) == NULL) {
+    if (ngx_http_writeen_origin_header(r) == NULL) {
         return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
                                           "invalid_request", NULL,
                                           "OPTIONS is for browsers of other "
@@ -73,7 +73,7 @@ ngx_http_writeen_cors(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    origin = ngx_http_writeen_origin(r);
+    origin = ngx_http_writeen_origin_header(r);
 
     if (origin == NULL || !ngx_http_writeen_origin_allowed(r)) {
         return NGX_OK;
@@ -129,7 +129,7 @@ ngx_http_writeen_header_str(ngx_http_request_t *r, const char *name,
 /* The Origin header, or NULL.  nginx keeps no pointer to it. */
 
 static ngx_str_t *
-ngx_http_writeen_origin(ngx_http_request_t *r)
+ngx_http_writeen_origin_header(ngx_http_request_t *r)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
@@ -167,7 +167,7 @@ ngx_http_writeen_origin_allowed(ngx_http_request_t *r)
     ngx_uint_t                    i;
     ngx_http_writeen_loc_conf_t  *wlcf;
 
-    origin = ngx_http_writeen_origin(r);
+    origin = ngx_http_writeen_origin_header(r);
 
     if (origin == NULL) {
         return 1;

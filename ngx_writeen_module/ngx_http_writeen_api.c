@@ -399,7 +399,7 @@ ngx_http_writeen_api_collect(ngx_http_request_t *r, ngx_str_t *body)
 
     cl = r->request_body->bufs;
 
-    if (cl->next == NULL && !cl->buf->in_file) {
+    if (cl->next == NULL && ngx_buf_in_memory_only(cl->buf)) {
         body->data = cl->buf->pos;
         body->len = (size_t) size;
         return NGX_OK;
@@ -422,7 +422,8 @@ ngx_http_writeen_api_collect(ngx_http_request_t *r, ngx_str_t *body)
             continue;
         }
 
-        if (ngx_read_file(b->file, p, n, b->file_pos) != (ssize_t) n) {
+        /* the last buffer of a chunked body holds nothing */
+        if (n && ngx_read_file(b->file, p, n, b->file_pos) != (ssize_t) n) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
@@ -433,7 +434,7 @@ ngx_http_writeen_api_collect(ngx_http_request_t *r, ngx_str_t *body)
 }
 
 
-/* POST /api/conversations/<id>/messages */
+/* POST /api/conversations/<id>/messages; with what is no id: the pool says so */
 
 static ngx_uint_t
 ngx_http_writeen_api_is_send(ngx_http_request_t *r, ngx_str_t *conversation)
@@ -459,8 +460,6 @@ ngx_http_writeen_api_is_send(ngx_http_request_t *r, ngx_str_t *conversation)
 
     conversation->data = p;
     conversation->len = r->uri.len - head - tail;
-
-    /* what is no id: the pool says so */
 
     return (ngx_uint_t) wrt_id_valid((char *) p, conversation->len);
 }
