@@ -312,7 +312,7 @@ struct ngx_http_writeen_room_s {
     ngx_queue_t                acks;       /* sends waiting for the store */
     ngx_queue_t               *cursor;     /* next link of the walk */
     ngx_msec_t                 idle_since;
-    int64_t                    seq;        /* last event delivered; -1 unknown */
+    int64_t                    seq;        /* last accepted; -1 unknown */
     ngx_uint_t                 nlinks;
     ngx_uint_t                 nhold;
     ngx_uint_t                 nrecent;
@@ -495,6 +495,34 @@ ngx_int_t ngx_http_writeen_auth_token(ngx_http_request_t *r,
     ngx_uint_t websocket, ngx_str_t *token, ngx_uint_t *protocol);
 
 
+/* ngx_http_writeen_conf.c: directives */
+
+/* What a time or a size may be. */
+typedef struct {
+    ngx_conf_post_handler_pt   handler;
+    uintmax_t                  min;
+    uintmax_t                  max;
+    const char                *allowed;
+} ngx_http_writeen_range_t;
+
+char *ngx_http_writeen_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_shards(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_rate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
+    void *data);
+char *ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post,
+    void *data);
+
+
 /* ngx_http_writeen_auth.c: who a token speaks for */
 
 /*
@@ -646,6 +674,11 @@ void ngx_http_writeen_reaper_handler(ngx_event_t *ev);
 void ngx_http_writeen_drain_handler(ngx_event_t *ev);
 
 
+/* ngx_http_writeen_input.c: bytes, frames, messages */
+
+void ngx_http_writeen_session_read_handler(ngx_event_t *rev);
+
+
 /* ngx_http_writeen_event.c: what clients say */
 
 /* One text message, whole and valid UTF-8; the bytes are ours until return. */
@@ -780,6 +813,20 @@ void ngx_http_writeen_room_retry(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_walker_handler(ngx_event_t *ev);
+
+
+/* between room.c and fill.c */
+ngx_http_writeen_held_t *ngx_http_writeen_room_held(
+    wrt_bus_header_t *h);
+void ngx_http_writeen_room_held_free(ngx_http_writeen_held_t *held);
+void ngx_http_writeen_room_accept(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_held_t *held);
+
+
+/* ngx_http_writeen_fill.c: holes in a room */
+
+void ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
 
 
 /* ngx_http_writeen_link.c: a session in a room, and its catching up */

@@ -26,83 +26,17 @@
  * 0.14 runs them without its guard against freeing.
  */
 
-#include "ngx_http_writeen.h"
-#include "ngx_http_writeen_redis_adapter.h"
+#include "ngx_http_writeen_bus.h"
 
 
-#define NGX_HTTP_WRITEEN_BUS_BATCH        256
 #define NGX_HTTP_WRITEEN_BUS_BACKOFF      100    /* ms, doubled up to */
 #define NGX_HTTP_WRITEEN_BUS_BACKOFF_MAX  2000
 #define NGX_HTTP_WRITEEN_BUS_CONNECT_MS   3000
 
 
-typedef enum {
-    BUS_CLOSED = 0,
-    BUS_CONNECTING,
-    BUS_SETUP,
-    BUS_READY
-} ngx_http_writeen_bus_state_t;
-
-
-typedef struct {
-    ngx_http_writeen_server_t    *server;
-    redisAsyncContext            *ac;
-    ngx_http_writeen_bus_state_t  state;
-    ngx_event_t                   retry;      /* CLOSED: next attempt */
-    ngx_msec_t                    since;      /* of the state */
-    ngx_msec_t                    backoff;
-    unsigned                      sub:1;
-    unsigned                      failed:1;   /* logged already */
-    unsigned                      connected:1; /* ever */
-} ngx_http_writeen_bus_conn_t;
-
-
-/* A channel to (un)subscribe with the next batch. */
-typedef struct {
-    ngx_queue_t                   queue;
-    size_t                        len;
-    u_char                        name[1];
-} ngx_http_writeen_bus_chan_t;
-
-
-struct ngx_http_writeen_server_s {
-    ngx_http_writeen_worker_t    *worker;
-    wrt_redis_url_t              *url;
-    ngx_uint_t                    index;
-    wrt_names_t                   names;
-    ngx_http_writeen_bus_conn_t   cmd;
-    ngx_http_writeen_bus_conn_t   sub;
-    ngx_queue_t                   subscribe;  /* of chan */
-    ngx_event_t                   batch;
-    ngx_event_t                   tick;
-    ngx_msec_t                    canary;     /* last one seen */
-    int64_t                       canary_n;
-    char                          reply[WRT_NAME_BUF];
-    size_t                        reply_len;
-    unsigned                      checking:1; /* version check under way */
-    unsigned                      unfit:1;    /* logged: library or shards */
-};
-
-
-/* A command under way. */
-typedef struct ngx_http_writeen_bus_cmd_s  ngx_http_writeen_bus_cmd_t;
-
-struct ngx_http_writeen_bus_cmd_s {
-    ngx_http_writeen_bus_pt       handler;
-    void                         *data;
-    ngx_http_writeen_bus_cmd_t   *next;       /* in the free list */
-    ngx_uint_t                    function;   /* FCALL: a code comes first */
-};
-
-
-static ngx_http_writeen_bus_cmd_t  *ngx_http_writeen_bus_free_cmds;
-
-
 static void ngx_http_writeen_bus_connect(ngx_http_writeen_bus_conn_t *bc);
 static void ngx_http_writeen_bus_retry_handler(ngx_event_t *ev);
 static void ngx_http_writeen_bus_fail(ngx_http_writeen_bus_conn_t *bc,
-    const char *why);
-static void ngx_http_writeen_bus_drop(ngx_http_writeen_bus_conn_t *bc,
     const char *why);
 static void ngx_http_writeen_bus_on_connect(const redisAsyncContext *ac,
     int status);
@@ -117,16 +51,7 @@ static void ngx_http_writeen_bus_version_reply(redisAsyncContext *ac,
 static void ngx_http_writeen_bus_shards_reply(redisAsyncContext *ac,
     void *reply, void *data);
 static void ngx_http_writeen_bus_cmd_ready(ngx_http_writeen_server_t *srv);
-static void ngx_http_writeen_bus_sub_ready(ngx_http_writeen_server_t *srv);
-static void ngx_http_writeen_bus_message(redisAsyncContext *ac, void *reply,
-    void *data);
-static void ngx_http_writeen_bus_dispatch(ngx_http_writeen_server_t *srv,
-    redisReply *chan, redisReply *payload, ngx_int_t subscribed);
-static void ngx_http_writeen_bus_batch_handler(ngx_event_t *ev);
 static void ngx_http_writeen_bus_tick_handler(ngx_event_t *ev);
-static void ngx_http_writeen_bus_reply(redisAsyncContext *ac, void *reply,
-    void *data);
-static void ngx_http_writeen_bus_health(ngx_http_writeen_worker_t *wk);
 
 
 ngx_int_t
@@ -193,9 +118,8 @@ ngx_http_writeen_bus_init(ngx_http_writeen_worker_t *wk)
 void
 ngx_http_writeen_bus_exit(ngx_http_writeen_worker_t *wk)
 {
-    ngx_uint_t                   i;
-    redisAsyncContext           *ac;
-    ngx_http_writeen_bus_cmd_t  *cmd;
+    ngx_uint_t          i;
+    redisAsyncContext  *ac;
 
     for (i = 0; i < wk->nservers; i++) {
         ac = wk->servers[i].cmd.ac;
@@ -213,11 +137,7 @@ ngx_http_writeen_bus_exit(ngx_http_writeen_worker_t *wk)
         }
     }
 
-    while (ngx_http_writeen_bus_free_cmds != NULL) {
-        cmd = ngx_http_writeen_bus_free_cmds;
-        ngx_http_writeen_bus_free_cmds = cmd->next;
-        ngx_free(cmd);
-    }
+    ngx_http_writeen_bus_command_exit();
 }
 
 
@@ -371,7 +291,7 @@ ngx_http_writeen_bus_fail(ngx_http_writeen_bus_conn_t *bc, const char *why)
 
 /* Give the context up.  Not from a connect or disconnect callback. */
 
-static void
+void
 ngx_http_writeen_bus_drop(ngx_http_writeen_bus_conn_t *bc, const char *why)
 {
     redisAsyncContext  *ac;
@@ -629,7 +549,7 @@ ngx_http_writeen_bus_cmd_ready(ngx_http_writeen_server_t *srv)
 }
 
 
-static void
+void
 ngx_http_writeen_bus_sub_ready(ngx_http_writeen_server_t *srv)
 {
     unsigned  k;
@@ -651,258 +571,6 @@ ngx_http_writeen_bus_sub_ready(ngx_http_writeen_server_t *srv)
 
     if (srv->index == 0) {
         ngx_http_writeen_user_resubscribe(srv->worker);
-    }
-}
-
-
-/* -- subscriptions -- */
-
-void
-ngx_http_writeen_bus_subscribe(ngx_http_writeen_worker_t *wk,
-    ngx_uint_t server, const char *channel, size_t n)
-{
-    ngx_http_writeen_server_t    *srv;
-    ngx_http_writeen_bus_chan_t  *ch;
-
-    srv = &wk->servers[server];
-
-    if (srv->sub.state != BUS_READY) {
-        /* sub_ready asks rooms and users anew */
-        return;
-    }
-
-    ch = ngx_alloc(sizeof(ngx_http_writeen_bus_chan_t) + n, wk->log);
-    if (ch == NULL) {
-        ngx_http_writeen_bus_drop(&srv->sub, "no memory");
-        return;
-    }
-
-    ch->len = n;
-    ngx_memcpy(ch->name, channel, n);
-    ngx_queue_insert_tail(&srv->subscribe, &ch->queue);
-
-    if (!srv->batch.posted) {
-        ngx_post_event(&srv->batch, &ngx_posted_events);
-    }
-}
-
-
-static void
-ngx_http_writeen_bus_batch_handler(ngx_event_t *ev)
-{
-    int                           argc;
-    int                           i;
-    int                           rc;
-    size_t                        len[NGX_HTTP_WRITEEN_BUS_BATCH + 1];
-    const char                   *argv[NGX_HTTP_WRITEEN_BUS_BATCH + 1];
-    ngx_queue_t                  *q;
-    ngx_queue_t                   done;
-    ngx_http_writeen_server_t    *srv;
-    ngx_http_writeen_bus_chan_t  *ch;
-
-    srv = ev->data;
-
-    ngx_queue_init(&done);
-
-    argc = 1;
-    argv[0] = "SUBSCRIBE";
-    len[0] = 9;
-
-    while (!ngx_queue_empty(&srv->subscribe)
-           && argc <= NGX_HTTP_WRITEEN_BUS_BATCH)
-    {
-        q = ngx_queue_head(&srv->subscribe);
-        ch = ngx_queue_data(q, ngx_http_writeen_bus_chan_t, queue);
-
-        ngx_queue_remove(q);
-        ngx_queue_insert_tail(&done, q);
-
-        argv[argc] = (char *) ch->name;
-        len[argc++] = ch->len;
-    }
-
-    rc = REDIS_OK;
-
-    if (argc > 1 && srv->sub.state == BUS_READY) {
-        rc = redisAsyncCommandArgv(srv->sub.ac, ngx_http_writeen_bus_message,
-                                   srv, argc, argv, len);
-    }
-
-    for (i = 1; i < argc; i++) {
-        q = ngx_queue_head(&done);
-        ngx_queue_remove(q);
-        ngx_free(ngx_queue_data(q, ngx_http_writeen_bus_chan_t, queue));
-    }
-
-    if (rc != REDIS_OK) {
-        ngx_http_writeen_bus_drop(&srv->sub, "SUBSCRIBE failed");
-        return;
-    }
-
-    if (!ngx_queue_empty(&srv->subscribe)) {
-        ngx_post_event(ev, &ngx_posted_next_events);
-    }
-}
-
-
-void
-ngx_http_writeen_bus_unsubscribe(ngx_http_writeen_worker_t *wk,
-    ngx_uint_t server, const char *channel, size_t n)
-{
-    size_t                      len[2];
-    const char                 *argv[2];
-    ngx_http_writeen_server_t  *srv;
-
-    srv = &wk->servers[server];
-
-    if (srv->sub.state != BUS_READY) {
-        return;
-    }
-
-    argv[0] = "UNSUBSCRIBE";
-    len[0] = 11;
-    argv[1] = channel;
-    len[1] = n;
-
-    (void) redisAsyncCommandArgv(srv->sub.ac, ngx_http_writeen_bus_message,
-                                 srv, 2, argv, len);
-}
-
-
-/* Whatever comes on a subscribed connection. */
-
-static void
-ngx_http_writeen_bus_message(redisAsyncContext *ac, void *reply, void *data)
-{
-    redisReply                 *r = reply;
-    ngx_http_writeen_server_t  *srv = data;
-
-    if (r == NULL || srv->sub.ac != ac) {
-        return;
-    }
-
-    if (r->type == REDIS_REPLY_ERROR) {
-        ngx_http_writeen_bus_drop(&srv->sub, r->str);
-        return;
-    }
-
-    if (r->type != REDIS_REPLY_ARRAY || r->elements != 3
-        || r->element[0]->type != REDIS_REPLY_STRING
-        || r->element[1]->type != REDIS_REPLY_STRING)
-    {
-        return;
-    }
-
-    switch (r->element[0]->str[0]) {
-
-    case 'm':
-        if (r->element[2]->type == REDIS_REPLY_STRING) {
-            ngx_http_writeen_bus_dispatch(srv, r->element[1], r->element[2],
-                                          0);
-        }
-        break;
-
-    case 's':
-        if (srv->sub.state == BUS_SETUP) {
-            ngx_http_writeen_bus_sub_ready(srv);
-            break;
-        }
-
-        ngx_http_writeen_bus_dispatch(srv, r->element[1], NULL, 1);
-        break;
-
-    case 'u':
-        ngx_http_writeen_bus_dispatch(srv, r->element[1], NULL, 0);
-        break;
-    }
-}
-
-
-static void
-ngx_http_writeen_bus_dispatch(ngx_http_writeen_server_t *srv,
-    redisReply *chan, redisReply *payload, ngx_int_t subscribed)
-{
-    int                         kind;
-    size_t                      n;
-    const char                 *id;
-    wrt_bus_header_t            h;
-    ngx_http_writeen_room_t    *rm;
-    ngx_http_writeen_user_t    *u;
-    ngx_http_writeen_worker_t  *wk;
-
-    wk = srv->worker;
-    kind = wrt_chan_parse(&srv->names, chan->str, chan->len, &id, &n);
-
-    if (payload != NULL && kind != 'a'
-        && wrt_bus_parse(&h, payload->str, payload->len) != 0)
-    {
-        ngx_log_error(NGX_LOG_ERR, wk->log, 0,
-                      "writeen: a message without header on channel \"%*s\"",
-                      chan->len, chan->str);
-        return;
-    }
-
-    switch (kind) {
-
-    case 'r':
-        rm = ngx_http_writeen_room_get(wk, id, n, 0);
-
-        if (rm == NULL) {
-            break;
-        }
-
-        if (payload != NULL) {
-            ngx_http_writeen_count(wk, bus_messages_total);
-            ngx_http_writeen_room_event(wk, rm, &h);
-
-        } else if (subscribed) {
-            ngx_http_writeen_room_subscribed(wk, rm);
-
-        } else {
-            ngx_http_writeen_room_unsubscribed(wk, rm);
-        }
-
-        break;
-
-    case 'u':
-        u = ngx_http_writeen_user_find(wk, id, n);
-
-        if (u == NULL) {
-            break;
-        }
-
-        if (payload != NULL) {
-            ngx_http_writeen_count(wk, bus_messages_total);
-            ngx_http_writeen_user_event(wk, u, &h);
-
-        } else if (subscribed) {
-            ngx_http_writeen_user_subscribed(wk, u);
-
-        } else {
-            ngx_http_writeen_user_unsubscribed(wk, u);
-        }
-
-        break;
-
-    case 'w':
-        if (payload != NULL) {
-            if (h.kind == WRT_BUS_CANARY) {
-                srv->canary = ngx_current_msec;
-                ngx_http_writeen_bus_health(wk);
-
-            } else if (h.kind == WRT_BUS_REPLY) {
-                ngx_http_writeen_rpc_reply(wk, &h);
-            }
-        }
-
-        break;
-
-    case 'a':
-        if (payload != NULL) {
-            ngx_http_writeen_send_applied(wk, payload->str, payload->len);
-        }
-
-        break;
     }
 }
 
@@ -969,7 +637,7 @@ ngx_http_writeen_bus_tick_handler(ngx_event_t *ev)
 }
 
 
-static void
+void
 ngx_http_writeen_bus_health(ngx_http_writeen_worker_t *wk)
 {
     ngx_uint_t                  i, redis, bus;
@@ -994,235 +662,4 @@ ngx_http_writeen_bus_health(ngx_http_writeen_worker_t *wk)
 
     wk->health.redis = redis;
     wk->health.bus = bus && redis;
-}
-
-
-/* -- commands -- */
-
-ngx_int_t
-ngx_http_writeen_bus_call(ngx_http_writeen_worker_t *wk, ngx_uint_t server,
-    ngx_http_writeen_args_t *args, ngx_http_writeen_bus_pt handler,
-    void *data)
-{
-    ngx_http_writeen_server_t   *srv;
-    ngx_http_writeen_bus_cmd_t  *cmd;
-
-    srv = &wk->servers[server];
-
-    if (srv->cmd.state != BUS_READY) {
-        return NGX_ERROR;
-    }
-
-    cmd = NULL;
-
-    if (handler != NULL) {
-        cmd = ngx_http_writeen_bus_free_cmds;
-
-        if (cmd != NULL) {
-            ngx_http_writeen_bus_free_cmds = cmd->next;
-
-        } else {
-            cmd = ngx_alloc(sizeof(ngx_http_writeen_bus_cmd_t), wk->log);
-            if (cmd == NULL) {
-                return NGX_ERROR;
-            }
-        }
-
-        cmd->handler = handler;
-        cmd->data = data;
-        cmd->function = (args->v[0][0] == 'F');
-    }
-
-    if (redisAsyncCommandArgv(srv->cmd.ac,
-                              cmd ? ngx_http_writeen_bus_reply : NULL, cmd,
-                              (int) args->n, args->v, args->len)
-        == REDIS_OK)
-    {
-        return NGX_OK;
-    }
-
-    if (cmd != NULL) {
-        cmd->next = ngx_http_writeen_bus_free_cmds;
-        ngx_http_writeen_bus_free_cmds = cmd;
-    }
-
-    return NGX_ERROR;
-}
-
-
-static void
-ngx_http_writeen_bus_reply(redisAsyncContext *ac, void *reply, void *data)
-{
-    static const struct {
-        const char             *name;
-        ngx_http_writeen_rc_t   rc;
-    } codes[] = {
-        { "ok", NGX_HTTP_WRITEEN_R_OK },
-        { "dup", NGX_HTTP_WRITEEN_R_DUP },
-        { "exists", NGX_HTTP_WRITEEN_R_EXISTS },
-        { "noload", NGX_HTTP_WRITEEN_R_NOLOAD },
-        { "denied", NGX_HTTP_WRITEEN_R_DENIED },
-        { "forbidden", NGX_HTTP_WRITEEN_R_FORBIDDEN },
-        { "archived", NGX_HTTP_WRITEEN_R_ARCHIVED },
-        { "backlog", NGX_HTTP_WRITEEN_R_BACKLOG },
-        { "old", NGX_HTTP_WRITEEN_R_OLD },
-        { "many", NGX_HTTP_WRITEEN_R_MANY },
-        { NULL, NGX_HTTP_WRITEEN_R_OK }
-    };
-
-    void                        *hdata;
-    ngx_uint_t                   i, function;
-    redisReply                  *r = reply;
-    ngx_http_writeen_bus_pt      handler;
-    ngx_http_writeen_result_t    res;
-    ngx_http_writeen_bus_cmd_t  *cmd = data;
-
-    handler = cmd->handler;
-    hdata = cmd->data;
-    function = cmd->function;
-
-    cmd->next = ngx_http_writeen_bus_free_cmds;
-    ngx_http_writeen_bus_free_cmds = cmd;
-
-    res.reply = r;
-    res.base = 0;
-    res.n = 1;
-    res.rc = NGX_HTTP_WRITEEN_R_OK;
-
-    if (r == NULL) {
-        res.rc = NGX_HTTP_WRITEEN_R_LOST;
-        res.n = 0;
-
-    } else if (r->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "writeen: redis answered \"%s\"", r->str);
-        res.rc = NGX_HTTP_WRITEEN_R_ERROR;
-        res.n = 0;
-
-    } else if (r->type == REDIS_REPLY_ARRAY) {
-        res.n = r->elements;
-
-        if (function && r->elements > 0
-            && r->element[0]->type == REDIS_REPLY_STRING)
-        {
-            for (i = 0; codes[i].name != NULL; i++) {
-                if (ngx_strcmp(r->element[0]->str, codes[i].name) == 0) {
-                    res.rc = codes[i].rc;
-                    res.base = 1;
-                    res.n--;
-                    break;
-                }
-            }
-        }
-    }
-
-    handler(hdata, &res);
-}
-
-
-void
-ngx_http_writeen_arg(ngx_http_writeen_args_t *a, const void *p, size_t n)
-{
-    a->v[a->n] = p;
-    a->len[a->n] = n;
-    a->n++;
-}
-
-
-void
-ngx_http_writeen_arg_num(ngx_http_writeen_args_t *a, int64_t n)
-{
-    u_char  *p, *last;
-
-    p = (u_char *) a->num[a->nnum++];
-    last = ngx_sprintf(p, "%L", n);
-
-    ngx_http_writeen_arg(a, p, last - p);
-}
-
-
-static redisReply *
-ngx_http_writeen_result_elt(ngx_http_writeen_result_t *res, ngx_uint_t i)
-{
-    redisReply  *r = res->reply;
-
-    if (i >= res->n) {
-        return NULL;
-    }
-
-    return (r->type == REDIS_REPLY_ARRAY) ? r->element[res->base + i] : r;
-}
-
-
-static ngx_int_t
-ngx_http_writeen_reply_str(redisReply *r, ngx_str_t *out)
-{
-    if (r == NULL
-        || (r->type != REDIS_REPLY_STRING && r->type != REDIS_REPLY_STATUS))
-    {
-        ngx_str_null(out);
-        return NGX_DECLINED;
-    }
-
-    out->data = (u_char *) r->str;
-    out->len = r->len;
-
-    return NGX_OK;
-}
-
-
-int64_t
-ngx_http_writeen_result_num(ngx_http_writeen_result_t *res, ngx_uint_t i)
-{
-    redisReply  *r;
-
-    r = ngx_http_writeen_result_elt(res, i);
-
-    if (r == NULL) {
-        return 0;
-    }
-
-    if (r->type == REDIS_REPLY_INTEGER) {
-        return r->integer;
-    }
-
-    if (r->type == REDIS_REPLY_STRING) {
-        return ngx_max(ngx_atoof((u_char *) r->str, r->len), 0);
-    }
-
-    return 0;
-}
-
-
-ngx_int_t
-ngx_http_writeen_result_str(ngx_http_writeen_result_t *res, ngx_uint_t i,
-    ngx_str_t *out)
-{
-    return ngx_http_writeen_reply_str(ngx_http_writeen_result_elt(res, i),
-                                      out);
-}
-
-
-ngx_uint_t
-ngx_http_writeen_result_count(ngx_http_writeen_result_t *res, ngx_uint_t i)
-{
-    redisReply  *r;
-
-    r = ngx_http_writeen_result_elt(res, i);
-
-    return (r != NULL && r->type == REDIS_REPLY_ARRAY) ? r->elements : 0;
-}
-
-
-ngx_int_t
-ngx_http_writeen_result_sub(ngx_http_writeen_result_t *res, ngx_uint_t i,
-    ngx_uint_t j, ngx_str_t *out)
-{
-    if (j >= ngx_http_writeen_result_count(res, i)) {
-        ngx_str_null(out);
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_writeen_reply_str(
-               ngx_http_writeen_result_elt(res, i)->element[j], out);
 }

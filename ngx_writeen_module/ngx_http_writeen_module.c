@@ -19,50 +19,25 @@ static ngx_int_t ngx_http_writeen_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_writeen_init_process(ngx_cycle_t *cycle);
 static void ngx_http_writeen_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_writeen_sweep_handler(ngx_event_t *ev);
-static char *ngx_http_writeen_redis(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_writeen_shards(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_writeen_location(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_writeen_rate(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_writeen_origin(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_writeen_audience(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_writeen_check_msec(ngx_conf_t *cf, void *post,
-    void *data);
-static char *ngx_http_writeen_check_size(ngx_conf_t *cf, void *post,
-    void *data);
-
-
-/* What a time or a size may be. */
-typedef struct {
-    ngx_conf_post_handler_pt   handler;
-    uintmax_t                  min;
-    uintmax_t                  max;
-    const char                *allowed;
-} ngx_http_writeen_range_t;
 
 
 static ngx_http_writeen_range_t  ngx_http_writeen_drain_range =
-    { ngx_http_writeen_check_msec, 0, 3600000, "0 to 1h" };
+    { ngx_http_writeen_conf_check_msec, 0, 3600000, "0 to 1h" };
 
 static ngx_http_writeen_range_t  ngx_http_writeen_ping_range =
-    { ngx_http_writeen_check_msec, 1000, 3600000, "1s to 1h" };
+    { ngx_http_writeen_conf_check_msec, 1000, 3600000, "1s to 1h" };
 
 static ngx_http_writeen_range_t  ngx_http_writeen_wait_range =
-    { ngx_http_writeen_check_msec, 100, 60000, "100ms to 60s" };
+    { ngx_http_writeen_conf_check_msec, 100, 60000, "100ms to 60s" };
 
 static ngx_http_writeen_range_t  ngx_http_writeen_message_range =
-    { ngx_http_writeen_check_size, 1024, 1024 * 1024, "1k to 1m" };
+    { ngx_http_writeen_conf_check_size, 1024, 1024 * 1024, "1k to 1m" };
 
 static ngx_http_writeen_range_t  ngx_http_writeen_text_range =
-    { ngx_http_writeen_check_size, 1, 256 * 1024, "1 to 256k" };
+    { ngx_http_writeen_conf_check_size, 1, 256 * 1024, "1 to 256k" };
 
 static ngx_http_writeen_range_t  ngx_http_writeen_queue_range =
-    { ngx_http_writeen_check_size, 16 * 1024, 64 * 1024 * 1024,
+    { ngx_http_writeen_conf_check_size, 16 * 1024, 64 * 1024 * 1024,
       "16k to 64m" };
 
 static ngx_conf_enum_t  ngx_http_writeen_acks[] = {
@@ -80,14 +55,14 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_redis"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
-      ngx_http_writeen_redis,
+      ngx_http_writeen_conf_redis,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("writeen_shards"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_http_writeen_shards,
+      ngx_http_writeen_conf_shards,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -101,28 +76,28 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_websocket"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_http_writeen_location,
+      ngx_http_writeen_conf_location,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, websocket),
       NULL },
 
     { ngx_string("writeen_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_http_writeen_location,
+      ngx_http_writeen_conf_location,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, api),
       NULL },
 
     { ngx_string("writeen_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_http_writeen_location,
+      ngx_http_writeen_conf_location,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, health),
       NULL },
 
     { ngx_string("writeen_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_http_writeen_location,
+      ngx_http_writeen_conf_location,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, metrics),
       NULL },
@@ -143,7 +118,7 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_jwt_audience"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_1MORE,
-      ngx_http_writeen_audience,
+      ngx_http_writeen_conf_audience,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -199,14 +174,14 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_rate"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE123,
-      ngx_http_writeen_rate,
+      ngx_http_writeen_conf_rate,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("writeen_origin"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_1MORE,
-      ngx_http_writeen_origin,
+      ngx_http_writeen_conf_origin,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -435,373 +410,6 @@ ngx_http_writeen_postconfiguration(ngx_conf_t *cf)
 }
 
 
-/* writeen_redis url...; */
-
-static char *
-ngx_http_writeen_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    u_char                        *p;
-    ngx_str_t                     *value;
-    ngx_url_t                      u;
-    ngx_uint_t                     i;
-    ngx_addr_t                    *addr;
-    const char                    *why;
-    wrt_redis_url_t               *url;
-    ngx_http_writeen_main_conf_t  *wmcf = conf;
-
-    if (wmcf->redis.nelts != 0) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (wmcf->redis.nelts == WRT_REDIS_SERVERS_MAX) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"writeen_redis\" takes at most %d servers",
-                               WRT_REDIS_SERVERS_MAX);
-            return NGX_CONF_ERROR;
-        }
-
-        url = ngx_array_push(&wmcf->redis);
-        addr = ngx_array_push(&wmcf->addrs);
-
-        if (url == NULL || addr == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        why = wrt_redis_url_parse(url, (char *) value[i].data, value[i].len);
-
-        if (why != NULL) {
-            /* the URL may hold a password: it is not repeated */
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid server %ui in \"writeen_redis\": %s",
-                               i, why);
-            return NGX_CONF_ERROR;
-        }
-
-        ngx_memzero(addr, sizeof(ngx_addr_t));
-
-        if (url->port == 0) {
-            continue;
-        }
-
-        /* names are resolved now: nothing may block later */
-
-        ngx_memzero(&u, sizeof(ngx_url_t));
-
-        p = ngx_pnalloc(cf->pool, ngx_strlen(url->host) + 3);
-        if (p == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        u.url.data = p;
-        u.url.len = ngx_sprintf(p, ngx_strchr(url->host, ':') ? "[%s]" : "%s",
-                                url->host)
-                    - p;
-        u.default_port = url->port;
-
-        if (ngx_parse_url(cf->pool, &u) != NGX_OK || u.naddrs == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "%s in server %ui (\"%V\") of "
-                               "\"writeen_redis\"",
-                               u.err ? u.err : "no address", i, &u.url);
-            return NGX_CONF_ERROR;
-        }
-
-        *addr = u.addrs[0];
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* writeen_shards number; */
-
-static char *
-ngx_http_writeen_shards(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_int_t                      n;
-    ngx_str_t                     *value;
-    ngx_http_writeen_main_conf_t  *wmcf = conf;
-
-    if (wmcf->shards != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    n = ngx_atoi(value[1].data, value[1].len);
-
-    if (n < 1 || n > WRT_SHARDS_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" in \"writeen_shards\": a "
-                           "number from 1 to %d is allowed",
-                           &value[1], WRT_SHARDS_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    wmcf->shards = n;
-
-    return NGX_CONF_OK;
-}
-
-
-/* writeen_websocket, writeen_api, writeen_health, writeen_metrics on|off; */
-
-static char *
-ngx_http_writeen_location(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    static const struct {
-        size_t               offset;
-        ngx_http_handler_pt  handler;
-    } kinds[] = {
-        { offsetof(ngx_http_writeen_loc_conf_t, websocket),
-          ngx_http_writeen_websocket_handler },
-        { offsetof(ngx_http_writeen_loc_conf_t, api),
-          ngx_http_writeen_api_handler },
-        { offsetof(ngx_http_writeen_loc_conf_t, health),
-          ngx_http_writeen_health_handler },
-        { offsetof(ngx_http_writeen_loc_conf_t, metrics),
-          ngx_http_writeen_metrics_handler }
-    };
-
-    ngx_str_t                     *value;
-    ngx_flag_t                    *fp;
-    ngx_uint_t                     i;
-    ngx_http_core_loc_conf_t      *clcf;
-    ngx_http_writeen_loc_conf_t   *wlcf = conf;
-    ngx_http_writeen_main_conf_t  *wmcf;
-
-    value = cf->args->elts;
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "on") != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" in \"%V\": it must be "
-                           "\"on\" or \"off\"", &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (wlcf->websocket || wlcf->api || wlcf->health || wlcf->metrics) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\": a location can be only one of "
-                           "\"writeen_websocket\", \"writeen_api\", "
-                           "\"writeen_health\" and \"writeen_metrics\"",
-                           &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    fp = (ngx_flag_t *) ((char *) conf + cmd->offset);
-    *fp = 1;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (kinds[i].offset == cmd->offset) {
-            clcf->handler = kinds[i].handler;
-        }
-    }
-
-    wmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_writeen_module);
-    wmcf->enabled = 1;
-
-    return NGX_CONF_OK;
-}
-
-
-/* writeen_rate number [burst=number] [user=number] | off; */
-
-static char *
-ngx_http_writeen_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_int_t                     n;
-    ngx_str_t                    *value, s;
-    ngx_uint_t                    i, *field;
-    ngx_http_writeen_loc_conf_t  *wlcf = conf;
-
-    if (wlcf->rate != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        wlcf->rate = 0;
-        return NGX_CONF_OK;
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        s = value[i];
-
-        if (i == 1) {
-            field = &wlcf->rate;
-
-        } else if (ngx_strncmp(s.data, "burst=", 6) == 0) {
-            field = &wlcf->burst;
-            s.data += 6;
-            s.len -= 6;
-
-        } else if (ngx_strncmp(s.data, "user=", 5) == 0) {
-            field = &wlcf->user_rate;
-            s.data += 5;
-            s.len -= 5;
-
-        } else {
-            field = NULL;
-        }
-
-        n = field ? ngx_atoi(s.data, s.len) : NGX_ERROR;
-
-        if (n < 1 || n > 1000000) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\" in \"writeen_rate\": "
-                               "\"off\", or events per second with "
-                               "\"burst=\" and \"user=\", each from 1 to "
-                               "1000000", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        *field = n;
-    }
-
-    if (wlcf->burst == NGX_CONF_UNSET_UINT) {
-        wlcf->burst = 2 * wlcf->rate;
-    }
-
-    if (wlcf->user_rate == NGX_CONF_UNSET_UINT) {
-        wlcf->user_rate = 4 * wlcf->rate;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* writeen_origin origin... | *; */
-
-static char *
-ngx_http_writeen_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    u_char                       *p;
-    ngx_str_t                    *value, *origin;
-    ngx_uint_t                    i;
-    ngx_http_writeen_loc_conf_t  *wlcf = conf;
-
-    if (wlcf->origins != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    wlcf->origins = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
-    if (wlcf->origins == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (value[i].len == 1 && value[i].data[0] == '*') {
-            wlcf->origin_any = 1;
-            continue;
-        }
-
-        /* scheme://host[:port], as browsers write it */
-
-        p = (u_char *) ngx_strstr(value[i].data, "://");
-
-        if (p == NULL || p == value[i].data || p[3] == '\0'
-            || ngx_strchr(p + 3, '/') != NULL)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid origin \"%V\" in \"writeen_origin\": "
-                               "\"*\" or scheme://host[:port] without a path "
-                               "is allowed", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        origin = ngx_array_push(wlcf->origins);
-        if (origin == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *origin = value[i];
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* writeen_jwt_audience name...; */
-
-static char *
-ngx_http_writeen_audience(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t                    *value, *name;
-    ngx_uint_t                    i;
-    ngx_http_writeen_loc_conf_t  *wlcf = conf;
-
-    if (wlcf->audience != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    wlcf->audience = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
-    if (wlcf->audience == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-        name = ngx_array_push(wlcf->audience);
-        if (name == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *name = value[i];
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_writeen_check_range(ngx_conf_t *cf, ngx_http_writeen_range_t *range,
-    uintmax_t n)
-{
-    ngx_str_t  *value;
-
-    if (n >= range->min && n <= range->max) {
-        return NGX_CONF_OK;
-    }
-
-    value = cf->args->elts;
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" in \"%V\": %s is allowed",
-                       &value[1], &value[0], range->allowed);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_writeen_check_msec(ngx_conf_t *cf, void *post, void *data)
-{
-    return ngx_http_writeen_check_range(cf, post, *(ngx_msec_t *) data);
-}
-
-
-static char *
-ngx_http_writeen_check_size(ngx_conf_t *cf, void *post, void *data)
-{
-    return ngx_http_writeen_check_range(cf, post, *(size_t *) data);
-}
-
-
 /* -- processes -- */
 
 static void
@@ -901,8 +509,8 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
 
 
 /*
- * Sessions that are left (TERM) go with the process; what must be undone is what
- * others would see or nginx would complain of: sockets of ours, counters.
+ * Sessions that are left (TERM) go with the process; what must be undone is
+ * what others would see or nginx would complain of: our sockets, counters.
  */
 
 static void

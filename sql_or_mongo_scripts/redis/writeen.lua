@@ -235,12 +235,42 @@ local function fence(keys, args)
     return {'ok', known}
 end
 
+-- Where everybody has read and received to, as {uid, read seq, delivered seq}
+-- one after the other, members only.
+local function cursors(conv)
+    local all = redis.call('HGETALL', conv)
+    local at, list, n = {}, {}, 0
+
+    for i = 1, #all, 2 do
+        local k, u = string.match(all[i], '^([rdm]):(.+)$')
+        if k then
+            local c = at[u] or {'0', '0', false}
+            at[u] = c
+            if k == 'm' then
+                c[3] = true
+            else
+                c[k == 'r' and 1 or 2] = string.match(all[i + 1], '^%d+')
+            end
+        end
+    end
+
+    for u, c in pairs(at) do
+        if c[3] then
+            list[n + 1], list[n + 2], list[n + 3] = u, c[1], c[2]
+            n = n + 3
+        end
+    end
+
+    return list
+end
+
+
 -- What a client or a node has missed, from the log.
 -- KEYS conv log   ARGV uid after max cursors
 -- uid '' asks for the node itself; after -1 asks for nothing but where the
--- room stands.  Answers {ok, seq, applied, floor, {payload...}, {uid, r, d}...}
--- or {old|many, seq, applied, floor}: floor is the number after which the log
--- is complete.
+-- room stands.  Answers {ok|old|many, seq, applied, floor, {payload...},
+-- {uid, read, delivered}...}: floor is the number after which the log is
+-- complete; cursors '1' asks for the last list.
 local function catch(keys, args)
     local uid, after = args[1], tonumber(args[2])
     local h = redis.call('HMGET', keys[1], 'seq', 'applied', 'm:' .. uid)
@@ -248,48 +278,28 @@ local function catch(keys, args)
     if not h[1] then return {'noload'} end
     if uid ~= '' and not h[3] then return {'denied'} end
 
-    local seq, apl = tonumber(h[1]), tonumber(h[2])
+    local seq, floor = tonumber(h[1]), tonumber(h[1])
     local first = redis.call('XRANGE', keys[2], '-', '+', 'COUNT', 1)[1]
-    local floor = seq
+    local rc, events = 'ok', {}
+
     if first then floor = tonumber(string.match(first[1], '^%d+')) - 1 end
 
-    local events = {}
     if after >= 0 and after < seq then
-        if after < floor then return {'old', seq, apl, floor} end
-        if seq - after > tonumber(args[3]) then
-            return {'many', seq, apl, floor}
-        end
-        local list = redis.call('XRANGE', keys[2], (after + 1) .. '-0', '+')
-        for i = 1, #list do events[i] = list[i][2][2] end
-    end
-
-    local cursors = {}
-    if args[4] == '1' then
-        local all = redis.call('HGETALL', keys[1])
-        local at, n = {}, 0
-        for i = 1, #all, 2 do
-            local k, u = string.match(all[i], '^([rdm]):(.+)$')
-            if k then
-                if not at[u] then at[u] = {u, '0', '0', false} end
-                local c = at[u]
-                if k == 'm' then
-                    c[4] = true
-                else
-                    c[k == 'r' and 2 or 3] = string.match(all[i + 1], '^%d+')
-                end
-            end
-        end
-        for _, c in pairs(at) do
-            if c[4] then
-                cursors[n + 1], cursors[n + 2], cursors[n + 3] =
-                    c[1], c[2], c[3]
-                n = n + 3
-            end
+        if after < floor then
+            rc = 'old'
+        elseif seq - after > tonumber(args[3]) then
+            rc = 'many'
+        else
+            local list = redis.call('XRANGE', keys[2], (after + 1) .. '-0',
+                                    '+')
+            for i = 1, #list do events[i] = list[i][2][2] end
         end
     end
 
-    return {'ok', seq, apl, floor, events, cursors}
+    return {rc, seq, tonumber(h[2]), floor, events,
+            args[4] == '1' and cursors(keys[1]) or {}}
 end
+
 
 -- Move a read ('r') or delivered ('d') cursor forward; reading delivers.
 -- KEYS conv ingest   ARGV chan cid uid kind seq at json backlog

@@ -1,0 +1,94 @@
+/*
+ * ngx_http_writeen_catch.h: catching up, between the files that do it:
+ * link.c starts it, catch.c walks through it, catch_step.c does the side
+ * steps, catch_reply.c writes what the client gets.
+ */
+
+#ifndef _NGX_HTTP_WRITEEN_CATCH_H_INCLUDED_
+#define _NGX_HTTP_WRITEEN_CATCH_H_INCLUDED_
+
+
+#include "ngx_http_writeen.h"
+
+
+typedef enum {
+    CATCH_CHECK = 0,
+    CATCH_PEEK,
+    CATCH_NOW,
+    CATCH_INFO,
+    CATCH_FLOOR,
+    CATCH_CATCH,
+    CATCH_REPLAY
+} ngx_http_writeen_catch_mode_t;
+
+
+struct ngx_http_writeen_catch_s {
+    ngx_http_writeen_op_t          op;       /* first: in session->ops */
+    ngx_queue_t                    retry;    /* in worker->retries */
+    ngx_http_writeen_worker_t     *worker;
+    ngx_http_writeen_link_t       *link;
+    ngx_http_writeen_catch_t      *next;     /* the link's next join */
+    ngx_http_writeen_load_wait_t   wait;
+    ngx_http_writeen_catch_mode_t  mode;
+    int64_t                        asked;    /* afterSeq, -1 none */
+    int64_t                        after;    /* read from here */
+    int64_t                        limit;    /* REPLAY: up to here */
+    u_char                        *cursors;  /* JSON array, malloc'd */
+    size_t                         cursors_len;
+    ngx_uint_t                     tries;
+    ngx_uint_t                     missed;
+    size_t                         echo_len;
+    size_t                         len;
+    u_char                         echo[WRT_CLIENT_ID_MAX];
+    u_char                         id[WRT_ID_MAX];
+    unsigned                       answer:1;  /* conversation_joined wanted */
+    unsigned                       joined:1;  /* and sent */
+    unsigned                       compact:1;
+    unsigned                       resync:1;
+    unsigned                       fenced:1;
+    unsigned                       inflight:1; /* an answer will come */
+    unsigned                       reading:1; /* counted in room->catching */
+};
+
+
+/* the event that joins: named in its acknowledgements and errors */
+extern const wrt_slice_t  ngx_http_writeen_join_name;
+
+/* ngx_http_writeen_link.c */
+
+ngx_http_writeen_link_t *ngx_http_writeen_link_new(
+    ngx_http_writeen_session_t *s, const char *id, size_t n);
+void ngx_http_writeen_link_opened(ngx_http_writeen_link_t *l);
+
+/* ngx_http_writeen_catch.c */
+
+/* An answer came.  0: session or link are gone, and so is op now. */
+ngx_uint_t ngx_http_writeen_catch_arrived(ngx_http_writeen_catch_t *op);
+ngx_http_writeen_catch_t *ngx_http_writeen_catch_create(
+    ngx_http_writeen_session_t *s, const char *id, size_t n);
+void ngx_http_writeen_catch_abandon(ngx_http_writeen_op_t *data);
+void ngx_http_writeen_catch_begin(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_later(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_done(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op,
+    const char *code);
+
+/* ngx_http_writeen_catch_step.c */
+
+void ngx_http_writeen_catch_load(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_fence(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op);
+
+/* ngx_http_writeen_catch_reply.c */
+
+ngx_int_t ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op,
+    ngx_str_t *payload);
+void ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_result_t *res);
+void ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
+    int64_t seq);
+
+
+#endif /* _NGX_HTTP_WRITEEN_CATCH_H_INCLUDED_ */

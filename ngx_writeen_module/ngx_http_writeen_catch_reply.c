@@ -1,0 +1,206 @@
+/*
+ * ngx_http_writeen_catch_reply.c: what a client gets while it catches up:
+ * conversation_joined, the events it missed, resync_required.
+ */
+
+#include "ngx_http_writeen_catch.h"
+
+
+#define NGX_HTTP_WRITEEN_ONLINE_MAX    100
+
+
+const wrt_slice_t  ngx_http_writeen_join_name =
+    { "join_conversation", sizeof("join_conversation") - 1 };
+
+
+/* An event that was missed.  NGX_DONE: that was his own leaving, or the
+ * session is being closed; link and op are gone. */
+
+ngx_int_t
+ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op, ngx_str_t *payload)
+{
+    wrt_bus_header_t             h;
+    ngx_http_writeen_link_t     *l;
+    ngx_http_writeen_msg_t      *msg;
+    ngx_http_writeen_session_t  *s;
+
+    s = op->op.session;
+    l = op->link;
+
+    if (wrt_bus_parse(&h, (char *) payload->data, payload->len) != 0
+        || h.kind == WRT_EV_FENCE
+        || (op->mode == CATCH_REPLAY && h.num[0] > op->limit))
+    {
+        return NGX_OK;
+    }
+
+    msg = ngx_http_writeen_msg_create(WRT_OP_TEXT, h.body.p, h.body.n);
+    if (msg == NULL) {
+        ngx_http_writeen_session_drop(s);
+        return NGX_DONE;
+    }
+
+    msg->seq = ngx_max(h.num[0], 0);
+    msg->kind = h.kind;
+
+    ngx_http_writeen_output(s, msg);
+    ngx_http_writeen_msg_unref(msg);
+
+    if (s->state != NGX_HTTP_WRITEEN_OPEN
+        && s->state != NGX_HTTP_WRITEEN_OPENING)
+    {
+        return NGX_DONE;
+    }
+
+    if (h.kind == WRT_EV_LEAVE && h.f[2].n == s->user->node.str.len
+        && ngx_memcmp(h.f[2].p, s->user->uid, h.f[2].n) == 0)
+    {
+        ngx_http_writeen_link_opened(l);
+        ngx_http_writeen_link_free(l);
+        return NGX_DONE;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_result_t *res)
+{
+    u_char      *p;
+    ngx_str_t    uid, r, d;
+    ngx_uint_t   i, n;
+
+    if (!op->answer || op->joined || op->cursors != NULL) {
+        return;
+    }
+
+    n = ngx_http_writeen_result_count(res, 4);
+
+    op->cursors = ngx_alloc(2 + (n / 3) * (WRT_ID_MAX
+                            + sizeof("{\"userId\":\"\",\"readSeq\":,"
+                                     "\"deliveredSeq\":},")
+                            + 2 * NGX_INT64_LEN), op->worker->log);
+    if (op->cursors == NULL) {
+        return;
+    }
+
+    p = op->cursors;
+    *p++ = '[';
+
+    for (i = 0; i + 2 < n; i += 3) {
+
+        if (ngx_http_writeen_result_sub(res, 4, i, &uid) != NGX_OK
+            || ngx_http_writeen_result_sub(res, 4, i + 1, &r) != NGX_OK
+            || ngx_http_writeen_result_sub(res, 4, i + 2, &d) != NGX_OK
+            || uid.len > WRT_ID_MAX || r.len > NGX_INT64_LEN
+            || d.len > NGX_INT64_LEN)
+        {
+            continue;
+        }
+
+        p = ngx_sprintf(p, "%s{\"userId\":\"%V\",\"readSeq\":%V,"
+                        "\"deliveredSeq\":%V}",
+                        (p[-1] == '[') ? "" : ",", &uid, &r, &d);
+    }
+
+    *p++ = ']';
+    op->cursors_len = p - op->cursors;
+}
+
+
+void
+ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
+{
+    u_char                      *p, *buf;
+    ngx_uint_t                   i;
+    wrt_slice_t                  id;
+    ngx_queue_t                 *q, *prev;
+    ngx_http_writeen_link_t     *l;
+    ngx_http_writeen_user_t     *u;
+    ngx_http_writeen_session_t  *s;
+
+    s = op->op.session;
+    op->joined = 1;
+
+    id.p = (char *) op->echo;
+    id.n = op->echo_len;
+    ngx_http_writeen_event_ack(s, id, ngx_http_writeen_join_name);
+
+    buf = ngx_alloc(512 + WRT_ID_MAX + 6 * WRT_CLIENT_ID_MAX
+                    + NGX_HTTP_WRITEEN_ONLINE_MAX * (WRT_ID_MAX + 3)
+                    + op->cursors_len, op->worker->log);
+    if (buf == NULL) {
+        return;
+    }
+
+    p = ngx_sprintf(buf, "{\"event\":\"conversation_joined\",\"data\":{");
+
+    if (op->echo_len != 0) {
+        p = ngx_cpymem(p, "\"id\":\"", 6);
+        p += wrt_json_escape((char *) p, (char *) op->echo, op->echo_len);
+        p = ngx_cpymem(p, "\",", 2);
+    }
+
+    p = ngx_sprintf(p, "\"conversationId\":\"%*s\",\"seq\":%L,"
+                    "\"recovered\":%s,\"missed\":%ui,%s\"online\":[",
+                    op->len, op->id, ngx_max(seq, 0),
+                    op->resync ? "false" : "true", op->missed,
+                    op->compact ? "\"compact\":true," : "");
+
+    /* users of this room on this worker, each once */
+
+    i = 0;
+
+    for (q = ngx_queue_head(&op->link->room->links);
+         q != ngx_queue_sentinel(&op->link->room->links)
+         && i < NGX_HTTP_WRITEEN_ONLINE_MAX;
+         q = ngx_queue_next(q))
+    {
+        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
+        u = l->session->user;
+
+        for (prev = ngx_queue_prev(q);
+             prev != ngx_queue_sentinel(&op->link->room->links);
+             prev = ngx_queue_prev(prev))
+        {
+            l = ngx_queue_data(prev, ngx_http_writeen_link_t, room_queue);
+
+            if (l->session->user == u) {
+                break;
+            }
+        }
+
+        if (prev == ngx_queue_sentinel(&op->link->room->links)) {
+            p = ngx_sprintf(p, "%s\"%V\"", i++ ? "," : "", &u->node.str);
+        }
+    }
+
+    p = ngx_cpymem(p, "],\"cursors\":", sizeof("],\"cursors\":") - 1);
+
+    if (op->cursors != NULL) {
+        p = ngx_cpymem(p, op->cursors, op->cursors_len);
+
+    } else {
+        p = ngx_cpymem(p, "[]", 2);
+    }
+
+    p = ngx_cpymem(p, "}}", 2);
+
+    ngx_http_writeen_output_text(s, buf, p - buf);
+
+    if (op->resync) {
+        u_char  text[256 + WRT_ID_MAX];
+
+        ngx_http_writeen_count(op->worker, resyncs_total);
+
+        p = ngx_sprintf(text, "{\"event\":\"resync_required\",\"data\":{"
+                        "\"conversationId\":\"%*s\",\"seq\":%L}}",
+                        op->len, op->id, ngx_max(seq, 0));
+
+        ngx_http_writeen_output_text(s, text, p - text);
+    }
+
+    ngx_free(buf);
+}

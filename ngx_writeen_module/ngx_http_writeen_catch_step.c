@@ -1,0 +1,329 @@
+/*
+ * ngx_http_writeen_catch_step.c: side steps of catching up: a conversation that
+ * is not in Redis, a log that does not reach back, a number that Redis has
+ * lost.
+ */
+
+#include "ngx_http_writeen_catch.h"
+
+
+#define NGX_HTTP_WRITEEN_CATCH_TRIES   4     /* of the store, 5 s each */
+
+
+static void ngx_http_writeen_catch_loaded(void *data, ngx_int_t ok);
+static void ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
+    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_catch_fence_reply(void *data,
+    ngx_http_writeen_result_t *res);
+
+
+/* -- side steps -- */
+
+void
+ngx_http_writeen_catch_load(ngx_http_writeen_catch_t *op)
+{
+    wrt_slice_t  id;
+
+    id.p = (char *) op->id;
+    id.n = op->len;
+
+    op->wait.handler = ngx_http_writeen_catch_loaded;
+    op->wait.data = op;
+
+    if (ngx_http_writeen_load(op->worker, id, &op->wait) != NGX_OK) {
+
+        if (op->tries++ >= NGX_HTTP_WRITEEN_CATCH_TRIES) {
+            ngx_http_writeen_catch_refuse(op, "unavailable");
+            return;
+        }
+
+        ngx_http_writeen_catch_later(op);
+        return;
+    }
+
+    op->inflight = 1;
+}
+
+
+static void
+ngx_http_writeen_catch_loaded(void *data, ngx_int_t ok)
+{
+    ngx_http_writeen_catch_t  *op = data;
+
+    if (!ngx_http_writeen_catch_arrived(op)) {
+        return;
+    }
+
+    if (ok == 1) {
+        ngx_http_writeen_catch_run(op);
+        return;
+    }
+
+    ngx_http_writeen_catch_refuse(op, ok == 0 ? "not_found" : "unavailable");
+}
+
+
+void
+ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
+{
+    u_char                   seq[NGX_INT64_LEN];
+    ngx_http_writeen_call_t  call;
+
+    ngx_memzero(&call, sizeof(ngx_http_writeen_call_t));
+
+    ngx_str_set(&call.method, WRT_RPC_CHANGES);
+    call.path.data = op->id;
+    call.path.len = op->len;
+    call.query.data = seq;
+    call.query.len = ngx_sprintf(seq, "%L", op->after) - seq;
+    call.timeout = WRT_RPC_TIMEOUT_MS;
+
+    if (ngx_http_writeen_rpc_call(op->worker, &call,
+                                  ngx_http_writeen_catch_store_reply, op)
+        == NULL)
+    {
+        if (op->tries++ >= NGX_HTTP_WRITEEN_CATCH_TRIES) {
+            ngx_http_writeen_catch_give_up(op);
+            return;
+        }
+
+        ngx_http_writeen_catch_later(op);
+        return;
+    }
+
+    op->inflight = 1;
+}
+
+
+static void
+ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
+    ngx_str_t *body, ngx_uint_t retry)
+{
+    int64_t                    upto;
+    ngx_str_t                  payload;
+    ngx_http_writeen_catch_t  *op = data;
+    ngx_http_writeen_lines_t   lines;
+
+    if (!ngx_http_writeen_catch_arrived(op)) {
+        return;
+    }
+
+    if (status != 200
+        || ngx_http_writeen_lines_first(&lines, body, &upto) != NGX_OK)
+    {
+        if (status == 413 || status == 404
+            || op->tries++ >= NGX_HTTP_WRITEEN_CATCH_TRIES)
+        {
+            ngx_http_writeen_catch_give_up(op);
+            return;
+        }
+
+        ngx_http_writeen_catch_later(op);
+        return;
+    }
+
+    ngx_http_writeen_count(op->worker, catchups_store_total);
+
+    if (op->answer && !op->joined) {
+        op->compact = 1;
+        op->missed = lines.n;
+        ngx_http_writeen_catch_joined(op, upto);
+    }
+
+    while (ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK) {
+        if (ngx_http_writeen_catch_event(op, &payload) != NGX_OK) {
+            return;
+        }
+    }
+
+    op->after = ngx_max(op->after, upto);
+
+    if (op->mode == CATCH_REPLAY && op->after >= op->limit) {
+        op->link->first = op->asked;
+        ngx_http_writeen_catch_done(op);
+        return;
+    }
+
+    ngx_http_writeen_catch_run(op);
+}
+
+
+/* The client saw a number that Redis has not given (a lost second). */
+
+void
+ngx_http_writeen_catch_fence(ngx_http_writeen_catch_t *op)
+{
+    op->fenced = 1;
+
+    if (ngx_http_writeen_fence(op->worker, (char *) op->id, op->len,
+                               op->asked, WRT_FENCE_MAX,
+                               ngx_http_writeen_catch_fence_reply, op)
+        != NGX_OK)
+    {
+        op->fenced = 0;
+        ngx_http_writeen_catch_later(op);
+        return;
+    }
+
+    op->inflight = 1;
+}
+
+
+static void
+ngx_http_writeen_catch_fence_reply(void *data, ngx_http_writeen_result_t *res)
+{
+    ngx_http_writeen_catch_t  *op = data;
+
+    if (!ngx_http_writeen_catch_arrived(op)) {
+        return;
+    }
+
+    if (res->rc == NGX_HTTP_WRITEEN_R_OK) {
+        ngx_http_writeen_catch_run(op);
+
+    } else if (res->rc == NGX_HTTP_WRITEEN_R_MANY) {
+        /* not a lost second: nonsense */
+        ngx_http_writeen_catch_give_up(op);
+
+    } else {
+        op->fenced = 0;
+        ngx_http_writeen_catch_later(op);
+    }
+}
+
+
+/* It can not be recovered: say so, and be live from now on. */
+
+void
+ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op)
+{
+    op->resync = 1;
+    op->asked = -1;
+    op->after = -1;
+    op->mode = (op->mode == CATCH_REPLAY
+                || op->link->state == NGX_HTTP_WRITEEN_LINK_LIVE)
+               ? CATCH_INFO : CATCH_NOW;
+
+    ngx_http_writeen_catch_run(op);
+}
+
+
+ngx_int_t
+ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk, const char *id,
+    size_t n, int64_t known, int64_t max, ngx_http_writeen_bus_pt handler,
+    void *data)
+{
+    char                      conv[WRT_NAME_BUF], log[WRT_NAME_BUF];
+    char                      ingest[WRT_NAME_BUF], chan[WRT_NAME_BUF];
+    char                      at[WRT_TIME_LEN + 1];
+    ngx_uint_t                k;
+    ngx_http_writeen_args_t   a;
+
+    k = wrt_shard(&wk->names, id, n);
+    ngx_http_writeen_now(at);
+
+    a.n = 0;
+    a.nnum = 0;
+
+    ngx_http_writeen_arg_lit(&a, "FCALL");
+    ngx_http_writeen_arg_lit(&a, WRT_FN_FENCE);
+    ngx_http_writeen_arg_lit(&a, "3");
+    ngx_http_writeen_arg(&a, conv, wrt_key_conv(conv, k, id, n));
+    ngx_http_writeen_arg(&a, log, wrt_key_log(log, k, id, n));
+    ngx_http_writeen_arg(&a, ingest, wrt_key_ingest(ingest, k));
+    ngx_http_writeen_arg(&a, chan, ngx_http_writeen_bus_room(wk, chan, k, id,
+                                                             n));
+    ngx_http_writeen_arg(&a, id, n);
+    ngx_http_writeen_arg_num(&a, known);
+    ngx_http_writeen_arg(&a, at, WRT_TIME_LEN);
+    ngx_http_writeen_arg_num(&a, max);
+
+    return ngx_http_writeen_bus_call(wk, ngx_http_writeen_bus_server(wk, k),
+                                     &a, handler, data);
+}
+
+
+/* -- the body of a CHANGES reply -- */
+
+static ngx_int_t
+ngx_http_writeen_lines_line(ngx_http_writeen_lines_t *ln, ngx_str_t *line)
+{
+    u_char  *p;
+
+    p = ngx_strlchr(ln->pos, ln->last, '\n');
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    line->data = ln->pos;
+    line->len = p - ln->pos;
+    ln->pos = p + 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln, ngx_str_t *body,
+    int64_t *upto)
+{
+    u_char     *p, *last;
+    ngx_int_t   n;
+    ngx_str_t   line;
+
+    ln->pos = body->data;
+    ln->last = body->data + body->len;
+
+    if (ngx_http_writeen_lines_line(ln, &line) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    last = line.data + line.len;
+    p = ngx_strlchr(line.data, last, ' ');
+
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *upto = ngx_atoof(line.data, p - line.data);
+    n = ngx_atoi(p + 1, last - p - 1);
+
+    if (*upto < 0 || n < 0) {
+        return NGX_DECLINED;
+    }
+
+    ln->n = n;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_writeen_lines_next(ngx_http_writeen_lines_t *ln, ngx_str_t *payload)
+{
+    ngx_str_t  head, json;
+
+    if (ngx_http_writeen_lines_line(ln, &head) != NGX_OK
+        || ngx_http_writeen_lines_line(ln, &json) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    payload->data = head.data;
+    payload->len = json.data + json.len - head.data;
+
+    return NGX_OK;
+}
+
+
+int64_t
+ngx_http_writeen_payload_seq(ngx_str_t *payload)
+{
+    wrt_bus_header_t  h;
+
+    if (wrt_bus_parse(&h, (char *) payload->data, payload->len) != 0) {
+        return -1;
+    }
+
+    return h.num[0];
+}
