@@ -475,10 +475,11 @@ char *ngx_http_writeen_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* ngx_http_writeen_token.c: tokens in requests */
 
-/* Post-read phase: take ?token= out of the request line (see ctx). */
+/* Register the phase handlers (postconfiguration): a ?token= is taken out of
+ * the request line before anything can log it, and given back where the
+ * location turns out to be another module's. */
+ngx_int_t ngx_http_writeen_token_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_writeen_scrub_handler(ngx_http_request_t *r);
-
-/* Rewrite phase: give it back where the location is another module's. */
 ngx_int_t ngx_http_writeen_unscrub_handler(ngx_http_request_t *r);
 
 /* The request's ctx; create: make it when there is none (NULL: no memory). */

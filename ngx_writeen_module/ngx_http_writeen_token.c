@@ -15,6 +15,9 @@
 #include "ngx_http_writeen.h"
 
 
+static ngx_int_t ngx_http_writeen_token_phase(ngx_conf_t *cf, ngx_uint_t phase,
+    ngx_http_handler_pt handler);
+static ngx_int_t ngx_http_writeen_token_log_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_token_scrub(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_writeen_token_find(u_char **pos, u_char *last,
     ngx_str_t *value);
@@ -27,6 +30,59 @@ static ngx_int_t ngx_http_writeen_token_offers(ngx_http_request_t *r,
     ngx_http_writeen_ctx_t *ctx, ngx_str_t *value);
 static ngx_int_t ngx_http_writeen_token_keep(ngx_http_request_t *r,
     ngx_str_t *kept, u_char *p, size_t n);
+
+
+/* Called once, at postconfiguration. */
+
+ngx_int_t
+ngx_http_writeen_token_init(ngx_conf_t *cf)
+{
+    if (ngx_http_writeen_token_phase(cf, NGX_HTTP_POST_READ_PHASE,
+                                     ngx_http_writeen_scrub_handler)
+        != NGX_OK
+        || ngx_http_writeen_token_phase(cf, NGX_HTTP_REWRITE_PHASE,
+                                        ngx_http_writeen_unscrub_handler)
+           != NGX_OK
+        || ngx_http_writeen_token_phase(cf, NGX_HTTP_LOG_PHASE,
+                                        ngx_http_writeen_token_log_handler)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Before all others: handlers of a phase run from the last that was added to
+ * the first, but in the log phase, where the access log is written too, from
+ * the first to the last. */
+
+static ngx_int_t
+ngx_http_writeen_token_phase(ngx_conf_t *cf, ngx_uint_t phase,
+    ngx_http_handler_pt handler)
+{
+    ngx_array_t                *handlers;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    handlers = &cmcf->phases[phase].handlers;
+
+    h = ngx_array_push(handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (phase == NGX_HTTP_LOG_PHASE) {
+        h = handlers->elts;
+        ngx_memmove(h + 1, h, (handlers->nelts - 1) * sizeof(*h));
+    }
+
+    *h = handler;
+
+    return NGX_OK;
+}
 
 
 /*
@@ -82,7 +138,7 @@ ngx_http_writeen_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
 
 
 /*
- * Registered for the post-read phase, so that not even a message of the next
+ * In the post-read phase, so that not even a message of the next
  * phase shows a token.  The location is not known yet; the handler after this
  * one repairs what was none of ours.
  */
@@ -90,14 +146,6 @@ ngx_http_writeen_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
 ngx_int_t
 ngx_http_writeen_scrub_handler(ngx_http_request_t *r)
 {
-    ngx_http_writeen_main_conf_t  *wmcf;
-
-    wmcf = ngx_http_get_module_main_conf(r, ngx_http_writeen_module);
-
-    if (!wmcf->enabled) {
-        return NGX_DECLINED;
-    }
-
     if (ngx_http_writeen_token_scrub(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -141,6 +189,50 @@ ngx_http_writeen_unscrub_handler(ngx_http_request_t *r)
 
     ngx_memcpy(ctx->at, ctx->args.data, ctx->args.len);
     ctx->at = NULL;
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * A request that nginx refused while it read the head saw no other phase than
+ * this.  Where it did not get far enough, the line is taken as nginx's own log
+ * takes it: as far as it came.
+ */
+
+static ngx_int_t
+ngx_http_writeen_token_log_handler(ngx_http_request_t *r)
+{
+    u_char                  *p;
+    ngx_http_writeen_ctx_t  *ctx;
+
+    ctx = ngx_http_writeen_get_ctx(r, 0);
+
+    if (ctx != NULL && ctx->args.len && ctx->at == NULL) {
+
+        /* another module's */
+
+        return NGX_DECLINED;
+    }
+
+    if (r->request_line.data == NULL && r->request_start != NULL) {
+
+        for (p = r->request_start; p < r->header_in->last; p++) {
+            if (*p == CR || *p == LF) {
+                break;
+            }
+        }
+
+        r->request_line.data = r->request_start;
+        r->request_line.len = p - r->request_start;
+    }
+
+    if (r->args.len) {
+        ngx_http_writeen_token_blank(&r->args, r->args.data);
+    }
+
+    ngx_http_writeen_token_blank(&r->unparsed_uri, NULL);
+    ngx_http_writeen_token_blank(&r->request_line, NULL);
 
     return NGX_DECLINED;
 }
