@@ -27,10 +27,14 @@ TOKEN_BIN     ?= $(abspath $(BUILD))/writeen-token
 TEST_RESULTS  ?= $(abspath build/test-results)
 export NGINX_BIN NGINX_MODULE WORKER_BIN TOKEN_BIN TEST_RESULTS
 
+# The fragments ask pkg-config and the like, which a fresh machine may not have
+# yet: goals that install first do without them.
+ifneq ($(filter-out run test deps test-deps help clean,$(or $(MAKECMDGOALS),all)),)
 include $(wildcard common/common.mk)
 include $(wildcard worker/worker.mk)
 include $(wildcard tests/*/*.mk)
 include $(wildcard t/t.mk)
+endif
 
 .PHONY: all help run test deps test-deps module static asan asan-build \
         worker unit t e2e fault load fuzz bench lint compile clean

