@@ -138,15 +138,7 @@ accepted(void **state)
 
 #define TEXT_X  "\"content\":{\"text\":\"x\"}"
 
-static void
-refused(void **state)
-{
-    size_t          i;
-    wrt_send_t      s;
-    wrt_refusal_t   why;
-    wrt_envelope_t  e;
-
-    static const char  *t[][4] = {
+    static const char  *refusals[][4] = {
         /* data, code, field, a word of the message */
         { "{" TEXT_X "}", "invalid_request", "conversationId", "1 to 64" },
         { "{\"conversationId\":null," TEXT_X "}", "invalid_request",
@@ -230,18 +222,27 @@ refused(void **state)
           "1 to 64" },
     };
 
+
+static void
+refused(void **state)
+{
+    size_t          i;
+    wrt_send_t      s;
+    wrt_refusal_t   why;
+    wrt_envelope_t  e;
+
     (void) state;
 
-    for (i = 0; i < UNIT_COUNT(t); i++) {
-        if (parse(&e, &s, t[i][0], 1, &why) != -1) {
-            fail_msg("%s was accepted", t[i][0]);
+    for (i = 0; i < UNIT_COUNT(refusals); i++) {
+        if (parse(&e, &s, refusals[i][0], 1, &why) != -1) {
+            fail_msg("%s was accepted", refusals[i][0]);
         }
 
-        if (strcmp(why.code, t[i][1]) != 0 || why.field == NULL
-            || strcmp(why.field, t[i][2]) != 0
-            || strstr(why.message, t[i][3]) == NULL)
+        if (strcmp(why.code, refusals[i][1]) != 0 || why.field == NULL
+            || strcmp(why.field, refusals[i][2]) != 0
+            || strstr(why.message, refusals[i][3]) == NULL)
         {
-            fail_msg("%s: %s %s %s", t[i][0], why.code, why.field,
+            fail_msg("%s: %s %s %s", refusals[i][0], why.code, why.field,
                      why.message);
         }
 
