@@ -156,7 +156,7 @@ ngx_http_writeen_rpc_call(ngx_http_writeen_worker_t *wk,
     rpc->timer.log = wk->log;
     ngx_add_timer(&rpc->timer, call->timeout);
 
-    ngx_http_writeen_count(wk, rpc_total);
+    ngx_http_writeen_count(wk, rpc_calls_total);
     ngx_http_writeen_count(wk, rpc_pending);
 
     return rpc;
