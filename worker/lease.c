@@ -23,6 +23,7 @@
 #include "worker/worker.h"
 
 #define LEASE_PERIOD_MS  (WRT_LEASE_TTL_MS / 5)
+#define LEASE_SHARED_MS  (WRT_LEASE_TTL_MS / 10)    /* with others there */
 
 /*
  * KEYS lease  ARGV self ttl expected want
@@ -86,9 +87,13 @@ lease_free(leases_t *ls)
 
 
 int
-lease_due(const leases_t *ls)
+lease_wait_ms(const leases_t *ls)
 {
-    return ls->renewed == 0 || mono_ms() - ls->renewed >= LEASE_PERIOD_MS;
+    int64_t  ms;
+
+    ms = ls->next - mono_ms();
+
+    return ms < 0 ? 0 : (int) ms;
 }
 
 
@@ -102,7 +107,7 @@ lease_forget(leases_t *ls)
     }
 
     ls->nheld = 0;
-    ls->renewed = 0;
+    ls->next = 0;
 }
 
 
@@ -333,7 +338,7 @@ lease_turn(leases_t *ls, rds_t *c, int able)
     rc = ls->nheld > fair ? lease_give(ls, c, &cmd, fair)
                           : lease_take(ls, c, &cmd, fair);
 
-    ls->renewed = mono_ms();
+    ls->next = mono_ms() + (count > 1 ? LEASE_SHARED_MS : LEASE_PERIOD_MS);
 
 done:
 

@@ -122,7 +122,7 @@ projector_turn(projector_t *p)
     role_store_check(r);
     role_beat(r, p->hub->c, WRT_KEY_HB_PROJECTOR);
 
-    if (lease_due(&p->leases)
+    if (lease_wait_ms(&p->leases) == 0
         && lease_turn(&p->leases, p->shard.c, r->store_ok) != 0)
     {
         link_fail(&p->shard, rds_error(p->shard.c));
@@ -236,7 +236,10 @@ projector_read(projector_t *p)
     p->nasked = n;
     part = p->count / n ? p->count / n : 1;
 
-    block = PROJECTOR_BLOCK_MS;
+    /* 0 would be for ever */
+    block = lease_wait_ms(&p->leases);
+    block = block < 1 ? 1 : block > PROJECTOR_BLOCK_MS ? PROJECTOR_BLOCK_MS
+            : block;
 
     if (projector_fetch(p, 0, part, block) != 0) {
         return -1;

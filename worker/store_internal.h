@@ -96,6 +96,8 @@ typedef struct store_op_s  store_op_t;
 typedef struct {
     const char     *id;
     int64_t         row;            /* SQLite's key */
+    uint8_t        *stored;         /* MongoDB's metadata; NULL: none */
+    uint32_t        stored_len;
     int64_t         stored_seq;     /* as loaded; -1: not in the store */
     int64_t         seq;            /* after the batch */
     store_op_t     *create;         /* made by this batch */

@@ -136,6 +136,10 @@ make_clients(store_mongo_t *st, const char *text, char *err, size_t err_size)
     default_ms(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, CONNECT_MS);
     default_ms(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_MS);
 
+    /* a batch is repeated as a whole; the server's own bookkeeping for
+     * retries would double the cost of each update */
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
+
     st->db_name = bson_strdup(mongoc_uri_get_database(uri)
                               ? mongoc_uri_get_database(uri) : DEFAULT_DB);
     st->client = mongoc_client_new_from_uri_with_error(uri, &error);

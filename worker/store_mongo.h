@@ -80,6 +80,7 @@ store_rc_t store_mongo_apply(store_t *st, const event_t *ev, size_t n,
 typedef struct {
     int64_t   matched;
     int64_t   inserted;
+    int64_t   upserted;
     size_t    repeats;      /* writes refused as repeats (unique indexes) */
 } mg_result_t;
 

@@ -3,18 +3,23 @@
  *
  * Without transactions.  The order of the writes makes up for them:
  *
- *   1. conversations' numbers and members' cursors are read
+ *   1. conversations' metadata and members' cursors are read
  *   2. messages are inserted; which ones are stored is known then
  *   3. cursor moves, participants and users: each write may be repeated, and
  *      one that comes too late changes nothing (memberSeq, readSeq below)
- *   4. conversations: number, count and last message in one update whose
- *      filter has the number read in 1
+ *   4. conversations: the whole metadata, number first, by $max
  *
  * Step 4 is what makes a batch count.  A crash before it leaves the number as
  * it was: the batch comes again, finds its messages, and counts them then.
- * Two projectors that both believe to own the shard cannot count twice
- * either: the second one's filter matches nothing, it reads again.  Readers
- * do not show messages above the conversation's number.
+ * Readers do not show messages above the conversation's number.
+ *
+ * $max compares documents field by field, so the number decides: metadata
+ * only ever moves to that of a later event.  What it holds follows from the
+ * events up to that number alone, so that of two projectors which both
+ * believe to own the shard neither can count twice or put back the other's
+ * work.  A filter {_id, seq} would say the same, but costs MongoDB three
+ * times as much (80 us an update instead of 26): it then plans each update
+ * instead of going straight to the document.
  */
 
 #include <string.h>
@@ -79,10 +84,11 @@ each(store_mongo_t *st, mongoc_collection_t *c, const bson_t *query,
 static void
 got_conv(store_plan_t *p, const bson_t *doc)
 {
-    uint32_t       len;
-    const char    *id;
-    bson_iter_t    it;
-    store_conv_t  *conv;
+    uint32_t        len;
+    const char     *id;
+    bson_iter_t     it, sub;
+    store_conv_t   *conv;
+    const uint8_t  *data;
 
     if (!bson_iter_init_find(&it, doc, "_id") || !BSON_ITER_HOLDS_UTF8(&it)) {
         return;
@@ -91,8 +97,19 @@ got_conv(store_plan_t *p, const bson_t *doc)
     id = bson_iter_utf8(&it, &len);
     conv = store_map_get(&p->conv_map, id, len);
 
-    if (conv && bson_iter_init_find(&it, doc, "seq")) {
-        conv->stored_seq = bson_iter_as_int64(&it);
+    if (conv == NULL || !bson_iter_init_find(&it, doc, "metadata")
+        || !BSON_ITER_HOLDS_DOCUMENT(&it))
+    {
+        return;
+    }
+
+    bson_iter_document(&it, &len, &data);
+    conv->stored = (uint8_t *) store_strndup(p->arena, (const char *) data,
+                                             len);
+    conv->stored_len = len;
+
+    if (bson_iter_recurse(&it, &sub) && bson_iter_find(&sub, "seq")) {
+        conv->stored_seq = bson_iter_as_int64(&sub);
     }
 }
 
@@ -191,7 +208,7 @@ load(store_mongo_t *st, store_plan_t *p)
 
     if (p->nconvs) {
         in_keys(&query, p, p->nconvs, conv_id);
-        opts = BCON_NEW("projection", "{", "seq", BCON_INT32(1), "}");
+        opts = BCON_NEW("projection", "{", "metadata", BCON_INT32(1), "}");
         rc = each(st, st->conversations, &query, opts, got_conv, p);
         bson_destroy(opts);
         bson_destroy(&query);
@@ -480,116 +497,155 @@ write_users(store_mongo_t *st, store_plan_t *p, int *again)
 }
 
 
+/* A member of a stored document as it is. */
 static void
-append_last(bson_t *b, const char *key, const store_op_t *op)
+keep(bson_t *b, const store_conv_t *c, const char *key)
 {
-    size_t       n;
-    bson_t       last;
-    const char  *preview;
+    bson_t       stored;
+    bson_iter_t  it;
 
-    if (op == NULL) {
+    if (c->stored == NULL
+        || !bson_init_static(&stored, c->stored, c->stored_len)
+        || !bson_iter_init_find(&it, &stored, key)
+        || !bson_append_iter(b, key, -1, &it))
+    {
         BSON_APPEND_NULL(b, key);
-        return;
     }
-
-    preview = store_plan_preview(op, &n);
-
-    BSON_APPEND_DOCUMENT_BEGIN(b, key, &last);
-    mg_append_slice(&last, "content", preview, n);
-    BSON_APPEND_UTF8(&last, "senderId", op->sender);
-    BSON_APPEND_DATE_TIME(&last, "sentAt", op->at);
-    BSON_APPEND_UTF8(&last, "type", op->type);
-    bson_append_document_end(b, &last);
 }
 
 
-/* A conversation that the batch made, with what followed in the batch. */
-static void
-insert_conv(mongoc_bulk_operation_t *bulk, const store_conv_t *c)
+static int64_t
+stored_count(const store_conv_t *c)
 {
-    bson_t             doc, meta;
-    int64_t            active;
-    json_t            *settings, *body;
+    bson_t       stored;
+    bson_iter_t  it;
+
+    if (c->stored && bson_init_static(&stored, c->stored, c->stored_len)
+        && bson_iter_init_find(&it, &stored, "messageCount"))
+    {
+        return bson_iter_as_int64(&it);
+    }
+
+    return 0;
+}
+
+
+/* The conversation's state after its event c->seq.  The number has to stand
+ * first: it decides which of two states is the later one. */
+static void
+append_metadata(bson_t *b, const store_conv_t *c)
+{
+    size_t             n;
+    bson_t             meta, last;
+    const char        *preview;
     const store_op_t  *op;
 
-    op = c->create;
-    body = op->body;
-    active = c->last ? c->last->at : op->at;
-    settings = json_object_get(body, "settings");
+    BSON_APPEND_DOCUMENT_BEGIN(b, "metadata", &meta);
+    BSON_APPEND_INT64(&meta, "seq", c->seq);
+    BSON_APPEND_INT64(&meta, "messageCount", stored_count(c) + c->added);
 
-    bson_init(&doc);
-    BSON_APPEND_UTF8(&doc, "_id", c->id);
-    BSON_APPEND_UTF8(&doc, "type", op->type);
-    mg_append_json(&doc, "consultationId",
-                   json_object_get(body, "consultationId"));
-    mg_append_json(&doc, "title", json_object_get(body, "title"));
-
-    if (json_is_object(settings)) {
-        mg_append_json(&doc, "settings", settings);
+    if (c->create) {
+        BSON_APPEND_BOOL(&meta, "isArchived", false);
+        BSON_APPEND_NULL(&meta, "archivedAt");
+        mg_append_text(&meta, "createdBy", c->create->user);
 
     } else {
-        BSON_APPEND_DOCUMENT_BEGIN(&doc, "settings", &meta);
-        bson_append_document_end(&doc, &meta);
+        keep(&meta, c, "isArchived");
+        keep(&meta, c, "archivedAt");
+        keep(&meta, c, "createdBy");
     }
 
-    mg_append_json(&doc, "context", json_object_get(body, "context"));
+    op = c->last;
 
-    BSON_APPEND_DOCUMENT_BEGIN(&doc, "metadata", &meta);
-    mg_append_time(&meta, "lastMessageAt", c->last ? c->last->at
-                                                   : STORE_NO_TIME);
-    BSON_APPEND_INT64(&meta, "messageCount", c->added);
-    BSON_APPEND_BOOL(&meta, "isArchived", false);
-    BSON_APPEND_NULL(&meta, "archivedAt");
-    mg_append_text(&meta, "createdBy", op->user);
-    bson_append_document_end(&doc, &meta);
+    if (op) {
+        preview = store_plan_preview(op, &n);
 
-    append_last(&doc, "lastMessage", c->last);
-    BSON_APPEND_INT64(&doc, "seq", c->seq);
-    BSON_APPEND_DATE_TIME(&doc, "activityAt", active);
-    BSON_APPEND_DATE_TIME(&doc, "createdAt", op->at);
-    BSON_APPEND_DATE_TIME(&doc, "updatedAt", active > op->at ? active
-                                                             : op->at);
-    mg_bulk_insert(bulk, &doc);
-    bson_destroy(&doc);
+        BSON_APPEND_DATE_TIME(&meta, "activityAt", op->at);
+        BSON_APPEND_DATE_TIME(&meta, "lastMessageAt", op->at);
+        BSON_APPEND_DOCUMENT_BEGIN(&meta, "lastMessage", &last);
+        mg_append_slice(&last, "content", preview, n);
+        BSON_APPEND_UTF8(&last, "senderId", op->sender);
+        BSON_APPEND_DATE_TIME(&last, "sentAt", op->at);
+        BSON_APPEND_UTF8(&last, "type", op->type);
+        bson_append_document_end(&meta, &last);
+
+    } else if (c->create) {
+        BSON_APPEND_DATE_TIME(&meta, "activityAt", c->create->at);
+        BSON_APPEND_NULL(&meta, "lastMessageAt");
+        BSON_APPEND_NULL(&meta, "lastMessage");
+
+    } else {
+        keep(&meta, c, "activityAt");
+        keep(&meta, c, "lastMessageAt");
+        keep(&meta, c, "lastMessage");
+    }
+
+    bson_append_document_end(b, &meta);
+}
+
+
+/* What never changes by a message. */
+static void
+append_creation(bson_t *update, const store_op_t *op)
+{
+    bson_t   set, empty;
+    json_t  *settings;
+
+    settings = json_object_get(op->body, "settings");
+
+    BSON_APPEND_DOCUMENT_BEGIN(update, "$setOnInsert", &set);
+    BSON_APPEND_UTF8(&set, "type", op->type);
+    mg_append_json(&set, "consultationId",
+                   json_object_get(op->body, "consultationId"));
+    mg_append_json(&set, "title", json_object_get(op->body, "title"));
+
+    if (json_is_object(settings)) {
+        mg_append_json(&set, "settings", settings);
+
+    } else {
+        BSON_APPEND_DOCUMENT_BEGIN(&set, "settings", &empty);
+        bson_append_document_end(&set, &empty);
+    }
+
+    mg_append_json(&set, "context", json_object_get(op->body, "context"));
+    BSON_APPEND_DATE_TIME(&set, "createdAt", op->at);
+    bson_append_document_end(update, &set);
 }
 
 
 static void
-update_conv(mongoc_bulk_operation_t *bulk, const store_conv_t *c)
+set_conv(mongoc_bulk_operation_t *bulk, const store_conv_t *c)
 {
-    bson_t  *update, sub;
+    bson_t   *update, max;
+    int64_t   at;
 
     update = bson_new();
+    at = STORE_NO_TIME;
 
-    BSON_APPEND_DOCUMENT_BEGIN(update, "$set", &sub);
-    BSON_APPEND_INT64(&sub, "seq", c->seq);
-
-    if (c->last) {
-        BSON_APPEND_DATE_TIME(&sub, "activityAt", c->last->at);
-        BSON_APPEND_DATE_TIME(&sub, "metadata.lastMessageAt", c->last->at);
-        append_last(&sub, "lastMessage", c->last);
+    if (c->create) {
+        append_creation(update, c->create);
+        at = c->create->at;
     }
 
-    bson_append_document_end(update, &sub);
-
-    if (c->last) {
-        BSON_APPEND_DOCUMENT_BEGIN(update, "$inc", &sub);
-        BSON_APPEND_INT64(&sub, "metadata.messageCount", c->added);
-        bson_append_document_end(update, &sub);
-
-        BSON_APPEND_DOCUMENT_BEGIN(update, "$max", &sub);
-        BSON_APPEND_DATE_TIME(&sub, "updatedAt", c->last->at);
-        bson_append_document_end(update, &sub);
+    if (c->last && c->last->at > at) {
+        at = c->last->at;
     }
 
-    mg_bulk_update(bulk,
-                   BCON_NEW("_id", BCON_UTF8(c->id), "seq",
-                            BCON_INT64(c->stored_seq)),
-                   update, false);
+    BSON_APPEND_DOCUMENT_BEGIN(update, "$max", &max);
+    append_metadata(&max, c);
+
+    if (at != STORE_NO_TIME) {
+        BSON_APPEND_DATE_TIME(&max, "updatedAt", at);
+    }
+
+    bson_append_document_end(update, &max);
+
+    mg_bulk_update(bulk, BCON_NEW("_id", BCON_UTF8(c->id)), update,
+                   c->create != NULL);
 }
 
 
-/* Step 4: whose number is still as we read it. */
+/* Step 4. */
 static store_rc_t
 write_convs(store_mongo_t *st, store_plan_t *p, int *again)
 {
@@ -606,18 +662,10 @@ write_convs(store_mongo_t *st, store_plan_t *p, int *again)
     for (i = 0; i < p->nconvs; i++) {
         c = p->convs[i];
 
-        if (c->seq == c->stored_seq) {
-            continue;
+        if (c->seq != c->stored_seq) {
+            set_conv(bulk, c);
+            n++;
         }
-
-        if (c->create) {
-            insert_conv(bulk, c);
-
-        } else {
-            update_conv(bulk, c);
-        }
-
-        n++;
     }
 
     if (n == 0) {
@@ -627,7 +675,8 @@ write_convs(store_mongo_t *st, store_plan_t *p, int *again)
 
     rc = mg_bulk_run(st, bulk, "write conversations", &res, NULL);
 
-    *again = *again || res.matched + res.inserted != n;
+    /* two creations met */
+    *again = *again || res.matched + res.upserted != n;
 
     return rc;
 }

@@ -74,6 +74,13 @@ store_mongo_user(store_t *base, const char *id, json_t **out)
 }
 
 
+static int64_t
+conv_seq(const json_t *row)
+{
+    return mg_int(json_object_get(row, "metadata"), "seq");
+}
+
+
 store_rc_t
 mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq)
 {
@@ -81,7 +88,8 @@ mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq)
     store_rc_t   rc;
 
     rows = mg_find(st, st->conversations, BCON_NEW("_id", BCON_UTF8(id)),
-                   BCON_NEW("projection", "{", "seq", BCON_INT32(1), "}"));
+                   BCON_NEW("projection", "{", "metadata.seq",
+                            BCON_INT32(1), "}"));
     if (rows == NULL) {
         return STORE_DOWN;
     }
@@ -89,7 +97,7 @@ mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq)
     rc = STORE_NOT_FOUND;
 
     if (json_array_size(rows)) {
-        *seq = mg_int(json_array_get(rows, 0), "seq");
+        *seq = conv_seq(json_array_get(rows, 0));
         rc = STORE_OK;
     }
 
@@ -126,7 +134,7 @@ read_conv(json_t *row, store_conv_row_t *c)
     const json_t  *meta, *last;
 
     meta = json_object_get(row, "metadata");
-    last = json_object_get(row, "lastMessage");
+    last = json_object_get(meta, "lastMessage");
 
     memset(c, 0, sizeof(store_conv_row_t));
 
@@ -140,7 +148,7 @@ read_conv(json_t *row, store_conv_row_t *c)
     c->created_at = mg_time(row, "createdAt");
     c->updated_at = mg_time(row, "updatedAt");
     c->archived_at = mg_time(meta, "archivedAt");
-    c->seq = mg_int(row, "seq");
+    c->seq = mg_int(meta, "seq");
     c->message_count = mg_int(meta, "messageCount");
     c->last_at = mg_time(last, "sentAt");
     c->last_content = mg_text(last, "content");
@@ -379,7 +387,7 @@ count_unread(store_mongo_t *st, const json_t *conversations,
         id = mg_text(row, "_id");
         above = mg_int(after, id);
 
-        if (above >= mg_int(row, "seq")) {
+        if (above >= conv_seq(row)) {
             continue;
         }
 
@@ -388,7 +396,7 @@ count_unread(store_mongo_t *st, const json_t *conversations,
         BSON_APPEND_UTF8(&branch, "conversationId", id);
         BSON_APPEND_DOCUMENT_BEGIN(&branch, "seq", &cond);
         BSON_APPEND_INT64(&cond, "$gt", above);
-        BSON_APPEND_INT64(&cond, "$lte", mg_int(row, "seq"));
+        BSON_APPEND_INT64(&cond, "$lte", conv_seq(row));
         bson_append_document_end(&branch, &cond);
         BSON_APPEND_DOCUMENT_BEGIN(&branch, "senderId", &cond);
         BSON_APPEND_UTF8(&cond, "$ne", user);
@@ -456,7 +464,8 @@ list_rows(store_mongo_t *st, const store_list_t *q, const json_t *ids,
     }
 
     rows = mg_find(st, st->conversations, &query,
-                   BCON_NEW("sort", "{", "activityAt", BCON_INT32(-1),
+                   BCON_NEW("sort", "{",
+                            "metadata.activityAt", BCON_INT32(-1),
                             "_id", BCON_INT32(1), "}",
                             "skip", BCON_INT64((int64_t) (q->page - 1)
                                                * q->limit),

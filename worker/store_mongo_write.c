@@ -191,6 +191,7 @@ mg_bulk_run(store_mongo_t *st, mongoc_bulk_operation_t *bulk,
 
     res->matched = reply_int(reply, "nMatched");
     res->inserted = reply_int(reply, "nInserted");
+    res->upserted = reply_int(reply, "nUpserted");
 
     if (reply == &own) {
         bson_destroy(reply);

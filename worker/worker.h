@@ -357,7 +357,7 @@ typedef struct {
     unsigned   n;
     unsigned   nheld;
     char       self[NODE_SIZE + 16];
-    int64_t    renewed;             /* mono */
+    int64_t    next;                /* mono: next turn */
 } leases_t;
 
 void lease_init(leases_t *ls, const conf_t *cf, unsigned server,
@@ -366,8 +366,8 @@ void lease_free(leases_t *ls);
 /* Renew, take, give back.  able: could we work now?  0, or -1: Redis
  * failed. */
 int lease_turn(leases_t *ls, rds_t *c, int able);
-/* Is a turn due? */
-int lease_due(const leases_t *ls);
+/* Until the next turn is due. */
+int lease_wait_ms(const leases_t *ls);
 /* Forget all (the connection was lost: somebody else may have them now). */
 void lease_forget(leases_t *ls);
 /* Give all back: a clean stop. */

@@ -1,0 +1,273 @@
+/*
+ * test_event.c: entries of the ingest streams.
+ *
+ * Without it an entry that is not what it should be could get into the
+ * store, or crash the projector each time it reads it, or a good one could
+ * end as a dead letter.
+ */
+
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+
+#include "worker/worker.h"
+
+#define BODY  "{\"event\":\"message_received\",\"data\":{}}"
+
+
+static wrt_slice_t
+slice(const char *s)
+{
+    wrt_slice_t  v;
+
+    v.n = strlen(s);
+    v.p = mem_text(s, v.n);
+
+    return v;
+}
+
+
+static const char *
+decode(entry_t *e, const char *conversation, const char *payload,
+    const char *extra)
+{
+    const char   *why;
+    wrt_slice_t   c, p, x;
+
+    c = slice(conversation);
+    p = slice(payload);
+    x = slice(extra);
+
+    why = event_decode(e, "1700000000000-0", c, p, x);
+
+    free((char *) c.p);
+    free((char *) p.p);
+    free((char *) x.p);
+
+    return why;
+}
+
+
+static void
+good(void **state)
+{
+    size_t       i;
+    entry_t      e;
+    const char  *why;
+
+    static const struct {
+        const char  *conversation, *payload, *extra;
+        char         kind;
+        int64_t      seq;
+        const char  *actor, *target;
+        int          body, has_extra;
+    } t[] = {
+        { "room1", "m 1 u1 -\n" BODY, "", 'm', 1, "u1", "", 1, 0 },
+        { "room1", "m 9007199254740992 u1 -\n" BODY, "{\"metadata\":{}}",
+          'm', 9007199254740992, "u1", "", 1, 1 },
+        { "room1", "c 0 u1 -\n{}", "{\"event\":\"conversation_created\"}",
+          'c', 0, "u1", "", 1, 0 },
+        { "room1", "c 0 u1 -\n{}", "", 'c', 0, "u1", "", 1, 0 },
+        { "r", "j 7 u1 u2\n{}", "{\"role\":\"tutor\"}", 'j', 7, "u1", "u2",
+          1, 1 },
+        { "r", "l 8 - u2\n{}", "", 'l', 8, "", "u2", 1, 0 },
+        { "r", "e 3 u1 -\n{}", "", 'e', 3, "u1", "", 1, 0 },
+        { "r", "e 3 - -\n{}", "", 'e', 3, "", "", 1, 0 },
+        { "r", "f 12 - -\n", "", 'f', 12, "", "", 0, 0 },
+        { "r", "s 0 u1 -\n{}", "{\"kind\":\"r\"}", 's', 0, "u1", "", 1, 1 },
+        { "-", "u 0 u1 -\n{\"name\":\"A\"}", "", 'u', 0, "u1", "", 1, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        why = decode(&e, t[i].conversation, t[i].payload, t[i].extra);
+
+        assert_null(why);
+        assert_int_equal(e.ev.kind, t[i].kind);
+        assert_true(e.ev.seq == t[i].seq);
+        assert_string_equal(e.ev.conversation, t[i].conversation);
+        assert_string_equal(e.ev.actor, t[i].actor);
+        assert_string_equal(e.ev.target, t[i].target);
+        assert_string_equal(e.ev.entry_id, "1700000000000-0");
+        assert_int_equal(e.ev.body != NULL, t[i].body);
+        assert_int_equal(e.ev.extra != NULL, t[i].has_extra);
+        assert_int_equal(event_numbered(&e), t[i].seq > 0);
+        assert_int_equal(e.x_len, strlen(t[i].extra));
+
+        event_free(&e);
+        assert_null(e.ev.body);
+        assert_null(e.ev.extra);
+    }
+}
+
+
+static void
+bad(void **state)
+{
+    size_t   i;
+    entry_t  e;
+
+    static const struct {
+        const char  *conversation, *payload, *extra;
+        int64_t      seq;       /* known all the same: its number is taken */
+    } t[] = {
+        { "room1", "", "", 0 },
+        { "room1", "m 1 u1 -", "", 0 },
+        { "room1", "m broken", "", 0 },
+        { "room1", "m 1 u1\n{}", "", 0 },
+        { "room1", "m 1 u1 - x\n{}", "", 0 },
+        { "room1", "q 1 u1 -\n{}", "", 0 },
+        { "room1", "t 0 u1 -\n{}", "", 0 },
+        { "room1", "p 0 u1 -\n{}", "", 0 },
+        { "room1", "m 0 u1 -\n{}", "", 0 },
+        { "room1", "m -1 u1 -\n{}", "", 0 },
+        { "room1", "m 01 u1 -\n{}", "", 0 },
+        { "room1", "m x u1 -\n{}", "", 0 },
+        { "room1", "s 1 u1 -\n{}", "", 0 },
+        { "room1", "c 1 u1 -\n{}", "", 0 },
+        { "room1", "m 1 - -\n{}", "", 0 },
+        { "room1", "m 1 u!1 -\n{}", "", 0 },
+        { "room1", "s 0 - -\n{}", "", 0 },
+        { "room1", "j 1 u1 -\n{}", "", 0 },
+        { "room1", "l 1 u1 u/2\n{}", "", 0 },
+        { "room1", "u 0 u1 -\n{}", "", 0 },
+        { "-", "u 0 - -\n{}", "", 0 },
+        { "-", "m 1 u1 -\n{}", "", 0 },
+        { "", "m 1 u1 -\n{}", "", 0 },
+        { "room 1", "m 1 u1 -\n{}", "", 0 },
+
+        { "room1", "m 5 u1 -\n", "", 5 },
+        { "room1", "m 5 u1 -\n[]", "", 5 },
+        { "room1", "m 5 u1 -\n1", "", 5 },
+        { "room1", "m 5 u1 -\n{", "", 5 },
+        { "room1", "m 5 u1 -\n{} {}", "", 5 },
+        { "room1", "m 5 u1 -\n{\"a\":1,\"a\":2}", "", 5 },
+        { "room1", "m 5 u1 -\n{\"a\":\"\xC3\"}", "", 5 },
+        { "room1", "f 5 - -\n{}", "", 5 },
+        { "room1", "m 5 u1 -\n{}", "[]", 5 },
+        { "room1", "m 5 u1 -\n{}", "nonsense", 5 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        assert_non_null(decode(&e, t[i].conversation, t[i].payload,
+                               t[i].extra));
+        assert_true(e.ev.seq == t[i].seq);
+        assert_int_equal(event_numbered(&e), t[i].seq > 0);
+        event_free(&e);
+    }
+}
+
+
+static void
+fence(void **state)
+{
+    entry_t  e;
+
+    (void) state;
+
+    assert_null(decode(&e, "room1", "j 7 u1 u2\n{}", "{\"role\":\"x\"}"));
+
+    event_to_fence(&e);
+
+    assert_int_equal(e.ev.kind, 'f');
+    assert_true(e.ev.seq == 7);
+    assert_string_equal(e.ev.conversation, "room1");
+    assert_string_equal(e.ev.actor, "");
+    assert_string_equal(e.ev.target, "");
+    assert_null(e.ev.body);
+    assert_null(e.ev.extra);
+}
+
+
+static void
+long_ids(void **state)
+{
+    char     payload[256], id[WRT_ID_MAX + 2], entry[128];
+    entry_t  e;
+
+    (void) state;
+
+    memset(id, 'a', sizeof(id));
+    id[WRT_ID_MAX] = '\0';
+    snprintf(payload, sizeof(payload), "m 1 %s %s\n{}", id, id);
+
+    assert_null(decode(&e, id, payload, ""));
+    assert_string_equal(e.ev.actor, id);
+    assert_string_equal(e.ev.conversation, id);
+    event_free(&e);
+
+    id[WRT_ID_MAX] = 'a';
+    id[WRT_ID_MAX + 1] = '\0';
+    assert_non_null(decode(&e, id, payload, ""));
+    event_free(&e);
+
+    memset(entry, '1', sizeof(entry));
+    entry[sizeof(entry) - 1] = '\0';
+    assert_non_null(event_decode(&e, entry, slice("r"), slice("f 1 - -\n"),
+                                 slice("")));
+}
+
+
+/* Anything at all: no crash, and what is taken has the form. */
+static void
+random_entries(void **state)
+{
+    char         payload[128], id[8];
+    size_t       i, k, n;
+    entry_t      e;
+    uint64_t     seed;
+    wrt_slice_t  c, p, x;
+
+    static const char  alphabet[] = "mcejlfsu 0123-\n{}\"a:,[]u1\xC3\x28";
+
+    (void) state;
+
+    seed = unit_seed();
+
+    for (i = 0; i < 200000; i++) {
+        n = unit_below(&seed, sizeof(payload));
+
+        for (k = 0; k < n; k++) {
+            payload[k] = alphabet[unit_below(&seed, sizeof(alphabet) - 1)];
+        }
+
+        if (unit_below(&seed, 2) && n > 12) {
+            memcpy(payload, "m 1 u1 -\n", 9);
+        }
+
+        snprintf(id, sizeof(id), "%u-0", (unsigned) (i % 1000));
+
+        c.p = "room";
+        c.n = 4;
+        p.p = unit_edge(payload, n);
+        p.n = n;
+        x.p = payload + n / 2;
+        x.n = unit_below(&seed, 3) ? 0 : n - n / 2;
+
+        if (event_decode(&e, id, c, p, x) == NULL) {
+            assert_true(strchr("mcejlfsu", e.ev.kind) != NULL);
+            assert_true(wrt_id_valid(e.ev.conversation,
+                                     strlen(e.ev.conversation)));
+        }
+
+        event_free(&e);
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(good),
+        cmocka_unit_test(bad),
+        cmocka_unit_test(fence),
+        cmocka_unit_test(long_ids),
+        cmocka_unit_test(random_entries)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

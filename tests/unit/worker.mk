@@ -1,0 +1,23 @@
+# worker.mk: unit tests of the worker's files that need neither Redis nor a
+# store.
+
+UNIT_WORKER_TESTS := event conf router body node
+UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
+UNIT_BINS         += $(UNIT_WORKER)
+
+# The files under test; what else they call, the test stands in for.
+UNIT_WORKER_event  := $(BUILD)/worker/event.o
+UNIT_WORKER_conf   := $(BUILD)/worker/conf.o
+UNIT_WORKER_router := $(BUILD)/worker/api_route.o
+UNIT_WORKER_body   := $(BUILD)/worker/api_body.o
+UNIT_WORKER_node   := $(BUILD)/worker/node.o
+
+.SECONDEXPANSION:
+$(UNIT_WORKER): $(BUILD)/unit/test_%: tests/unit/test_%.c $(COMMON_LIB) \
+    $$(UNIT_WORKER_$$*) \
+    $(BUILD)/worker/log.o $(BUILD)/worker/util.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $(filter %.c %.o,$^) \
+	    $(COMMON_LIB) -lcmocka $(COMMON_LIBS) $(LDFLAGS)
+
+-include $(UNIT_WORKER:%=%.d)
