@@ -1,0 +1,448 @@
+/*
+ * store_test.c: events to apply and JSON to compare; see store_test.h.
+ */
+
+#include "tests/unit/store_test.h"
+
+#include <stdio.h>
+
+#include "common/wrt_bus.h"
+#include "common/wrt_id.h"
+
+
+static char *
+copy(const char *s)
+{
+    char  *p;
+
+    p = strdup(s ? s : "");
+    assert_non_null(p);
+
+    return p;
+}
+
+
+json_t *
+json_of(const char *text)
+{
+    char          *p, *s;
+    json_t        *v;
+    json_error_t   err;
+
+    s = copy(text);
+
+    for (p = s; *p; p++) {
+        if (*p == '\'') {
+            *p = '"';
+        }
+    }
+
+    v = json_loads(s, JSON_DECODE_ANY, &err);
+    if (v == NULL) {
+        print_error("%s: %s\n", err.text, s);
+    }
+    assert_non_null(v);
+
+    free(s);
+
+    return v;
+}
+
+
+void
+expect_equal(const json_t *a, const json_t *b, const char *what)
+{
+    char  *x, *y;
+
+    if (json_equal(a, b)) {
+        return;
+    }
+
+    x = json_dumps(a, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    y = json_dumps(b, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    print_error("%s\n--- got\n%s\n--- expected\n%s\n", what,
+                x ? x : "nothing", y ? y : "nothing");
+    free(x);
+    free(y);
+
+    fail();
+}
+
+
+void
+expect_json(json_t *got, const char *expected)
+{
+    json_t  *v;
+
+    v = json_of(expected);
+    expect_equal(got, v, "documents differ");
+    json_decref(v);
+    json_decref(got);
+}
+
+
+const char *
+ids_of(json_t *list)
+{
+    size_t       i;
+    json_t      *doc;
+    static char  buf[16384];
+
+    buf[0] = '\0';
+    assert_true(json_is_array(list));
+
+    json_array_foreach(list, i, doc) {
+        assert_true(strlen(buf) + 80 < sizeof(buf));
+        sprintf(buf + strlen(buf), "%s%s", i ? " " : "",
+                json_string_value(json_object_get(doc, "id")));
+    }
+
+    json_decref(list);
+
+    return buf;
+}
+
+
+store_t *
+backend_open(const backend_t *b)
+{
+    char      err[1024];
+    store_t  *st;
+
+    b->wipe();
+    st = store_open(b->url, STORE_TEST_SCRIPTS, 1, err, sizeof(err));
+    if (st == NULL) {
+        print_error("%s\n", err);
+    }
+    assert_non_null(st);
+
+    return st;
+}
+
+
+void
+events_add(events_t *l, char kind, const char *conversation, int64_t seq,
+    const char *actor, const char *target, json_t *body, json_t *extra)
+{
+    event_t  *e;
+
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 16;
+        l->ev = realloc(l->ev, l->cap * sizeof(event_t));
+        assert_non_null(l->ev);
+    }
+
+    e = &l->ev[l->n++];
+    e->kind = kind;
+    e->entry_id = "1-1";
+    e->conversation = copy(conversation);
+    e->seq = seq;
+    e->actor = copy(actor);
+    e->target = copy(target);
+    e->body = body;
+    e->extra = extra;
+}
+
+
+void
+events_free(events_t *l)
+{
+    size_t  i;
+
+    for (i = 0; i < l->n; i++) {
+        free((char *) l->ev[i].conversation);
+        free((char *) l->ev[i].actor);
+        free((char *) l->ev[i].target);
+        json_decref(l->ev[i].body);
+        json_decref(l->ev[i].extra);
+    }
+
+    free(l->ev);
+    memset(l, 0, sizeof(events_t));
+}
+
+
+static json_t *
+time_text(int64_t at)
+{
+    char  buf[WRT_TIME_LEN + 1];
+
+    wrt_time_format(STORE_TEST_T0 + at, buf);
+
+    return json_string(buf);
+}
+
+
+void
+events_create(events_t *l, const char *conversation, const char *type,
+    const char *users, int64_t at)
+{
+    char    *names, *name, *rest;
+    json_t  *body, *list, *p;
+    char     first[WRT_ID_MAX + 1] = "";
+
+    names = copy(users);
+    list = json_array();
+
+    for (name = strtok_r(names, " ", &rest); name;
+         name = strtok_r(NULL, " ", &rest))
+    {
+        p = json_pack("{s:s, s:s, s:[ssss], s:o}", "userId", name, "role",
+                      name[0] == 't' ? "tutor" : "student", "permissions",
+                      "read", "write", "upload", "download", "joinedAt",
+                      time_text(at));
+        json_array_append_new(list, p);
+
+        if (first[0] == '\0') {
+            strcpy(first, name);
+        }
+    }
+
+    free(names);
+
+    body = json_pack("{s:s, s:s, s:n, s:n, s:o, s:{s:b, s:i}, s:s, s:o, s:n}",
+                     "id", conversation, "type", type, "title",
+                     "consultationId", "participants", list, "settings",
+                     "allowFileUpload", 1, "maxFileSize", 10485760,
+                     "createdBy", first, "createdAt", time_text(at),
+                     "context");
+    assert_non_null(body);
+    events_add(l, WRT_EV_CREATE, conversation, 0, first, "", body, NULL);
+}
+
+
+static json_t *
+message_body(const char *conversation, int64_t seq, const char *id,
+    const char *sender, const char *type, json_t *content,
+    const char *client_id, const char *reply_to, int64_t at)
+{
+    json_t  *msg, *data;
+
+    msg = json_pack("{s:s, s:s, s:s, s:{s:s, s:n}, s:s, s:o, s:s, s:[],"
+                    " s:s?, s:[], s:o, s:I}",
+                    "id", id, "conversationId", conversation, "senderId",
+                    sender, "sender", "name", "Somebody", "avatar", "type",
+                    type, "content", content, "status", "sent", "readBy",
+                    "replyTo", reply_to, "reactions", "createdAt",
+                    time_text(at), "seq", (json_int_t) seq);
+    data = json_pack("{s:s, s:I, s:o}", "conversationId", conversation,
+                     "seq", (json_int_t) seq, "message", msg);
+
+    if (client_id) {
+        json_object_set_new(msg, "clientMessageId", json_string(client_id));
+        json_object_set_new(data, "clientMessageId", json_string(client_id));
+    }
+
+    data = json_pack("{s:s, s:o}", "event", "message_received", "data", data);
+    assert_non_null(data);
+
+    return data;
+}
+
+
+void
+events_message(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *sender, const char *text,
+    const char *client_id, int64_t at)
+{
+    events_add(l, WRT_EV_MESSAGE, conversation, seq, sender, "",
+               message_body(conversation, seq, id, sender, "text",
+                            json_pack("{s:s}", "text", text), client_id,
+                            NULL, at),
+               json_pack("{s:{s:s, s:s}}", "metadata", "deviceInfo",
+                         "android 14", "ipAddress", "192.0.2.7"));
+}
+
+
+void
+events_reply(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *sender, const char *text,
+    const char *reply_to, int64_t at)
+{
+    events_add(l, WRT_EV_MESSAGE, conversation, seq, sender, "",
+               message_body(conversation, seq, id, sender, "text",
+                            json_pack("{s:s}", "text", text), NULL, reply_to,
+                            at),
+               NULL);
+}
+
+
+void
+events_member(events_t *l, char kind, const char *conversation, int64_t seq,
+    const char *id, const char *actor, const char *target, int64_t at,
+    json_t *extra)
+{
+    json_t  *content;
+
+    content = json_pack("{s:{s:s, s:{s:s}}}", "systemMessage", "action",
+                        kind == WRT_EV_JOIN ? "user_joined" : "user_left",
+                        "data", "userId", target);
+    events_add(l, kind, conversation, seq, actor, target,
+               message_body(conversation, seq, id, actor, "system", content,
+                            NULL, NULL, at),
+               extra);
+}
+
+
+void
+events_cursor(events_t *l, const char *conversation, const char *user,
+    char kind, int64_t seq, int64_t at)
+{
+    char  k[2] = { kind, '\0' };
+
+    events_add(l, WRT_EV_STATUS, conversation, 0, user, "",
+               json_pack("{s:s, s:{s:s}}", "event", "message_status", "data",
+                         "conversationId", conversation),
+               json_pack("{s:s, s:I, s:o}", "kind", k, "seq",
+                         (json_int_t) seq, "at", time_text(at)));
+}
+
+
+void
+events_fence(events_t *l, const char *conversation, int64_t seq)
+{
+    events_add(l, WRT_EV_FENCE, conversation, seq, "", "", NULL, NULL);
+}
+
+
+void
+events_profile(events_t *l, const char *user, const char *name,
+    const char *avatar, const char *role)
+{
+    events_add(l, WRT_EV_PROFILE, "-", 0, user, "",
+               json_pack("{s:s, s:s?, s:s}", "name", name, "avatar", avatar,
+                         "role", role),
+               NULL);
+}
+
+
+void
+events_put(store_t *st, events_t *l)
+{
+    size_t      bad;
+    store_rc_t  rc;
+
+    rc = store_apply(st, l->ev, l->n, &bad);
+    if (rc != STORE_OK) {
+        print_error("store_apply: event %zu: %s\n", bad, store_error(st));
+    }
+    assert_int_equal(rc, STORE_OK);
+
+    events_free(l);
+}
+
+
+size_t
+events_apply(store_t *st, const events_t *l, size_t from, size_t to)
+{
+    size_t      bad, rejected;
+    store_rc_t  rc;
+
+    rejected = 0;
+
+    while (from < to) {
+        rc = store_apply(st, l->ev + from, to - from, &bad);
+
+        if (rc == STORE_OK) {
+            break;
+        }
+
+        if (rc != STORE_REJECTED) {
+            print_error("store_apply: %s\n", store_error(st));
+        }
+        assert_int_equal(rc, STORE_REJECTED);
+        assert_true(bad < to - from);
+
+        rejected++;
+        from += bad + 1;
+    }
+
+    return rejected;
+}
+
+
+static void
+add(json_t *all, const char *key, store_rc_t rc, json_t *v)
+{
+    assert_true(rc == STORE_OK || rc == STORE_NOT_FOUND);
+    assert_int_equal(v != NULL, rc == STORE_OK);
+    json_object_set_new(all, key, v ? v : json_null());
+}
+
+
+static void
+add_conversation(store_t *st, json_t *all, const char *id)
+{
+    int           more;
+    json_t       *one, *v;
+    int64_t       upto;
+    store_rc_t    rc;
+    store_page_t  q = { id, 1, 50, -1, -1, -1, NULL };
+
+    one = json_object();
+
+    rc = store_conversation(st, id, &v);
+    add(one, "conversation", rc, v);
+    rc = store_conversation_state(st, id, &v);
+    add(one, "state", rc, v);
+
+    more = 1;
+
+    for (q.page = 1; more; q.page++) {
+        char  key[32];
+
+        rc = store_messages(st, &q, &v, &more);
+        sprintf(key, "page %d", q.page);
+        add(one, key, rc, v);
+    }
+
+    rc = store_changes(st, id, 0, 100000, &v, &upto);
+    add(one, "changes", rc, v);
+    json_object_set_new(one, "upto", json_integer(upto));
+
+    json_object_set_new(all, id, one);
+}
+
+
+json_t *
+snapshot(store_t *st, const char *conversations, const char *users)
+{
+    char          *names, *name, *rest;
+    json_t        *all, *one, *v;
+    int64_t        total;
+    store_rc_t     rc;
+    store_list_t   q = { NULL, NULL, 0, 1, 100 };
+
+    all = json_object();
+    names = copy(conversations);
+
+    for (name = strtok_r(names, " ", &rest); name;
+         name = strtok_r(NULL, " ", &rest))
+    {
+        add_conversation(st, all, name);
+    }
+
+    free(names);
+    names = copy(users);
+
+    for (name = strtok_r(names, " ", &rest); name;
+         name = strtok_r(NULL, " ", &rest))
+    {
+        one = json_object();
+        q.user = name;
+
+        rc = store_conversations(st, &q, &v, &total);
+        add(one, "list", rc, v);
+        json_object_set_new(one, "total", json_integer(total));
+        rc = store_user_rooms(st, name, &v);
+        add(one, "rooms", rc, v);
+        rc = store_user(st, name, &v);
+        add(one, "user", rc, v);
+
+        json_object_set_new(all, name, one);
+    }
+
+    free(names);
+
+    return all;
+}

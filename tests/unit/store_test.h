@@ -1,0 +1,98 @@
+/*
+ * store_test.h: what the tests of the stores share: events to apply, JSON to
+ * compare, and the two stores as something that can be emptied and looked
+ * into past store.h.
+ */
+
+#ifndef STORE_TEST_H
+#define STORE_TEST_H
+
+#include "tests/unit/unit.h"
+
+#include "worker/store.h"
+
+#define STORE_TEST_SCRIPTS  "sql_or_mongo_scripts"
+#define STORE_TEST_T0       1705312800000   /* 2024-01-15T10:00:00.000Z */
+
+/* A store under test. */
+typedef struct {
+    const char  *name;
+    char         url[512];
+
+    /* make it empty, without even a schema */
+    void       (*wipe)(void);
+
+    /* what no event does yet: a message was changed by event change_seq, and
+     * deleted at that time (-1: it was not) */
+    void       (*change)(const char *id, int64_t change_seq,
+                         int64_t deleted_at);
+    void       (*archive)(const char *conversation, int64_t at);
+} backend_t;
+
+extern backend_t  sqlite_backend;
+extern backend_t  mongo_backend;
+
+/* Find its URL: a file of this process, WRT_TEST_MONGODB_URI. */
+void sqlite_backend_init(void);
+void sqlite_backend_done(void);
+void mongo_backend_init(void);
+void mongo_backend_done(void);
+
+/* An emptied store with its schema. */
+store_t *backend_open(const backend_t *b);
+
+/* The cases that every store has to pass. */
+int store_suite(const backend_t *b);
+
+
+/* A list of events; strings and JSON belong to it.  Zero it first. */
+typedef struct {
+    event_t  *ev;
+    size_t    n;
+    size_t    cap;
+} events_t;
+
+/* Takes over the JSON.  Times are milliseconds after STORE_TEST_T0. */
+void events_add(events_t *l, char kind, const char *conversation,
+    int64_t seq, const char *actor, const char *target, json_t *body,
+    json_t *extra);
+/* users: names between spaces; the first one creates it. */
+void events_create(events_t *l, const char *conversation, const char *type,
+    const char *users, int64_t at);
+void events_message(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *sender, const char *text,
+    const char *client_id, int64_t at);
+void events_reply(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *sender, const char *text,
+    const char *reply_to, int64_t at);
+/* kind j or l; the system message has the id and is the actor's. */
+void events_member(events_t *l, char kind, const char *conversation,
+    int64_t seq, const char *id, const char *actor, const char *target,
+    int64_t at, json_t *extra);
+void events_cursor(events_t *l, const char *conversation, const char *user,
+    char kind, int64_t seq, int64_t at);
+void events_fence(events_t *l, const char *conversation, int64_t seq);
+void events_profile(events_t *l, const char *user, const char *name,
+    const char *avatar, const char *role);
+void events_free(events_t *l);
+
+/* Apply all in one batch; each must be taken.  Then empty the list. */
+void events_put(store_t *st, events_t *l);
+/* Apply ev[from..to), passing over the rejected ones, whose count is
+ * returned.  The store must not be down. */
+size_t events_apply(store_t *st, const events_t *l, size_t from, size_t to);
+
+
+/* Compare and drop got.  Expected: JSON with ' instead of ". */
+void expect_json(json_t *got, const char *expected);
+void expect_equal(const json_t *a, const json_t *b, const char *what);
+json_t *json_of(const char *text);
+
+/* The ids of an array of documents, joined by spaces; drops it. */
+const char *ids_of(json_t *list);
+
+/* Everything that store.h can tell about some conversations and users (names
+ * between spaces), as one value to be compared. */
+json_t *snapshot(store_t *st, const char *conversations, const char *users);
+
+#endif
