@@ -50,7 +50,11 @@ def pytest_pyfunc_call(pyfuncitem):
     limit = getattr(pyfuncitem.obj, "limit", TEST_TIMEOUT)
 
     async def run():
-        await asyncio.wait_for(pyfuncitem.obj(**args), limit)
+        try:
+            await asyncio.wait_for(pyfuncitem.obj(**args), limit)
+        finally:
+            for w in ws.opened:
+                w.abort()
 
     asyncio.run(run())
     return True
@@ -94,9 +98,6 @@ def pytest_sessionfinish(session, exitstatus):
 @pytest.fixture(autouse=True)
 def frame_log():
     ws.opened.clear()
-    yield
-    for w in ws.opened:
-        w.transport and w.transport.abort()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ The close code tells the client whose fault it was; a wrong one makes apps
 reconnect for ever, a missing one leaves sockets hanging.
 """
 
+import asyncio
 import json
 
 import pytest
@@ -101,7 +102,7 @@ async def test_frames_in_pieces_and_in_heaps(stack):
     for i in range(len(frame)):
         ws.send_raw(frame[i:i + 1])
         if i % 3 == 0:
-            await ws.quiet(0.005)
+            await asyncio.sleep(0.005)
     await ws.wait("pong")
     ws.send_raw(frame * 50)
     for _ in range(50):

@@ -241,29 +241,40 @@ async def test_more_than_a_thousand_is_resync(stack):
     await sender.close()
 
 
-async def test_after_seq_above_the_room(stack):
-    """A client that knows more than the server (a restored backup) must not
-    miss what comes: the numbers go on above what it knows."""
+async def test_client_that_knows_more(stack):
+    """A client that has seen more than the server knows (Redis lost its last
+    second) must not miss what comes: the numbers go on above its own."""
     ann, bob, room, sender = await two_members(stack)
     await fill(sender, room, 3)
-    ws = await Ws.hello(stack.ws(), bob)
-    joined = await join(ws, room, 50)
-    assert joined["seq"] >= 50
+    ws = await Ws.hello(stack.ws(), bob, resume=True)
+    ws.send("resume", {"conversations": {room: 50}})
+    joined = (await ws.wait("conversation_joined"))["data"]
+    assert joined["seq"] == 50
     ack = await send(sender, room, "after the fence")
-    assert ack["seq"] > 50
-    got = await received(ws, 1)
-    assert seqs(got) == [ack["seq"]]
-    rows = stack.rest(tokens.token(ann)).history(room)
-    assert [m["seq"] for m in rows] == [1, 2, 3, ack["seq"]]
-    # far above is no honest client: bounded
-    ws2 = await Ws.hello(stack.ws(), bob)
-    ws2.send("join_conversation", {"conversationId": room,
-                                   "afterSeq": 2 ** 52})
-    e = await ws2.recv()
+    assert ack["seq"] == 51
+    assert seqs(await received(ws, 1)) == [51]
+    # the same of a connection that is live already
+    live = await Ws.hello(stack.ws(1), bob)
+    await join(live, room, 70)
+    ack = await send(sender, room, "after another")
+    assert ack["seq"] == 71
+    for w in (ws, live):
+        assert seqs(await received(w, 1)) == [71]
+    # far above is no honest client, and bounded
+    liar = await Ws.hello(stack.ws(), bob)
+    liar.send("join_conversation", {"conversationId": room,
+                                    "afterSeq": 2 ** 52})
+    e = await liar.recv()
     assert e["event"] in ("resync_required", "error",
                           "conversation_joined"), e
-    assert (await send(sender, room, "x"))["seq"] == ack["seq"] + 1
-    for w in (sender, ws, ws2):
+    assert (await send(sender, room, "x"))["seq"] == 72
+    rows = stack.rest(tokens.token(ann)).history(room)
+    assert [m["seq"] for m in rows] == [1, 2, 3, 51, 71, 72]
+    # the holes are no events: one who comes from far behind gets six
+    late = await Ws.hello(stack.ws(), bob)
+    assert (await join(late, room, 0))["seq"] == 72
+    assert seqs(await received(late, 6)) == [1, 2, 3, 51, 71, 72]
+    for w in (sender, ws, live, liar, late):
         await w.close()
 
 

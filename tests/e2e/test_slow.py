@@ -64,11 +64,12 @@ async def test_slow_consumer_comes_back(stack):
     for turn in range(2):
         # the kernel takes a few MB on loopback before nginx has to queue
         client.ws.pause()
-        for i in range(600):
-            sender.send("send_message", message(room, TEXT,
-                                                unique("c")))
-        for i in range(600):
-            await sender.wait("message_status")
+        for i in range(75):
+            for _ in range(8):
+                sender.send("send_message", message(room, TEXT,
+                                                    unique("c")))
+            for _ in range(8):
+                await sender.wait("message_status")
         client.ws.resume_reading()
         await client.wait_seq(room, 1 + 600 * (turn + 1), 30)
     await client.stop()

@@ -150,7 +150,8 @@ class ChatClient:
                     ws.send("join_conversation",
                             {"conversationId": r.id, "afterSeq": r.last})
             while ws.closed is None:
-                self._pump()
+                if ws.open:
+                    self._pump()
                 try:
                     await asyncio.wait_for(ws.gone.wait(), 0.02)
                 except asyncio.TimeoutError:
@@ -357,10 +358,16 @@ class ChatClient:
 
     # ---- waiting --------------------------------------------------------
 
+    def _check_task(self):
+        """A client that broke down is a broken test: say how."""
+        if self.task.done():
+            self.task.result()
+
     async def wait_acked(self, timeout):
         """Until nothing waits for an ack."""
         end = time.monotonic() + timeout
         while self.sends or self.again:
+            self._check_task()
             if time.monotonic() > end:
                 raise AssertionError(
                     f"{self.user}: {len(self.sends)} sends and "
@@ -373,6 +380,7 @@ class ChatClient:
         """Until it has the room up to this number."""
         end = time.monotonic() + timeout
         while self.rooms[room].last < seq:
+            self._check_task()
             if time.monotonic() > end:
                 raise AssertionError(
                     f"{self.user}: {room} stands at "

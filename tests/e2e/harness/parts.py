@@ -153,6 +153,7 @@ class Part:
         if self.proc.poll() is not None:
             code = self.proc.returncode
             self.kill()
+            self.proc = None
             if code == -signal.SIGKILL:
                 return None
             return f"{self.name} had ended by itself with {code}"
@@ -161,9 +162,11 @@ class Part:
             code = self.proc.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
+            self.proc = None
             return f"{self.name} did not stop within {timeout} s"
         left = descendants_of_group(self.proc.pid)
         self.kill()
+        self.proc = None
         if left:
             return f"{self.name} left processes behind: {left}"
         return None if code == 0 else f"{self.name} ended with {code}"

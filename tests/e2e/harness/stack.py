@@ -37,6 +37,7 @@ events {{
 
 http {{
     access_log {access};
+    large_client_header_buffers 4 32k;
     client_body_temp_path {dir}/body;
     proxy_temp_path {dir}/proxy;
     fastcgi_temp_path {dir}/fastcgi;
@@ -149,6 +150,7 @@ class Stack:
             if self.own_mongod:
                 self.mongod.start()
             self.worker.start()
+            self._wait_worker()
             for n in self.nginx:
                 n.start()
             self.wait_health("ok", 30)
@@ -156,6 +158,14 @@ class Stack:
             self.stop()
             raise
         return self
+
+    def _wait_worker(self):
+        """Until the api role beats: the function library is loaded then."""
+        def beats():
+            self.worker.must_live()
+            with self.redis_client() as c:
+                return c.exists("wrt:hb:api")
+        net.wait_until(beats, 30, "the worker's heartbeat")
 
     def stop(self):
         """Stop all; returns what was wrong, logs included."""
@@ -222,7 +232,7 @@ class Stack:
             return 0, {}
 
     def wait_health(self, status, timeout=15, nginx=None):
-        """Until every nginx (or one) says so, five times in a row: requests
+        """Until every nginx (or one) says so, 20 times in a row: requests
         go to any of its workers and each speaks for itself."""
         for i in range(len(self.nginx)) if nginx is None else [nginx]:
             seen = [0]
@@ -231,10 +241,10 @@ class Stack:
                 code, body = self.health(i)
                 good = body.get("status") == status
                 seen[0] = seen[0] + 1 if good else 0
-                return seen[0] >= 5 and (code, body)
+                return seen[0] >= 20 and (code, body)
             try:
                 net.wait_until(says, timeout,
-                               f"/healthz of nginx {i} to be {status}")
+                               f"/healthz of nginx {i} to be {status}", 0.01)
             except TimeoutError as e:
                 raise TimeoutError(f"{e}; it says {self.health(i)}") from None
 
@@ -251,6 +261,21 @@ class Stack:
         net.wait_until(done, timeout, "the backlog to be applied", 0.1)
 
     # ---- rooms ----------------------------------------------------------
+
+    def move_cursor(self, room, user, seq, kind="r"):
+        """Move a read or delivered cursor, by the function that all doors
+        use (docs/redis.md)."""
+        for r in self.redis:
+            with r.client(self.redis_db) as c:
+                for conv in c.scan_iter(f"wrt:{{*}}:conv:{room}"):
+                    tag = conv.split(":conv:")[0]
+                    return c.fcall(
+                        "wrt_cursor", 2, conv, f"{tag}:ingest",
+                        f"{tag}:room:{room}", room, user, kind, seq,
+                        "2030-01-01T00:00:00.000Z", json.dumps(
+                            {"event": "message_status", "data": {}}),
+                        1000000)
+        raise AssertionError(f"{room} is not in Redis")
 
     def make_room(self, *users, room=None, kind="group", title=None,
                   nginx=0):

@@ -17,6 +17,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import WebSocketException
 from websockets.frames import Opcode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from . import tokens
@@ -111,11 +112,11 @@ class Ws(asyncio.Protocol):
             sock.close()
             raise
         request = machine.connect()
+        for key in [*(k for k, _ in heads), *drop]:
+            if key in request.headers:
+                del request.headers[key]
         for key, value in heads:
-            del request.headers[key]
             request.headers[key] = value
-        for key in drop:
-            del request.headers[key]
         machine.send_request(request)
         self._note(">", "GET " + where.path)
         self.transport.write(b"".join(machine.data_to_send()) + early)
@@ -252,7 +253,14 @@ class Ws(asyncio.Protocol):
             out["id"] = id
         self.send_text(json.dumps(out, ensure_ascii=False))
 
+    @property
+    def open(self):
+        """Neither side has begun to close."""
+        return self.machine.state is State.OPEN
+
     def send_text(self, text):
+        if not self.open:
+            raise self.closed or Closed(1006, "closing")
         self._note(">", text if len(text) < 600 else text[:600] + "...")
         self.machine.send_text(text.encode())
         self._flush()
