@@ -392,7 +392,7 @@ struct ngx_http_writeen_link_s {
     X(ping_closed_total, counter, "Connections closed without a pong")        \
     X(api_requests_total, counter, "REST requests")                           \
     X(api_errors_total, counter, "REST requests answered 5xx")                \
-    X(rpc_calls_total, counter, "Calls to the worker pool")                         \
+    X(rpc_calls_total, counter, "Calls to the worker pool")                   \
     X(rpc_timeouts_total, counter, "Calls without an answer in time")
 
 typedef struct {

@@ -26,7 +26,7 @@ ngx_http_writeen_preflight(ngx_http_request_t *r)
 
     if (ngx_http_writeen_origin_header(r) == NULL) {
         return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                                          "invalid_request", NULL,
+                                          "method_not_allowed", NULL,
                                           "OPTIONS is for browsers of other "
                                           "origins", 0);
     }

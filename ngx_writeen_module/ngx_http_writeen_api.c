@@ -255,7 +255,7 @@ ngx_http_writeen_api_refuse(ngx_http_request_t *r,
         }
 
         return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                                          "invalid_request", NULL,
+                                          "method_not_allowed", NULL,
                                           "this method is not supported", 0);
     }
 
