@@ -12,16 +12,33 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-CFLAGS ?= -O2 -g
-override CFLAGS := -I. -std=gnu11 -Wall -Wextra -Werror $(CFLAGS)
-
-# nginx that `make static` compiles the module into.
+# nginx that `make static` compiles the module into: 1.22.1, 1.26.3, 1.28.3.
 NGINX_VERSION ?= 1.22.1
 
-# What the suites run: Debian's nginx with the dynamic module, or (make asan)
-# an nginx that has the module compiled in, and then no module file.
+# What the suites run: Debian's nginx with the dynamic module.  WORKER_BIN and
+# the others may be given, too.
 NGINX_BIN     ?= $(shell PATH=$$PATH:/usr/sbin command -v nginx)
 NGINX_MODULE  ?= $(abspath $(BUILD))/ngx_http_writeen_module.so
+CFLAGS        ?= -O2 -g
+
+# SANITIZE=1 makes any goal a sanitized one, in a build folder of its own, with
+# an nginx that has the module compiled in (so there is no module file).
+# Optimised a little, so that the suites keep their time limits; the flags of
+# nginx itself are in tools/nginx.sh, each with its reason.
+ifdef SANITIZE
+override BUILD        := build/asan
+override NGINX_BIN    := $(abspath build/asan/nginx)
+override NGINX_MODULE :=
+override CFLAGS       := -O1 -g -fno-omit-frame-pointer \
+                         -fsanitize=address,undefined
+override LDFLAGS      := -fsanitize=address,undefined
+override E2E_VENV     := $(abspath build/venv)
+MONGOD                ?= $(abspath build/deps/mongod)
+export MONGOD
+endif
+
+override CFLAGS := -I. -std=gnu11 -Wall -Wextra -Werror $(CFLAGS)
+
 WORKER_BIN    ?= $(abspath $(BUILD))/writeen-worker
 TOKEN_BIN     ?= $(abspath $(BUILD))/writeen-token
 TEST_RESULTS  ?= $(abspath build/test-results)
@@ -29,15 +46,17 @@ export NGINX_BIN NGINX_MODULE WORKER_BIN TOKEN_BIN TEST_RESULTS
 
 # The fragments ask pkg-config and the like, which a fresh machine may not have
 # yet: goals that install first do without them.
-ifneq ($(filter-out run test deps test-deps help clean,$(or $(MAKECMDGOALS),all)),)
+EARLY := run test deps test-deps help clean
+
+ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
 include $(wildcard common/common.mk)
 include $(wildcard worker/worker.mk)
 include $(wildcard tests/*/*.mk)
 include $(wildcard t/t.mk)
 endif
 
-.PHONY: all help run test deps test-deps module static asan asan-build \
-        worker unit t e2e fault load fuzz bench lint compile clean
+.PHONY: all help run test deps test-deps module static asan worker \
+        unit t e2e fault load fuzz bench lint compile clean
 
 all: module worker
 
@@ -49,7 +68,7 @@ help:
 	@echo 'make module   build/ngx_http_writeen_module.so for Debian nginx'
 	@echo 'make worker   build/writeen-worker, build/writeen-token'
 	@echo 'make static   nginx NGINX_VERSION with the module compiled in'
-	@echo 'make asan     both with sanitizers, then t and e2e on them'
+	@echo 'make asan     unit, t and e2e with sanitizers (SANITIZE=1)'
 	@echo 'make unit     C unit tests           make t     Test::Nginx'
 	@echo 'make e2e      the whole stack        make fault parts killed'
 	@echo 'make load     load test with k6      make fuzz  parsers'
@@ -77,31 +96,29 @@ test:
 	@exec tools/test.sh
 
 module:
+ifdef SANITIZE
+	@tools/nginx.sh static $(BUILD)/nginx-obj $(NGINX_BIN) $(NGINX_VERSION)
+else
 	@tools/nginx.sh dynamic $(BUILD)/nginx-dyn \
 	    $(BUILD)/ngx_http_writeen_module.so
+endif
 
 static:
 	@tools/nginx.sh static $(BUILD)/static/$(NGINX_VERSION) \
 	    $(BUILD)/static/nginx $(NGINX_VERSION)
 
-# Sanitizers.  Optimised a little, so that the suites keep their time limits;
-# the flags of nginx itself are in tools/nginx.sh, each with its reason.
-ASAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
-
-asan-build:
-	@SANITIZE=1 tools/nginx.sh static build/asan/nginx-obj \
-	    build/asan/nginx $(NGINX_VERSION)
-	@$(MAKE) --no-print-directory worker BUILD=build/asan \
-	    CFLAGS='$(ASAN_CFLAGS)' LDFLAGS='-fsanitize=address,undefined'
-
-asan: asan-build
+asan:
 	@tools/test.sh asan
 
 lint:
-	@tools/lint.sh
+	@tools/lint.py
 
 compile:
 	@tools/compile.sh
 
+# Downloads (build/deps, build/venv) stay; `rm -rf build` takes them, too.
 clean:
-	rm -rf build
+	@if [ -d build ]; then \
+	    find build -mindepth 1 -maxdepth 1 ! -name deps ! -name venv \
+	        -exec rm -rf {} +; \
+	fi

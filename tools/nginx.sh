@@ -124,9 +124,7 @@ build_static() {
 # The source of nginx, by the clients of package registries: Debian's own
 # upstream tarball by apt, newer ones from the crate nginx-src by cargo.
 fetch_source() {
-    local version=$1 deps=$root/build/deps dir
-
-    dir=$deps/nginx-$version
+    local version=$1 dir=$root/build/deps/nginx-$1
 
     if [ ! -x "$dir/configure" ]; then
         "$root/tools/nginx-source.sh" "$version" "$dir" >&2

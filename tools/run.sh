@@ -2,7 +2,8 @@
 #
 # run.sh: starts Redis, the worker pool and nginx, restarts what dies, stops
 # all of it on Ctrl-C or TERM.  `make run` builds first and then comes here.
-# README.md has the table of variables.
+# README.md has the table of variables.  With --check it stops before it starts
+# anything: the settings are checked, and nginx.conf by nginx -t.
 #
 # It owns RUN_DIR: nginx.conf and redis.conf (written anew at each start),
 # data/, logs/, tmp/ and the pid files run, redis, worker and nginx.
@@ -588,6 +589,13 @@ if [ "$STORE" = sqlite ]; then
 fi
 
 setup_nginx
+
+if [ "${1:-}" = --check ]; then
+    say "settings and $RUN_DIR/nginx.conf are good"
+    shutdown
+    exit 0
+fi
+
 parts+=(worker nginx)
 
 say "data and logs in $RUN_DIR, store $STORE, redis ${REDIS_URL##*@}"

@@ -1,0 +1,440 @@
+#!/usr/bin/env python3
+"""lint.py: what the compiler does not check.
+
+Style of the C sources, who may include what, things that stand in two places
+and must agree, cppcheck and shellcheck.  Each check is a function below; its
+first line of documentation is its name in the output.  Problems are printed
+as file:line: text; the last line has the totals, which also go to
+build/test-results/lint.txt.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(os.environ.get("TEST_RESULTS", ROOT / "build/test-results"))
+
+COLUMNS = 80
+FILE_LINES = 800
+FUNCTION_LINES = 100
+
+SKIP = {"build", "run", ".git", "__pycache__", "node_modules", "corpus",
+        ".pytest_cache", ".hypothesis"}
+
+
+class Source:
+    """One text file, as written and, for C, without comments and strings."""
+
+    def __init__(self, path):
+        self.path = path
+        self.name = str(path.relative_to(ROOT))
+        self.text = path.read_text(encoding="utf-8")
+        self.lines = self.text.split("\n")
+        if self.text.endswith("\n"):
+            self.lines.pop()
+        self.comments = []          # (first line, text)
+        self.is_c = path.suffix in (".c", ".h")
+        if self.is_c:
+            self.code = self.blank_c()
+
+    def blank_c(self):
+        """Lines with comments and literals replaced by blanks; // stays."""
+        token = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"'
+                           r"|'(?:\\.|[^'\\\n])*'|//[^\n]*", re.S)
+
+        def blank(match):
+            s = match.group(0)
+            if s.startswith("/*"):
+                line = self.text.count("\n", 0, match.start()) + 1
+                self.comments.append((line, s))
+            elif s.startswith("//"):
+                return s
+            elif len(s) >= 2:
+                return s[0] + " " * (len(s) - 2) + s[-1]
+            return re.sub(r"[^\n]", " ", s)
+
+        return token.sub(blank, self.text).split("\n")
+
+    def includes(self):
+        for n, line in enumerate(self.lines, 1):
+            m = re.match(r'\s*#\s*include\s+[<"]([^>"]+)[>"]', line)
+            if m:
+                yield n, m.group(1)
+
+
+def files():
+    for dirpath, dirs, names in os.walk(ROOT):
+        dirs[:] = sorted(d for d in dirs if d not in SKIP)
+        for name in sorted(names):
+            yield Path(dirpath) / name
+
+
+def load(*patterns):
+    return [s for s in SOURCES
+            if any(Path(s.name).match(p) for p in patterns)]
+
+
+def read_sources():
+    suffixes = {".c", ".h", ".lua", ".py", ".sh", ".mk", ".t", ".pm", ".js",
+                ".sql", ".in", ".md", ".json", ".yml"}
+    names = {"Makefile", "config", "CHANGES", ".gitignore"}
+    return [Source(p) for p in files()
+            if p.suffix in suffixes or p.name in names]
+
+
+# ---- style ----
+
+def check_blanks():
+    """no tabs, no blanks at the end of a line, a newline at the end"""
+    for s in SOURCES:
+        tabs = s.name.endswith((".mk", "Makefile", ".md", ".json"))
+        customers = s.name.endswith("websocket_load_test.js")
+        for n, line in enumerate(s.lines, 1):
+            if "\t" in line and not tabs:
+                yield s, n, "tab"
+            if "\r" in line:
+                yield s, n, "carriage return"
+            if line != line.rstrip() and not customers:
+                yield s, n, "blank at the end"
+        if s.text and not s.text.endswith("\n"):
+            yield s, len(s.lines), "no newline at the end"
+
+
+def check_columns():
+    """at most 80 columns"""
+    for s in load("*.c", "*.h", "*.lua", "*.py", "*.sh", "*.in", "*.mk",
+                  "config", "Makefile"):
+        for n, line in enumerate(s.lines, 1):
+            if len(line.expandtabs(8)) > COLUMNS:
+                yield s, n, f"{len(line.expandtabs(8))} columns"
+
+
+def check_comments():
+    """no // comments, no code in comments, no #if 0, nothing left to do"""
+    code = re.compile(r"^\s*/?\**\s*(\w[\w>.\[\]-]*\s*[-+|&]?=\s*[^=].*;"
+                      r"|\w+\([^)]*\);|(if|for|while|switch)\s*\(.*\)\s*\{"
+                      r"|return\b[^.]*;|[{}]|#\s*(if|define|include)\b.*)"
+                      r"\s*(\*/)?\s*$")
+    for s in SOURCES:
+        if s.name.endswith(".md") or s.name == "tools/lint.py":
+            continue
+        for n, line in enumerate(s.lines, 1):
+            if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", line):
+                yield s, n, "left to do"
+        if not s.is_c:
+            continue
+        for n, line in enumerate(s.code, 1):
+            if "//" in line:
+                yield s, n, "// comment"
+            if re.match(r"\s*#\s*if\s+0\b", line):
+                yield s, n, "#if 0"
+        for first, text in s.comments:
+            if "set by ngx_pcalloc():" in text:     # nginx's own habit
+                continue
+            for k, line in enumerate(text.split("\n")):
+                if code.match(line):
+                    yield s, first + k, "code in a comment"
+
+
+def check_headers():
+    """every C file opens with a comment that names it and what it owns"""
+    for s in load("*.c", "*.h"):
+        if not s.comments or s.comments[0][0] != 1:
+            yield s, 1, "does not open with a comment"
+        elif Path(s.name).name not in s.comments[0][1]:
+            yield s, 1, "its opening comment does not name the file"
+
+
+def check_file_length():
+    """at most 800 lines a file"""
+    for s in load("*.c", "*.h", "*.lua", "*.py", "*.sh", "*.t", "*.pm",
+                  "*.js"):
+        if len(s.lines) > FILE_LINES:
+            yield s, len(s.lines), f"{len(s.lines)} lines"
+
+
+def functions(s):
+    """(line of its name, line of {, line of }) of each function."""
+    start = None
+    for n, line in enumerate(s.code, 1):
+        if line.startswith("{"):
+            start = n
+        elif line.startswith("}") and start:
+            if line.rstrip() == "}":
+                yield start, n
+            start = None
+
+
+def check_function_length():
+    """at most 100 lines a function, unless a comment says "Long because" """
+    for s in load("*.c"):
+        for start, end in functions(s):
+            if end - start - 1 <= FUNCTION_LINES:
+                continue
+            above = [t for n, t in s.comments
+                     if n == 1 or 0 < start - n - t.count("\n") <= 8]
+            if not any("Long because" in t for t in above):
+                yield s, start, f"function of {end - start - 1} lines"
+
+
+def check_function_gap():
+    """two blank lines between functions"""
+    for s in load("*.c"):
+        for _, end in functions(s):
+            rest = s.lines[end:end + 3]
+            blanks = 0
+            for line in rest:
+                if line:
+                    break
+                blanks += 1
+            last = not any(s.lines[end:])
+            directive = len(rest) > blanks and rest[blanks].startswith("#")
+            if not last and blanks != 2 and not directive:
+                yield s, end, f"{blanks} blank lines after a function"
+
+
+def check_calls():
+    """no unbounded string functions in what is shipped"""
+    for s in load("common/*.[ch]", "worker/*.[ch]",
+                  "ngx_writeen_module/*.[ch]"):
+        for n, line in enumerate(s.code, 1):
+            m = re.search(r"\b(strcpy|strcat|sprintf|vsprintf|gets|alloca)\(",
+                          line)
+            if m:
+                yield s, n, m.group(1)
+
+
+def check_skips():
+    """no test is skipped"""
+    for s in load("*.py", "*.t", "*.c", "*.js"):
+        if not s.name.startswith(("tests/", "t/")):
+            continue
+        for n, line in enumerate(s.lines, 1):
+            if re.search(r"pytest\.(mark\.)?skip|\bxfail\b|SKIP:|skip_all"
+                         r"|--- SKIP|\bskip\(\)|\bt\.skip", line):
+                yield s, n, "skipped test"
+
+
+# ---- layers ----
+
+# Foreign headers, and the files that may know them: one home for each
+# library, so that it can be replaced there.
+HOMES = {
+    r"jwt\.h": r"ngx_writeen_module/ngx_http_writeen_(auth|key)\.c"
+               r"|worker/token\.c",
+    r"hiredis/.*": r"ngx_writeen_module/ngx_http_writeen_"
+                   r"(bus|redis_adapter)(_\w+)?\.[ch]|worker/redis\w*\.[ch]",
+    r"(ngx_writeen_module/)?ngx_http_writeen_redis_adapter\.h":
+        r"ngx_writeen_module/ngx_http_writeen_(bus|redis_adapter)"
+        r"(_\w+)?\.[ch]",
+    r"sqlite3\.h": r"worker/store_sqlite\w*\.[ch]",
+    r"(mongoc|bson)/.*": r"worker/store_mongo\w*\.[ch]",
+    r"jansson\.h": r"common/wrt_envelope\.c|worker/\w+\.[ch]",
+    r"zlib\.h": r"ngx_writeen_module/ngx_http_writeen_deflate\.c",
+    r"(ngx_writeen_module/)?ngx_(?!http_writeen).*":
+        r"ngx_writeen_module/\w+\.[ch]",
+}
+
+# What is pure may ask nothing of the system.
+COMMON_LIBC = {"stddef.h", "stdint.h", "string.h", "stdlib.h", "limits.h",
+               "inttypes.h"}
+
+
+def check_libraries():
+    """each library has its one home"""
+    for s in load("common/*.[ch]", "worker/*.[ch]",
+                  "ngx_writeen_module/*.[ch]"):
+        for n, header in s.includes():
+            for pattern, home in HOMES.items():
+                if re.fullmatch(pattern, header) \
+                        and not re.fullmatch(home, s.name):
+                    yield s, n, f"{header} does not belong here"
+
+
+def check_layers():
+    """common knows libc alone; module and worker know common, not each other
+
+    They meet in Redis only, by the names of common/wrt_names.h."""
+    for s in load("common/*.[ch]"):
+        for n, header in s.includes():
+            if header not in COMMON_LIBC and header != "jansson.h" \
+                    and not header.startswith("common/"):
+                yield s, n, f"{header} in common/"
+        for n, line in enumerate(s.code, 1):
+            if re.match(r"(static\s+)?(?!const\b)[\w ]+\**\s+\**\w+(\[.*\])?"
+                        r"\s*(=|;)", line) and "static const" not in line \
+                    and re.match(r"static\b(?!.*\()", line):
+                yield s, n, "a variable that outlives the call, in common/"
+    other = {"ngx_writeen_module": "worker/", "worker": "ngx_"}
+    for folder, foreign in other.items():
+        for s in load(f"{folder}/*.[ch]"):
+            for n, header in s.includes():
+                if header.startswith((foreign, "tests/")):
+                    yield s, n, f"{header} in {folder}/"
+
+
+def check_store_layer():
+    """a store knows nothing of Redis"""
+    for s in load("worker/store*.[ch]"):
+        for n, header in s.includes():
+            if re.search(r"redis|wrt_names|worker/worker\.h|wrt_url", header):
+                yield s, n, f"{header} in a store"
+
+
+def check_names():
+    """names in Redis are built in common/wrt_names alone"""
+    for s in load("common/*.[ch]", "worker/*.[ch]",
+                  "ngx_writeen_module/*.[ch]", "*.lua"):
+        if re.fullmatch(r"common/wrt_names\.[ch]", s.name):
+            continue
+        for n, line in enumerate(s.lines, 1):
+            if re.search(r"""["']wrt[:@]""", line):
+                yield s, n, "a name in Redis"
+
+
+# ---- what stands in two places ----
+
+def source(name):
+    for s in SOURCES:
+        if s.name == name:
+            return s
+    return None
+
+
+def defines(name):
+    return dict(re.findall(r"^#define (\w+)\s+(\S.*?)\s*(?:/\*.*)?$",
+                           source(name).text, re.M))
+
+
+def check_lua():
+    """writeen.lua has the numbers of wrt_limits.h and the version"""
+    lua = source("sql_or_mongo_scripts/redis/writeen.lua")
+    limits = defines("common/wrt_limits.h")
+    pairs = re.findall(r"^local (\w+) = (\d+)\s*-- (WRT_\w+)", lua.text, re.M)
+    if not pairs:
+        yield lua, 1, "no numbers named after wrt_limits.h"
+    for _, value, name in pairs:
+        text = limits.get(name, "")
+        known = re.fullmatch(r"[\d\s()*+]+", text) and eval(text)
+        if known != int(value):
+            yield lua, 1, f"{name} is {value} here, {text or 'nothing'} there"
+    version = re.search(r"^local VERSION = '(\w+)'", lua.text, re.M)
+    there = defines("common/wrt_names.h").get("WRT_LIBRARY_VERSION")
+    if not version or f'"{version.group(1)}"' != there:
+        yield lua, 1, f"WRT_LIBRARY_VERSION is {there}"
+
+
+def check_config():
+    """config and common.mk list every source file"""
+    on_disk = {s.name for s in load("ngx_writeen_module/*.c", "common/*.c")}
+    conf = source("config")
+    listed = re.findall(r"\$ngx_addon_dir/(\S+\.c)", conf.text)
+    for name in sorted(on_disk ^ set(listed)):
+        yield conf, 1, f"{name}: in the list or on disk alone"
+    if len(listed) != len(set(listed)):
+        yield conf, 1, "a file is listed twice"
+    mk = source("common/common.mk")
+    for s in load("common/*.c"):
+        if mk and s.name not in mk.text and "wildcard" not in mk.text:
+            yield mk, 1, f"{s.name} is not listed"
+
+
+def command_table():
+    names = set()
+    for s in load("ngx_writeen_module/*.c"):
+        names.update(re.findall(r'ngx_string\("(writeen_\w+)"\),\s*\n?\s*'
+                                r'NGX_(?:HTTP_|CONF)', s.text))
+    return names
+
+
+def check_directives():
+    """nginx.conf.in and docs/directives.md have every directive"""
+    table = command_table()
+    conf = source("tools/nginx.conf.in")
+    docs = source("docs/directives.md")
+    if not table:
+        yield conf, 1, "no command table found in the module"
+    for name in sorted(table):
+        if not re.search(rf"\b{name}\s", conf.text):
+            yield conf, 1, f"{name} is not shown"
+        if not docs or not re.search(rf"\b{name}\b", docs.text):
+            yield conf, 1, f"{name} is not in docs/directives.md"
+    for n, line in enumerate(conf.lines, 1):
+        for name in re.findall(r"^\s*#?\s*(writeen_\w+)\s.*;", line):
+            if name not in table:
+                yield conf, n, f"{name} is no directive"
+
+
+def check_secret():
+    """run.sh and writeen-token have the same development secret"""
+    token = source("worker/token.c")
+    run = source("tools/run.sh")
+    m = re.search(r"^dev_secret=(\S+)$", run.text, re.M)
+    if not m or f'"{m.group(1)}"' not in token.text:
+        yield run, 1, "dev_secret is not that of worker/token.c"
+
+
+def check_links():
+    """links between documents lead somewhere"""
+    for s in load("*.md"):
+        for n, line in enumerate(s.lines, 1):
+            for to in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", line):
+                if not (s.path.parent / to).exists():
+                    yield s, n, f"{to} does not exist"
+
+
+# ---- programs ----
+
+def run(*command):
+    done = subprocess.run(command, cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def check_cppcheck():
+    """cppcheck"""
+    code, out = run("cppcheck", "-q", "-j2", "--std=c11", "-I.",
+                    "--enable=warning,performance,portability",
+                    "--suppressions-list=tools/cppcheck.txt",
+                    "--error-exitcode=1", "common", "worker",
+                    "ngx_writeen_module", "tests/unit")
+    if code:
+        yield None, 0, out.strip()
+
+
+def check_shellcheck():
+    """shellcheck"""
+    scripts = [s.name for s in load("*.sh")]
+    code, out = run("shellcheck", "-x", ".ci/run", *scripts)
+    if code:
+        yield None, 0, out.strip()
+
+
+def main():
+    checks = [f for name, f in globals().items()
+              if name.startswith("check_")]
+    failed = 0
+
+    for check in checks:
+        problems = list(check())
+        title = check.__doc__.split("\n")[0].strip()
+        print(f"{'not ok' if problems else 'ok'}: {title}")
+        for where, n, text in problems:
+            print(f"  {where.name}:{n}: {text}" if where else text)
+        failed += bool(problems)
+
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "lint.txt").write_text(
+        f"passed={len(checks) - failed} failed={failed}\n")
+    print(f"lint: {len(checks) - failed} passed, {failed} failed")
+
+    return 1 if failed else 0
+
+
+SOURCES = read_sources()
+
+if __name__ == "__main__":
+    sys.exit(main())
