@@ -192,11 +192,9 @@ api_read(api_t *a)
     r = rds_pull(c);
     a->reading = 0;
 
-    if (reply_error(r, "NOGROUP")) {
-        /* Redis was emptied under our feet */
-        a->reader_generation = 0;
-
-    } else if (reply_is_error(r)) {
+    if (reply_is_error(r)) {
+        /* NOGROUP: Redis was emptied under our feet; connecting anew puts
+         * everything in its place */
         rds_fail(c, reply_text(r));
 
     } else {
@@ -249,8 +247,8 @@ api_take(api_t *a, const reply_t *entries)
         hub = api_redis(a, 0);
 
         if (hub) {
-            rds_queue(hub, "XACK", WRT_KEY_RPC, WRT_GROUP_API, id, NULL);
-            rds_queue(hub, "XDEL", WRT_KEY_RPC, id, NULL);
+            rds_queue(hub, "XACK", WRT_KEY_RPC, WRT_GROUP_API, id);
+            rds_queue(hub, "XDEL", WRT_KEY_RPC, id);
             rds_drain(hub);
         }
 
@@ -303,8 +301,8 @@ api_answer(api_t *a, call_t *c)
         cmd_text(&a->cmd, c->channel);
         cmd_mem(&a->cmd, text.p, text.n);
         rds_push(hub, &a->cmd);
-        rds_queue(hub, "XACK", WRT_KEY_RPC, WRT_GROUP_API, c->entry, NULL);
-        rds_queue(hub, "XDEL", WRT_KEY_RPC, c->entry, NULL);
+        rds_queue(hub, "XACK", WRT_KEY_RPC, WRT_GROUP_API, c->entry);
+        rds_queue(hub, "XDEL", WRT_KEY_RPC, c->entry);
 
         if (rds_drain(hub) != 0) {
             /* somebody claims it and answers again */
@@ -376,8 +374,8 @@ api_claim(api_t *a)
     r = rds_run(hub, &a->cmd);
     n = reply_count(reply_at(r, 1));
 
-    if (reply_error(r, "NOGROUP")) {
-        a->reader_generation = 0;
+    if (reply_is_error(r)) {
+        link_fail(&a->reader, reply_text(r));
 
     } else if (n > 0) {
         log_info("claimed", "calls=%zu", n);
@@ -445,7 +443,7 @@ api_finish(api_t *a)
     if (!a->reading && a->nparked == 0 && rds_alive(a->links[0].c)) {
         /* nothing is left in its name */
         reply_free(rds_call(a->links[0].c, "XGROUP", "DELCONSUMER",
-                            WRT_KEY_RPC, WRT_GROUP_API, a->consumer, NULL));
+                            WRT_KEY_RPC, WRT_GROUP_API, a->consumer));
     }
 }
 

@@ -253,5 +253,7 @@ api_rc_t internal_load(api_t *a, call_t *c);
 api_rc_t internal_user(api_t *a, call_t *c);
 api_rc_t internal_changes(api_t *a, call_t *c);
 api_rc_t internal_message(api_t *a, call_t *c);
+store_rc_t internal_user_load(api_t *a, rds_t *hub, store_t *st,
+    const char *user);
 
 #endif

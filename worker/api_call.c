@@ -323,7 +323,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     strcpy(field, WRT_F_MEMBER);
     strcat(field, c->user);
 
-    r = rds_call(shard, "HMGET", key, WRT_F_SEQ, WRT_F_APPLIED, field, NULL);
+    r = rds_call(shard, "HMGET", key, WRT_F_SEQ, WRT_F_APPLIED, field);
 
     if (r == NULL || reply_is_error(r)) {
         rds_fail(shard, reply_text(r));

@@ -68,7 +68,7 @@ online_ask(online_t *o, const char *user, rds_t *hub, const char *now,
 
         if (json_object_get(known, who) == NULL) {
             wrt_key_user_conns(key, who, strlen(who));
-            rds_queue(hub, "ZCOUNT", key, now, "+inf", NULL);
+            rds_queue(hub, "ZCOUNT", key, now, "+inf");
             json_object_set_new(known, who, json_false());
             json_array_append_new(asked, json_string(who));
         }

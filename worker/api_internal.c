@@ -72,7 +72,7 @@ internal_user_write(api_t *a, rds_t *hub, const char *user, json_t *now,
 
     json_object_foreach(before, id, v) {
         if (json_object_get(now, id) == NULL) {
-            rds_queue(hub, "HDEL", key, id, NULL);
+            rds_queue(hub, "HDEL", key, id);
         }
     }
 
@@ -86,57 +86,39 @@ internal_user_write(api_t *a, rds_t *hub, const char *user, json_t *now,
 
 
 /*
- * USER <user>: his list whole in Redis.  The projector changes the store
- * first and the list after it; so what was read is written, and then the
- * store is read again: if it says the same, nothing that we wrote can have
- * been out of date.
+ * A user's list whole in Redis.  The projector changes the store first and
+ * the list after it; so what was read is written, and then the store is read
+ * again: if it says the same, nothing that we wrote can have been out of
+ * date.  STORE_REJECTED: Redis failed, or the list would not stand still.
  */
-api_rc_t
-internal_user(api_t *a, call_t *c)
+store_rc_t
+internal_user_load(api_t *a, rds_t *hub, store_t *st, const char *user)
 {
     int          i, same;
     char         key[WRT_NAME_BUF];
-    rds_t       *hub;
     json_t      *rooms, *before;
-    store_t     *st;
     reply_t     *r;
     store_rc_t   rc;
 
-    hub = api_redis(a, 0);
-    if (hub == NULL) {
-        return api_unavailable(c);
-    }
-
-    wrt_key_user_convs(key, c->ids[0], strlen(c->ids[0]));
-    r = rds_call(hub, "HEXISTS", key, WRT_F_LOADED, NULL);
+    wrt_key_user_convs(key, user, strlen(user));
+    r = rds_call(hub, "HEXISTS", key, WRT_F_LOADED);
     same = reply_int(r, 0) == 1;
     reply_free(r);
 
-    if (same) {
-        return api_ok(c, 200, NULL, NULL);
-    }
-
-    st = api_store(a, c);
-    if (st == NULL) {
-        return API_DONE;
-    }
-
     before = NULL;
+    rc = STORE_OK;
 
     for (i = 0; i < INTERNAL_USER_TRIES && !same; i++) {
-        rc = store_user_rooms(st, c->ids[0], &rooms);
+        rc = store_user_rooms(st, user, &rooms);
         role_store_result(a->role, rc);
 
         if (rc != STORE_OK) {
-            json_decref(before);
-            return api_store_error(a, c, rc);
+            break;
         }
 
         same = before && json_equal(rooms, before);
 
-        if (!same && internal_user_write(a, hub, c->ids[0], rooms, before)
-                     != 0)
-        {
+        if (!same && internal_user_write(a, hub, user, rooms, before) != 0) {
             rds_fail(hub, rds_error(hub));
             json_decref(rooms);
             break;
@@ -144,12 +126,37 @@ internal_user(api_t *a, call_t *c)
 
         json_decref(before);
         before = rooms;
-        rooms = NULL;
     }
 
     json_decref(before);
 
-    return same ? api_ok(c, 200, NULL, NULL) : api_unavailable(c);
+    return same || rc != STORE_OK ? rc : STORE_REJECTED;
+}
+
+
+/* USER <user> */
+api_rc_t
+internal_user(api_t *a, call_t *c)
+{
+    rds_t       *hub;
+    store_t     *st;
+    store_rc_t   rc;
+
+    hub = api_redis(a, 0);
+    if (hub == NULL) {
+        return api_unavailable(c);
+    }
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return API_DONE;
+    }
+
+    rc = internal_user_load(a, hub, st, c->ids[0]);
+
+    return rc == STORE_OK ? api_ok(c, 200, NULL, NULL)
+           : rc == STORE_REJECTED ? api_unavailable(c)
+           : api_store_error(a, c, rc);
 }
 
 
@@ -200,24 +207,86 @@ internal_change(buf_t *out, json_t *m, int64_t after)
 }
 
 
-/* CHANGES <conversation> ? <seq>: compact catch-up */
+/* "<after> <origin> <bytes>" of a CHANGES call; 0, or -1 when it is not. */
+static int
+internal_changes_query(const char *q, int64_t *after, int64_t *origin,
+    int64_t *bytes)
+{
+    char  *end;
+
+    *after = strtoll(q, &end, 10);
+
+    if (end == q || *end != ' ') {
+        return -1;
+    }
+
+    q = end + 1;
+    *origin = strtoll(q, &end, 10);
+
+    if (end == q || *end != ' ') {
+        return -1;
+    }
+
+    q = end + 1;
+    *bytes = strtoll(q, &end, 10);
+
+    if (end == q || *end != '\0' || *origin < 0 || *after < *origin
+        || *bytes < 0)
+    {
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* The changes above c's number, as many as fit into `bytes`, one at least. */
+static void
+internal_changes_page(buf_t *out, json_t *list, int64_t origin, int64_t bytes,
+    int64_t upto)
+{
+    buf_t    page;
+    size_t   i;
+    json_t  *m;
+    int64_t  seq;
+
+    memset(&page, 0, sizeof(page));
+
+    json_array_foreach(list, i, m) {
+
+        if (i != 0 && page.len >= (size_t) bytes) {
+            upto = seq;
+            break;
+        }
+
+        seq = json_integer_value(json_object_get(m, "changeSeq"));
+        internal_change(&page, m, origin);
+    }
+
+    buf_fmt(out, "%lld %zu\n", (long long) upto, json_array_size(list));
+    buf_add(out, page.data, page.len);
+    buf_free(&page);
+}
+
+
+/*
+ * CHANGES <conversation> ? <after> <origin> <bytes>: compact catch-up, a page
+ * at a time.  origin is where the client began: what was made above it is new
+ * to him, whatever page it comes with.
+ */
 api_rc_t
 internal_changes(api_t *a, call_t *c)
 {
-    char        *end;
-    size_t       i;
     buf_t        out;
-    json_t      *list, *m;
-    int64_t      after, upto;
+    json_t      *list;
+    int64_t      after, origin, bytes, upto;
     store_t     *st;
     access_t     access;
     store_rc_t   rc;
 
-    after = strtoll(c->query, &end, 10);
-
-    if (end == c->query || *end != '\0' || after < 0) {
-        return api_error(c, 400, "invalid_request", "seq",
-                         "a sequence number is required");
+    if (internal_changes_query(c->query, &after, &origin, &bytes) != 0) {
+        return api_error(c, 400, "invalid_request", "query",
+                         "two sequence numbers and a size are required");
     }
 
     if (api_access(a, c, c->ids[0], &access) != 0) {
@@ -243,12 +312,7 @@ internal_changes(api_t *a, call_t *c)
     }
 
     memset(&out, 0, sizeof(out));
-    buf_fmt(&out, "%lld %zu\n", (long long) upto, json_array_size(list));
-
-    json_array_foreach(list, i, m) {
-        internal_change(&out, m, after);
-    }
-
+    internal_changes_page(&out, list, origin, bytes, upto);
     json_decref(list);
 
     return api_text(c, &out);

@@ -32,7 +32,7 @@ api_wait_conv(call_t *c, const char *id, int64_t seq, int64_t applied)
 }
 
 
-/* Mark the shards of a user's rooms: all when his list is not known. */
+/* Mark the shards of a user's rooms; all when his list can not be had. */
 static int
 wait_shards(api_t *a, const char *user)
 {
@@ -41,18 +41,25 @@ wait_shards(api_t *a, const char *user)
     rds_t       *hub;
     size_t       i;
     reply_t     *r;
+    store_t     *st;
     unsigned     n;
     const char  *id;
 
     n = a->cf->names.shards;
     hub = api_redis(a, 0);
+    st = role_store(a->role);
 
-    if (hub == NULL) {
+    if (hub && st) {
+        /* what comes of it shows below */
+        (void) internal_user_load(a, hub, st, user);
+    }
+
+    if (hub == NULL || !rds_alive(hub)) {
         return -1;
     }
 
     wrt_key_user_convs(key, user, strlen(user));
-    r = rds_call(hub, "HKEYS", key, NULL);
+    r = rds_call(hub, "HKEYS", key);
 
     if (r == NULL || reply_is_error(r)) {
         rds_fail(hub, reply_text(r));
@@ -106,8 +113,7 @@ api_wait_user(api_t *a, call_t *c, const char *user)
         for (k = s; shard && k < n; k += a->cf->nredis) {
             if (a->wanted[k]) {
                 wrt_key_ingest(key, k);
-                rds_queue(shard, "XREVRANGE", key, "+", "-", "COUNT", "1",
-                          NULL);
+                rds_queue(shard, "XREVRANGE", key, "+", "-", "COUNT", "1");
             }
         }
 
@@ -183,7 +189,7 @@ wait_ask(api_t *a, unsigned server, rds_t *c)
     for (w = a->parked; w; w = w->next) {
         if (w->wait_conv[0] && wait_server(a, w, &k) == server) {
             wrt_key_conv(key, k, w->wait_conv, strlen(w->wait_conv));
-            rds_queue(c, "HGET", key, WRT_F_APPLIED, NULL);
+            rds_queue(c, "HGET", key, WRT_F_APPLIED);
         }
 
         for (i = 0; i < w->ntails; i++) {
@@ -198,7 +204,7 @@ wait_ask(api_t *a, unsigned server, rds_t *c)
     for (k = server; k < a->cf->names.shards; k += a->cf->nredis) {
         if (a->wanted[k]) {
             wrt_key_ingest(key, k);
-            rds_queue(c, "XRANGE", key, "-", "+", "COUNT", "1", NULL);
+            rds_queue(c, "XRANGE", key, "-", "+", "COUNT", "1");
         }
     }
 }

@@ -12,13 +12,18 @@
 #include "worker/worker.h"
 
 
-/* Publish "<kind> <conversation> <seq|-> -\n<x>" to the user. */
+/*
+ * Publish "<kind> <conversation> <seq|-> -\n<JSON>" to the user.  The JSON is
+ * what his sockets get first: a creation brings it in its extra field, others
+ * as "event" inside of it, or not at all.
+ */
 static void
 effects_tell(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e,
     const char *user, char kind, int64_t seq)
 {
-    char   name[WRT_NAME_BUF];
-    buf_t  text;
+    char     name[WRT_NAME_BUF];
+    buf_t    text;
+    json_t  *event;
 
     memset(&text, 0, sizeof(text));
 
@@ -29,7 +34,14 @@ effects_tell(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e,
                 (long long) seq);
     }
 
-    buf_add(&text, e->x, e->x_len);
+    event = json_object_get(e->ev.extra, "event");
+
+    if (e->ev.kind == WRT_EV_CREATE) {
+        buf_add(&text, e->x, e->x_len);
+
+    } else if (json_is_object(event)) {
+        buf_json(&text, event);
+    }
 
     cmd_begin(cmd, "PUBLISH");
     cmd_mem(cmd, name, wrt_chan_user(name, &cf->names, user, strlen(user)));

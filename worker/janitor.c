@@ -68,8 +68,7 @@ janitor_run(role_t *r)
 
     /* figures of a pool that has ended are no figures */
     if (rds_alive(j.links[0].c)) {
-        reply_free(rds_call(j.links[0].c, "HDEL", WRT_KEY_METRICS, r->node,
-                            NULL));
+        reply_free(rds_call(j.links[0].c, "HDEL", WRT_KEY_METRICS, r->node));
     }
 
     for (i = 0; i < r->cf->nredis; i++) {
@@ -100,9 +99,9 @@ janitor_lengths(janitor_t *j, unsigned server)
 
     for (k = server; c && k < cf->names.shards; k += cf->nredis) {
         wrt_key_ingest(key, k);
-        rds_queue(c, "XLEN", key, NULL);
+        rds_queue(c, "XLEN", key);
         wrt_key_ingest_dead(key, k);
-        rds_queue(c, "XLEN", key, NULL);
+        rds_queue(c, "XLEN", key);
     }
 
     for (k = server; k < cf->names.shards; k += cf->nredis) {
@@ -156,7 +155,7 @@ janitor_nodes(janitor_t *j)
 
     c = j->links[0].c;
     now = now_ms() / 1000;
-    r = rds_call(c, "HGETALL", WRT_KEY_METRICS, NULL);
+    r = rds_call(c, "HGETALL", WRT_KEY_METRICS);
 
     for (i = 0; i + 1 < reply_count(r); i += 2) {
         node = reply_text(reply_at(r, i));
@@ -164,7 +163,7 @@ janitor_nodes(janitor_t *j)
         if (node_gone(node, strlen(node))
             || now - atoll(reply_text(reply_at(r, i + 1))) > JANITOR_NODE_S)
         {
-            reply_free(rds_call(c, "HDEL", WRT_KEY_METRICS, node, NULL));
+            reply_free(rds_call(c, "HDEL", WRT_KEY_METRICS, node));
         }
     }
 
@@ -219,8 +218,8 @@ janitor_consumers(janitor_t *j)
     const reply_t  *e;
 
     c = j->links[0].c;
-    nodes = rds_call(c, "HKEYS", WRT_KEY_METRICS, NULL);
-    r = rds_call(c, "XINFO", "CONSUMERS", WRT_KEY_RPC, WRT_GROUP_API, NULL);
+    nodes = rds_call(c, "HKEYS", WRT_KEY_METRICS);
+    r = rds_call(c, "XINFO", "CONSUMERS", WRT_KEY_RPC, WRT_GROUP_API);
 
     for (i = 0; i < reply_count(r); i++) {
         e = reply_at(r, i);
@@ -231,7 +230,7 @@ janitor_consumers(janitor_t *j)
             && janitor_gone(j, name, nodes))
         {
             reply_free(rds_call(c, "XGROUP", "DELCONSUMER", WRT_KEY_RPC,
-                                WRT_GROUP_API, name, NULL));
+                                WRT_GROUP_API, name));
             log_debug("consumer_deleted", "name=%s", name);
         }
     }

@@ -193,7 +193,7 @@ lease_count(leases_t *ls, rds_t *c, cmd_t *cmd, int able)
         name = reply_text(reply_at(r, i));
 
         if (lease_orphaned(name)) {
-            reply_free(rds_call(c, "ZREM", WRT_KEY_PROJECTORS, name, NULL));
+            reply_free(rds_call(c, "ZREM", WRT_KEY_PROJECTORS, name));
         } else {
             n++;
         }
@@ -211,13 +211,13 @@ lease_renew(leases_t *ls, rds_t *c, cmd_t *cmd)
 {
     lease_t     *l;
     reply_t     *r;
-    unsigned     i;
+    unsigned     i, lost;
 
     for (i = 0; i < ls->n; i++) {
         lease_ask(ls, c, cmd, ls->leases[i].shard, "", 0);
     }
 
-    for (i = 0; i < ls->n; i++) {
+    for (i = 0, lost = 0; i < ls->n; i++) {
         l = &ls->leases[i];
         r = rds_pull(c);
 
@@ -227,11 +227,7 @@ lease_renew(leases_t *ls, rds_t *c, cmd_t *cmd)
             return -1;
         }
 
-        if (l->held && reply_int(r, 0) != 1) {
-            log_warn("lease_lost", "shard=%u holder=\"%s\"", l->shard,
-                     reply_text(r));
-        }
-
+        lost += l->held && reply_int(r, 0) != 1;
         lease_set(ls, l, reply_int(r, 0) == 1);
 
         l->orphan[0] = '\0';
@@ -243,6 +239,11 @@ lease_renew(leases_t *ls, rds_t *c, cmd_t *cmd)
         }
 
         reply_free(r);
+    }
+
+    if (lost > 0) {
+        log_warn("shards_lost", "shards=%u held=%u of=%u", lost, ls->nheld,
+                 ls->n);
     }
 
     return 0;
@@ -355,6 +356,6 @@ lease_release(leases_t *ls, rds_t *c)
 
     memset(&cmd, 0, sizeof(cmd));
     lease_give(ls, c, &cmd, 0);
-    reply_free(rds_call(c, "ZREM", WRT_KEY_PROJECTORS, ls->self, NULL));
+    reply_free(rds_call(c, "ZREM", WRT_KEY_PROJECTORS, ls->self));
     cmd_free(&cmd);
 }

@@ -9,6 +9,7 @@
  *
  *   waiting --(its time comes)--> running --(it dies)--> waiting
  *   running --(TERM, INT, QUIT to us: TERM to it)--> draining --> gone
+ *   draining --(POOL_DRAIN_MS)--> killed
  *
  * The pause before a start grows while a process keeps dying young.
  */
@@ -473,17 +474,21 @@ pool_supervise(pool_t *p)
 }
 
 
+/* Signal the children of a kind (ROLE_MAX: all) that run; 0 counts them. */
 static unsigned
-pool_kill(pool_t *p, int signo)
+pool_kill(pool_t *p, role_type_t type, int signo)
 {
-    unsigned  i, n;
+    child_t   *c;
+    unsigned   i, n;
 
     for (i = 0, n = 0; i < p->n; i++) {
-        if (p->children[i].pid > 0) {
+        c = &p->children[i];
+
+        if (c->pid > 0 && (type == ROLE_MAX || c->role.type == type)) {
             n++;
 
             if (signo) {
-                kill(p->children[i].pid, signo);
+                kill(c->pid, signo);
             }
         }
     }
@@ -492,31 +497,41 @@ pool_kill(pool_t *p, int signo)
 }
 
 
+/* Calls in hand may wait for the projectors, so these are told last. */
 static void
 pool_drain(pool_t *p)
 {
-    int64_t   end, now;
-    unsigned  left;
+    int      told;
+    int64_t  end, now;
 
-    pool_kill(p, SIGTERM);
+    pool_kill(p, ROLE_API, SIGTERM);
+    pool_kill(p, ROLE_JANITOR, SIGTERM);
+
     end = mono_ms() + POOL_DRAIN_MS;
+    told = 0;
 
     for ( ;; ) {
         pool_reap(p, 1);
-        left = pool_kill(p, 0);
 
-        if (left == 0) {
+        if (pool_kill(p, ROLE_MAX, 0) == 0) {
             return;
         }
 
         now = mono_ms();
 
+        if (!told && (pool_kill(p, ROLE_API, 0) == 0
+                      || now >= end - POOL_DRAIN_MS / 3))
+        {
+            pool_kill(p, ROLE_PROJECTOR, SIGTERM);
+            told = 1;
+        }
+
         if (now >= end) {
-            log_warn("drain_late", "killed=%u", left);
-            pool_kill(p, SIGKILL);
+            log_warn("drain_late", "killed=%u",
+                     pool_kill(p, ROLE_MAX, SIGKILL));
             end = now + POOL_TICK_MS;
         }
 
-        pool_signal(p, end - now);
+        pool_signal(p, end - now < POOL_TICK_MS ? end - now : POOL_TICK_MS);
     }
 }

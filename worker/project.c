@@ -74,6 +74,27 @@ project_guard(projector_t *p, unsigned first, unsigned n)
 }
 
 
+/* Its number, without a look at the rest. */
+static void
+project_head(item_t *it)
+{
+    wrt_slice_t   head, none;
+    const char   *eol;
+
+    head = it->p;
+    eol = head.n ? memchr(head.p, '\n', head.n) : NULL;
+
+    if (eol) {
+        head.n = (size_t) (eol - head.p) + 1;
+    }
+
+    none.p = "";
+    none.n = 0;
+
+    (void) event_decode(&it->e, it->id, it->c, head, none);
+}
+
+
 /* Has this entry, alone in hand, crashed its reader too often? */
 static int
 project_is_bad(projector_t *p, const item_t *it)
@@ -112,11 +133,16 @@ project_range(projector_t *p, unsigned first, unsigned n)
             continue;
         }
 
-        why = project_is_bad(p, it) ? "it crashed the projector"
-              : event_decode(&it->e, it->id, it->c, it->p, it->x);
+        if (project_is_bad(p, it)) {
+            project_head(it);
+            why = "it crashed the projector";
 
-        if (why == NULL) {
-            continue;
+        } else {
+            why = event_decode(&it->e, it->id, it->c, it->p, it->x);
+
+            if (why == NULL) {
+                continue;
+            }
         }
 
         if (project_dead(p, it, why) != 0) {
@@ -296,7 +322,7 @@ project_dead(projector_t *p, item_t *it, const char *why)
         reply_free(r);
 
         if (!have && try == 0) {
-            r = rds_call(c, "XRANGE", key, it->id, it->id, NULL);
+            r = rds_call(c, "XRANGE", key, it->id, it->id);
             have = reply_count(r) > 0;
             reply_free(r);
         }
@@ -540,7 +566,7 @@ project_ack(projector_t *p, unsigned first, unsigned n)
         rds_push(p->shard.c, cmd);
         project_next_id(next, last);
 
-        rds_queue(p->shard.c, "XTRIM", key, "MINID", next, NULL);
+        rds_queue(p->shard.c, "XTRIM", key, "MINID", next);
     }
 
     if (rds_drain(p->shard.c) != 0) {

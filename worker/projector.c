@@ -353,16 +353,9 @@ projector_fetch(projector_t *p, int more, unsigned count, int block_ms)
 
     r = rds_pull(c);
 
-    if (reply_error(r, "NOGROUP")) {
-        /* the stream is gone: Redis was emptied under our feet */
-        log_warn("group_missing", "error=\"%s\"", reply_text(r));
-        reply_free(r);
-        lease_forget(&p->leases);
-
-        return projector_groups(p) == 0 ? 0 : -1;
-    }
-
     if (r == NULL || reply_is_error(r)) {
+        /* NOGROUP: Redis was emptied under our feet; connecting anew puts
+         * everything in its place */
         rds_fail(c, reply_text(r));
         reply_free(r);
         return -1;

@@ -170,8 +170,8 @@ rds_connect(rds_t *c)
     }
 
     if (u->password[0]) {
-        r = u->user[0] ? rds_call(c, "AUTH", u->user, u->password, NULL)
-                       : rds_call(c, "AUTH", u->password, NULL);
+        r = u->user[0] ? rds_call(c, "AUTH", u->user, u->password)
+                       : rds_call(c, "AUTH", u->password);
 
         if (rds_greet(c, r, "OK") != 0) {
             return -1;
@@ -181,17 +181,17 @@ rds_connect(rds_t *c)
     if (u->db) {
         snprintf(db, sizeof(db), "%u", u->db);
 
-        if (rds_greet(c, rds_call(c, "SELECT", db, NULL), "OK") != 0) {
+        if (rds_greet(c, rds_call(c, "SELECT", db), "OK") != 0) {
             return -1;
         }
     }
 
     /* answers LOADING while Redis still reads its files */
-    if (rds_greet(c, rds_call(c, "PING", NULL), "PONG") != 0) {
+    if (rds_greet(c, rds_call(c, "PING"), "PONG") != 0) {
         return -1;
     }
 
-    r = rds_call(c, "CLIENT", "ID", NULL);
+    r = rds_call(c, "CLIENT", "ID");
     if (r == NULL) {
         return -1;
     }
@@ -292,7 +292,7 @@ rds_vpush(rds_t *c, const char *name, va_list args)
 
 
 void
-rds_queue(rds_t *c, const char *name, ...)
+rds_queue_list(rds_t *c, const char *name, ...)
 {
     va_list  args;
 
@@ -349,7 +349,7 @@ rds_run(rds_t *c, const cmd_t *cmd)
 
 
 reply_t *
-rds_call(rds_t *c, const char *name, ...)
+rds_call_list(rds_t *c, const char *name, ...)
 {
     va_list  args;
 
@@ -413,7 +413,7 @@ rds_unblock(rds_t *via, const rds_t *c)
     char  id[24];
 
     snprintf(id, sizeof(id), "%" PRIu64, c->client);
-    reply_free(rds_call(via, "CLIENT", "UNBLOCK", id, NULL));
+    reply_free(rds_call(via, "CLIENT", "UNBLOCK", id));
 }
 
 

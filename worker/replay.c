@@ -47,7 +47,7 @@ replay_value(cmd_t *cmd, const char *name, const reply_t *fields)
 static int
 replay_move(replay_t *y, const char *id, const reply_t *fields)
 {
-    rds_queue(y->c, "MULTI", NULL);
+    rds_queue(y->c, "MULTI");
 
     cmd_begin(&y->cmd, "XADD");
     cmd_text(&y->cmd, y->ingest);
@@ -57,8 +57,8 @@ replay_move(replay_t *y, const char *id, const reply_t *fields)
     replay_value(&y->cmd, WRT_F_EXTRA, fields);
     rds_push(y->c, &y->cmd);
 
-    rds_queue(y->c, "XDEL", y->dead, id, NULL);
-    rds_queue(y->c, "EXEC", NULL);
+    rds_queue(y->c, "XDEL", y->dead, id);
+    rds_queue(y->c, "EXEC");
 
     return rds_drain(y->c);
 }
@@ -77,7 +77,7 @@ replay_passed(replay_t *y, const entry_t *e)
     wrt_key_conv(key, y->shard, e->conversation, strlen(e->conversation));
 
     for (try = 0; try < 2; try++) {
-        r = rds_call(y->c, "HGET", key, WRT_F_APPLIED, NULL);
+        r = rds_call(y->c, "HGET", key, WRT_F_APPLIED);
         applied = reply_int(r, -1);
         rc = reply_is_nil(r) ? STORE_NOT_FOUND : STORE_OK;
         reply_free(r);
@@ -183,7 +183,7 @@ replay_emit(replay_t *y, const char *id, const entry_t *e)
     reply_free(r);
 
     if (ok) {
-        r = rds_call(y->c, "XDEL", y->dead, id, NULL);
+        r = rds_call(y->c, "XDEL", y->dead, id);
         ok = r && !reply_is_error(r);
         reply_free(r);
     }
@@ -250,8 +250,7 @@ replay_shard(replay_t *y)
     strcpy(from, "-");
 
     do {
-        r = rds_call(y->c, "XRANGE", y->dead, from, "+", "COUNT", page,
-                     NULL);
+        r = rds_call(y->c, "XRANGE", y->dead, from, "+", "COUNT", page);
         n = reply_count(r);
         rc = r && !reply_is_error(r) ? 0 : -1;
 

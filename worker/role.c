@@ -200,7 +200,7 @@ role_beat(role_t *r, rds_t *hub, const char *key)
     snprintf(ttl, sizeof(ttl), "%d", WRT_HEARTBEAT_TTL_MS);
 
     reply_free(rds_call(hub, "SET", key, r->store_ok ? "ok" : "store", "PX",
-                        ttl, NULL));
+                        ttl));
 
     r->beat_at = now;
 }

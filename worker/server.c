@@ -27,7 +27,7 @@ server_version(rds_t *c)
     long      v;
     reply_t  *r;
 
-    r = rds_call(c, "FCALL", WRT_FN_VERSION, "0", NULL);
+    r = rds_call(c, "FCALL", WRT_FN_VERSION, "0");
     v = reply_is_error(r) ? 0 : (long) reply_int(r, 0);
     reply_free(r);
 
@@ -44,8 +44,7 @@ server_library(rds_t *c, char *err, size_t size)
     reply_t        *r;
     const reply_t  *code;
 
-    r = rds_call(c, "FUNCTION", "LIST", "LIBRARYNAME", "writeen", "WITHCODE",
-                 NULL);
+    r = rds_call(c, "FUNCTION", "LIST", "LIBRARYNAME", "writeen", "WITHCODE");
 
     if (reply_is_error(r)) {
         snprintf(err, size, "Redis answers \"%.200s\" to FUNCTION LIST; "
@@ -110,8 +109,8 @@ server_config(rds_t *c, const conf_t *cf, char *err, size_t size)
 
     snprintf(n, sizeof(n), "%u", cf->names.shards);
 
-    reply_free(rds_call(c, "HSETNX", WRT_KEY_CONFIG, WRT_F_SHARDS, n, NULL));
-    r = rds_call(c, "HGET", WRT_KEY_CONFIG, WRT_F_SHARDS, NULL);
+    reply_free(rds_call(c, "HSETNX", WRT_KEY_CONFIG, WRT_F_SHARDS, n));
+    r = rds_call(c, "HGET", WRT_KEY_CONFIG, WRT_F_SHARDS);
 
     have = reply_int(r, -1);
     reply_free(r);
@@ -159,7 +158,7 @@ server_group(rds_t *c, const char *stream, const char *group)
     reply_t  *r;
 
     /* from the start: what came before the group is ours, too */
-    r = rds_call(c, "XGROUP", "CREATE", stream, group, "0", "MKSTREAM", NULL);
+    r = rds_call(c, "XGROUP", "CREATE", stream, group, "0", "MKSTREAM");
 
     if (reply_is_error(r) && !reply_error(r, "BUSYGROUP")) {
         rds_fail(c, reply_text(r));

@@ -137,21 +137,31 @@ void
 buf_fmt(buf_t *b, const char *fmt, ...)
 {
     int      n;
-    va_list  args, again;
+    size_t   room;
+    va_list  args;
 
-    va_start(args, fmt);
-    va_copy(again, args);
+    /* mostly it fits at once */
+    buf_room(b, BUF_START / 2);
 
-    n = vsnprintf(NULL, 0, fmt, args);
-    va_end(args);
+    for ( ;; ) {
+        room = b->cap - b->n;
 
-    if (n > 0) {
+        va_start(args, fmt);
+        n = vsnprintf(b->p + b->n, room, fmt, args);
+        va_end(args);
+
+        if (n < 0) {
+            b->p[b->n] = '\0';
+            return;
+        }
+
+        if ((size_t) n < room) {
+            b->n += (size_t) n;
+            return;
+        }
+
         buf_room(b, (size_t) n);
-        vsnprintf(b->p + b->n, (size_t) n + 1, fmt, again);
-        b->n += (size_t) n;
     }
-
-    va_end(again);
 }
 
 

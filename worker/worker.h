@@ -106,16 +106,20 @@ int rds_alive(const rds_t *c);
 unsigned rds_server(const rds_t *c);
 const char *rds_error(const rds_t *c);      /* why it was closed */
 
-/* Queue a command.  Its reply comes with the rds_pull() in the same order. */
+/* Queue a command (rds_queue: of texts).  Its reply comes with the rds_pull()
+ * in the same order. */
 void rds_push(rds_t *c, const cmd_t *cmd);
-void rds_queue(rds_t *c, const char *name, ...) __attribute__((sentinel));
+void rds_queue_list(rds_t *c, const char *name, ...)
+    __attribute__((sentinel));
+#define rds_queue(c, ...)  rds_queue_list(c, __VA_ARGS__, (const char *) 0)
 int rds_flush(rds_t *c);                    /* send what is queued; 0, -1 */
 reply_t *rds_pull(rds_t *c);                /* NULL: connection lost */
 
 /* Queue, send, read: nothing else may be pending.  NULL: connection lost. */
 reply_t *rds_run(rds_t *c, const cmd_t *cmd);
-reply_t *rds_call(rds_t *c, const char *name, ...)
+reply_t *rds_call_list(rds_t *c, const char *name, ...)
     __attribute__((sentinel));
+#define rds_call(c, ...)   rds_call_list(c, __VA_ARGS__, (const char *) 0)
 
 /* Read all pending replies.  0; -1: one was an error (its text is in
  * rds_error()), or the connection is lost. */
