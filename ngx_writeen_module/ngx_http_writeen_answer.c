@@ -246,8 +246,10 @@ ngx_http_writeen_api_error(ngx_http_request_t *r, ngx_uint_t status,
     ngx_int_t   rc;
     ngx_str_t   json;
 
-    /* what came after the head, if anything, is in the way of the next
-     * request */
+    /* a body that was not read is in the way of the next request; whoever
+     * asked whether to send it (Expect) has his answer in this one */
+
+    r->expect_tested = 1;
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
