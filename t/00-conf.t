@@ -117,7 +117,7 @@ bad server: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not 
 bad location: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not allowed here
 bad main: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not allowed here
 --- vars
-many redis://1.0.0.1\x20redis://1.0.0.2\x20redis://1.0.0.3\x20redis://1.0.0.4\x20redis://1.0.0.5\x20redis://1.0.0.6\x20redis://1.0.0.7\x20redis://1.0.0.8\x20redis://1.0.0.9\x20redis://1.0.1.1\x20redis://1.0.1.2\x20redis://1.0.1.3\x20redis://1.0.1.4\x20redis://1.0.1.5\x20redis://1.0.1.6\x20redis://1.0.1.7\x20redis://1.0.1.8
+many "redis://1.0.0.1\x20redis://1.0.0.2\x20redis://1.0.0.3\x20redis://1.0.0.4\x20redis://1.0.0.5\x20redis://1.0.0.6\x20redis://1.0.0.7\x20redis://1.0.0.8\x20redis://1.0.0.9\x20redis://1.0.1.1\x20redis://1.0.1.2\x20redis://1.0.1.3\x20redis://1.0.1.4\x20redis://1.0.1.5\x20redis://1.0.1.6\x20redis://1.0.1.7\x20redis://1.0.1.8"
 
 
 === TEST 6: a password in a URL that is wrong is not repeated
@@ -146,7 +146,9 @@ bad server: writeen_shards 16; ~ "writeen_shards" directive is not allowed here
 --- no_wait
 --- steps
 good http: writeen_drain 500ms;
-good http: writeen_drain 1m;
+good http: writeen_drain 0;
+good http: writeen_drain 1h;
+bad http: writeen_drain 3601s; ~ writeen_drain.*0 to 1h
 bad http: writeen_drain soon; ~ writeen_drain
 bad http: writeen_drain; ~ invalid number of arguments in "writeen_drain"
 bad http: writeen_drain 1s; writeen_drain 1s; ~ "writeen_drain" directive is duplicate
@@ -212,35 +214,49 @@ bad server: writeen_jwt_leeway 5s; writeen_jwt_leeway 5s; ~ "writeen_jwt_leeway"
 === TEST 12: times
 --- no_wait
 --- steps
-good http: writeen_ping_interval 10s;
-good server: writeen_ping_interval 500ms;
+good http: writeen_ping_interval 1s;
+good server: writeen_ping_interval 1h;
 good location: writeen_ping_interval 1m; writeen_websocket on;
 bad server: writeen_ping_interval often; ~ writeen_ping_interval
-bad server: writeen_ping_interval 0; ~ writeen_ping_interval
+bad server: writeen_ping_interval 0; ~ writeen_ping_interval.*1s to 1h
+bad server: writeen_ping_interval 999ms; ~ writeen_ping_interval.*1s to 1h
+bad server: writeen_ping_interval 3601s; ~ writeen_ping_interval.*1s to 1h
 bad server: writeen_ping_interval 1s; writeen_ping_interval 1s; ~ "writeen_ping_interval" directive is duplicate
 good server: writeen_resume_wait 100ms;
+good server: writeen_resume_wait 60s;
+bad server: writeen_resume_wait 99ms; ~ writeen_resume_wait.*100ms to 60s
+bad server: writeen_resume_wait 61s; ~ writeen_resume_wait.*100ms to 60s
 bad server: writeen_resume_wait x; ~ writeen_resume_wait
 good server: writeen_api_timeout 30s;
 bad server: writeen_api_timeout x; ~ writeen_api_timeout
-bad server: writeen_api_timeout 0; ~ writeen_api_timeout
+bad server: writeen_api_timeout 0; ~ writeen_api_timeout.*100ms to 60s
 bad main: writeen_api_timeout 1s; ~ "writeen_api_timeout" directive is not allowed here
 
 
 === TEST 13: sizes
 --- no_wait
 --- steps
-good http: writeen_max_message 1m;
-good server: writeen_max_message 1024;
+good http: writeen_max_message 1m; writeen_send_queue 2m;
+good server: writeen_max_message 1024; writeen_max_text 512;
+bad server: writeen_max_message 1023; writeen_max_text 512; ~ writeen_max_message.*1k to 1m
+bad server: writeen_max_message 1025k; ~ writeen_max_message.*1k to 1m
 bad server: writeen_max_message big; ~ writeen_max_message
-bad server: writeen_max_message 0; ~ writeen_max_message
+bad server: writeen_max_message 0; ~ writeen_max_message.*1k to 1m
 bad server: writeen_max_message 10g; ~ writeen_max_message
 good http: writeen_max_text 1k;
-bad server: writeen_max_text 0; ~ writeen_max_text
+good http: writeen_max_text 1;
+good http: writeen_max_text 256k; writeen_max_message 300k; writeen_send_queue 1m;
+bad server: writeen_max_text 0; ~ writeen_max_text.*1 to 256k
+bad server: writeen_max_text 257k; writeen_max_message 300k; writeen_send_queue 1m; ~ writeen_max_text.*1 to 256k
+bad server: writeen_max_text 64k; ~ "writeen_max_text" must be less than "writeen_max_message"
 bad server: writeen_max_text -1; ~ writeen_max_text
-bad server: writeen_max_text 64k; writeen_max_message 32k; ~ writeen_max_text.*writeen_max_message
+bad location: writeen_max_text 64k; writeen_max_message 32k; writeen_api on; ~ "writeen_max_text" must be less than "writeen_max_message"
 good http: writeen_send_queue 1m;
+good http: writeen_send_queue 64m;
+bad http: writeen_send_queue 65m; ~ writeen_send_queue.*16k to 64m
+bad http: writeen_send_queue 100k; ~ "writeen_send_queue" must be at least twice "writeen_max_message"
 bad server: writeen_send_queue x; ~ writeen_send_queue
-bad server: writeen_send_queue 0; ~ writeen_send_queue
+bad server: writeen_send_queue 0; ~ writeen_send_queue.*16k to 64m
 
 
 === TEST 14: rates
@@ -255,10 +271,10 @@ bad server: writeen_rate; ~ invalid number of arguments in "writeen_rate"
 bad server: writeen_rate x; ~ writeen_rate
 bad server: writeen_rate -1; ~ writeen_rate
 bad server: writeen_rate 0x40; ~ writeen_rate
-bad server: writeen_rate 60 burst=x; ~ "burst=x".*"writeen_rate"
-bad server: writeen_rate 60 burst=0; ~ "burst=0".*"writeen_rate"
-bad server: writeen_rate 60 user=; ~ "user=".*"writeen_rate"
-bad server: writeen_rate 60 speed=1; ~ "speed=1".*"writeen_rate".*burst=.*user=
+bad server: writeen_rate 60 burst=x; ~ "burst=x" in "writeen_rate".*1000000
+bad server: writeen_rate 60 burst=0; ~ "burst=0" in "writeen_rate".*1 to 1000000
+bad server: writeen_rate 60 user=; ~ "user=" in "writeen_rate"
+bad server: writeen_rate 60 speed=1; ~ "speed=1" in "writeen_rate".*"burst=" and "user="
 bad server: writeen_rate 60; writeen_rate 60; ~ "writeen_rate" directive is duplicate
 
 
@@ -294,21 +310,21 @@ good location: writeen_websocket off;
 good location: writeen_api on;
 good location: writeen_health on;
 good location: writeen_metrics on;
-bad location: writeen_websocket yes; ~ invalid value "yes" in "writeen_websocket" directive, it must be "on" or "off"
-bad location: writeen_api 1; ~ "writeen_api" directive, it must be "on" or "off"
+bad location: writeen_websocket yes; ~ invalid value "yes" in "writeen_websocket".*"on" or "off"
+bad location: writeen_api 1; ~ "writeen_api".*"on" or "off"
 bad location: writeen_health; ~ invalid number of arguments in "writeen_health"
-bad location: writeen_metrics x; ~ "writeen_metrics" directive, it must be "on" or "off"
+bad location: writeen_metrics x; ~ "writeen_metrics".*"on" or "off"
 bad server: writeen_websocket on; ~ "writeen_websocket" directive is not allowed here
 bad server: writeen_api on; ~ "writeen_api" directive is not allowed here
 bad http: writeen_health on; ~ "writeen_health" directive is not allowed here
 bad http: writeen_metrics on; ~ "writeen_metrics" directive is not allowed here
-bad location: writeen_websocket on; writeen_api on; ~ writeen_
+bad location: writeen_websocket on; writeen_api on; ~ "writeen_api": a location can be only one of "writeen_websocket"
 
 
 === TEST 18: what is missing
 --- no_wait
 --- steps
-bad none: writeen_websocket on; ~ writeen_redis
+bad none: writeen_health on; ~ "writeen_redis" is required
 bad nokey: writeen_websocket on; ~ writeen_jwt_key
 bad nokey: writeen_api on; ~ writeen_jwt_key
 good nokey: writeen_health on;

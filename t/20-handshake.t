@@ -209,8 +209,8 @@ user u1
 # a ping "x", the text {"event":"ping"} and half of a ping "yz", masks of 0
 a handshake token=u1 early=898100000000788190000000007b226576656e74223a2270696e67227d8982000000
 a response 101
+a find connected
 a expect_frame pong "x"
-a expect connected
 a expect pong
 a bytes 00797a
 a expect_frame pong "yz"

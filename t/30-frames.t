@@ -247,20 +247,20 @@ writeen_max_message 128k;
 --- steps
 user u1
 a connect u1
-# {"event":"ping","data":{"p":"..."}} with the padding that is needed
-a text {"event":"ping","data":{"p":"$pad_96"}}
+# messages of 125, 126, 65535 and 65536 bytes
+a text {"event":"ping","data":{"p":"$to_125"}}
 a expect pong
-a text {"event":"ping","data":{"p":"$pad_97"}}
+a text {"event":"ping","data":{"p":"$to_126"}}
 a expect pong
-a text {"event":"ping","data":{"p":"$pad_65506"}}
+a text {"event":"ping","data":{"p":"$to_65535"}}
 a expect pong
-a text {"event":"ping","data":{"p":"$pad_65507"}}
+a text {"event":"ping","data":{"p":"$to_65536"}}
 a expect pong
 --- vars
-pad_96 x*94
-pad_97 x*95
-pad_65506 x*65504
-pad_65507 x*65505
+to_125 x*93
+to_126 x*94
+to_65535 x*65503
+to_65536 x*65504
 
 
 === TEST 12: messages that are too big
@@ -297,7 +297,7 @@ a frame text fin=0 x*900
 a bytes 80fe007e00000000
 a expect_close 1009
 --- vars
-pad x*993
+pad x*992
 
 
 === TEST 13: the default limit of 64 KB
@@ -309,7 +309,7 @@ a expect pong
 a text {"event":"ping","data":{"p":"$pad."}}
 a expect_close 1009
 --- vars
-pad x*65505
+pad x*65504
 
 
 === TEST 14: binary messages are not for us

@@ -107,6 +107,7 @@ crowd c 12 u1
 nginx spread
 nginx kill-worker
 until nginx workers = 2
+nginx ready
 crowd d 4 u1
 post room1 u1 after
 all d expect message_received data.seq==1

@@ -144,7 +144,8 @@ until h connect u1
 h drop
 # whether the first try got through nobody knows: the retry makes it sure
 a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s2
-a find message_status data.clientMessageId=c1 data.seq==1
+a find message_status data.clientMessageId=c1 data.seq==1 data.id=s2
+a find ack data.id=s2
 a find message_received data.seq==1
 b expect message_received data.seq==1
 b quiet
@@ -181,7 +182,7 @@ b expect message_received data.seq==3 data.message.content.text=three
 user u1
 server main pause
 a handshake token=u1
-a eof-or-close 9
+a eof-or-close 13
 server main resume
 until b connect u1
 
@@ -196,7 +197,7 @@ a connect u1
 b connect u2
 server second kill
 sleep 0.2
-a send send_message {"conversationId":"$even","content":{"text":"x"}} id=e1
+a send send_message {"conversationId":"$even","content":{"text":"x"}}
 a find message_status data.seq==1
 a find message_received data.seq==1
 b expect message_received data.conversationId=$even

@@ -168,6 +168,7 @@ a ignore
 --- no_wait
 --- no_library
 --- steps
+user u1
 a handshake token=u1
 a response 503 error.code=unavailable
 until log ~ (?i)writeen\.lua|function|library
@@ -179,6 +180,7 @@ until a connect u1
 --- no_wait
 --- no_library
 --- steps
+user u1
 redis FUNCTION LOAD '#!lua name=writeen\nredis.register_function("wrt_version", function() return "0" end)'
 a handshake token=u1
 a response 503 error.code=unavailable

@@ -32,7 +32,8 @@ a expect message_received data.seq==1
 --- http_with
 writeen_drain 3s;
 --- steps
-room room1 u1 u2
+room room1 u2
+user u1
 crowd a 20 u1
 nginx reload
 b connect u2
@@ -188,14 +189,14 @@ d send ping
 d expect pong
 
 
-=== TEST 13: a message that is being sent when the worker stops
+=== TEST 13: a message sent right before the reload is answered
 --- http_with
 writeen_drain 1s;
 --- steps
 room room1 u1 u2
 a connect u1
-nginx reload
 a send send_message {"conversationId":"room1","content":{"text":"last"},"clientMessageId":"c1"}
+nginx reload
 a find message_status data.seq==1
 a find message_received data.seq==1
 a expect_close 1012 within=4

@@ -19,7 +19,7 @@ token t sub=u7 role=tutor name="Ani \u00dc" avatar=https://cdn.example/a.png
 worker PATCH /api/conversations/room1 200 {"success":true,"data":{"x":[1,"\u00e9"]}}
 h request PATCH /api/conversations/room1?a=1&b=%20c token=$t body={"title":"New \u00e9","n":null}
 h response 200 body={"success":true,"data":{"x":[1,"\u00e9"]}} header.content-type~^application/json header.content-length~^\d+$
-call PATCH /api/conversations/room1 q=a=1&b=%20c b.title~New b={"title":"New\x20\u00e9","n":null} u.sub=u7 u.role=tutor u.avatar=https://cdn.example/a.png i~^[0-9a-f]{24}$ r~^wrt:reply: d~^\d{13}$
+call PATCH /api/conversations/room1 q=a=1&b=%20c b.title~New b="{\"title\":\"New \\u00e9\",\"n\":null}" u.sub=u7 u.role=tutor u.avatar=https://cdn.example/a.png i~^[0-9a-f]{24}$ r~^wrt:reply: d~^\d{13}$
 
 
 === TEST 2: every status of the worker is passed on
@@ -152,7 +152,7 @@ h response 201
 call POST /api/conversations b={"type":"direct"}
 h request POST /api/conversations token=u1 size=200000
 h response 413 success==false error.code=too_large
-h request POST /api/conversations token=u1 length=99999999999 header="Content-Type: application/json"
+h request POST /api/conversations token=u1 length=32000000 header="Content-Type: application/json"
 h response 413 error.code=too_large
 
 
@@ -205,7 +205,7 @@ worker LOAD nowhere 404
 h request POST /api/conversations/room1/messages token=u2 body={"content":{"text":"x"}}
 h response 404 success==false error.code=not_found message=@m
 h request POST /api/conversations/nowhere/messages token=u1 body={"content":{"text":"x"}}
-h response 404 error.code=not_found message=$m
+h response 404 error.code=not_found message="$m"
 h request POST /api/conversations/room1/messages token=u3 body={"content":{"text":"x"}}
 h response 403 error.code=forbidden
 h request POST /api/conversations/old/messages token=u1 body={"content":{"text":"x"}}
@@ -243,19 +243,26 @@ h request POST /api/conversations/room9/messages token=u1 body={"content":{"text
 h response 503 within=8 error.code=unavailable header.retry-after~^[1-9]
 
 
-=== TEST 15: odd paths
+=== TEST 15: paths and queries
 --- steps
 worker GET * 200 {"success":true}
-h request GET /api/conversations/a%20b/messages token=u1
-h response 404|400
-h request GET /api/conversations/../healthz token=u1
-h response 404|400
-h request GET /api/ token=u1
-h response 404|200
+h request GET /api/conversations/a%2Fb%20c token=u1
+h response 200
+call GET * p="/api/conversations/a/b c"
+h request GET /api/x?q=%22\n%20%ff token=u1
+h response 200
+call GET /api/x q~^q=%22.*%ff$
 h request GET /api/conversations/%00 token=u1
-h response 400|404
+h response 400
+h request GET /api/conversations/%ff token=u1
+h response 400 error.code=invalid_request
 h request GET /api/x?$long token=u1
-h response 400|414 success==false
+h response 400 error.code=invalid_request
+# a path with dots stays below /api/
+h request GET /api/a/../../metrics token=u1
+h response 200 body~writeen_
+h request GET /api/../../metrics token=u1
+h response 400
 --- vars
 long q*3000
 
@@ -335,6 +342,8 @@ worker store-down
 until healthz 200 degraded
 h request GET /healthz
 h response 200 status=degraded redis=ok bus=ok worker=ok store!=ok
+worker up
+until healthz 200 ok
 redis DEL wrt:hb:api wrt:hb:projector
 until healthz 200 degraded
 h request GET /healthz

@@ -49,10 +49,11 @@ sub options {
 }
 
 
-# A token: a user id stands for a good one of his.
+# A token: a user id stands for a good one of his; raw:TEXT is no token.
 sub token {
     my ($self, $spec) = @_;
 
+    return $1 if $spec =~ /^raw:(.*)$/s;
     return $spec if $spec !~ /^[\w-]+$/;
     return $self->{tokens}->mint(claims => {
         sub => $spec, name => "Name of $spec",
@@ -216,6 +217,14 @@ sub client_response {
         if lc($h->{upgrade} // '') ne 'websocket';
     die "Connection is wrong\n$shown\n"
         if lc($h->{connection} // '') ne 'upgrade';
+}
+
+
+# unfinished REQUEST-LINE: the line and a header, and no end of them
+sub client_unfinished {
+    my ($self, $name, $line) = @_;
+
+    $self->open_client($name)->write("$line\r\nHost: localhost\r\n");
 }
 
 
@@ -509,14 +518,15 @@ sub client_run {
 }
 
 
-# caught-up ROOM TO: after conversation_joined come the events from 1 to TO,
-# each once and in order; before it there may have been live ones, in order.
+# caught-up ROOM TO: conversation_joined comes, and every event from 1 to TO
+# exactly once: before it the live ones, after it what was missed and then the
+# live ones, each time in order.
 sub client_caught_up {
     my ($self, $name, $args) = @_;
     my ($room, $to) = split ' ', $args;
-    my ($joined, $last) = (0, 0);
+    my ($joined, $last, %seen) = (0, 0);
 
-    while (!$joined || $last < $to) {
+    while (!$joined || keys %seen < $to) {
         my $f = $self->next_frame($name);
         my $e = event_of($f) or die 'got ' . show($f) . "\n";
         next if $e->{data}{conversationId} ne $room;
@@ -527,8 +537,9 @@ sub client_caught_up {
         }
 
         my $seq = $e->{data}{seq};
-        die "number $seq came after $last\n"
-            if $joined || $last ? $seq != $last + 1 : $seq < 1;
+        die "number $seq came twice\n" if $seen{$seq}++;
+        die "number $seq came after $last\n" if $seq <= $last;
+        die "number $seq is too high\n" if $seq > $to;
         $last = $seq;
     }
 }

@@ -20,7 +20,8 @@ use Time::HiRes qw(sleep time);
 use Writeen::Client;
 use Writeen::Redis;
 
-our $Json = JSON::PP->new->canonical->allow_nonref;
+# of bytes, as they are on the wire and in a test file
+our $Json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $MAX_FAILURES = 3;       # in one block, then the rest of it is left out
 
 # Events that come when they come; dropped unless a step names them.
@@ -34,7 +35,7 @@ my %GLOBAL = map { $_ => 1 }
 # Steps that only do something; all others are tests and counted as such.
 my %ACTION = map { $_ => 1 }
     qw(room user emit post worker sleep token set send text frame bytes
-       handshake request close drop pause resume server crowd ignore
+       handshake request unfinished close drop pause resume server crowd ignore
        applied);
 
 
@@ -171,21 +172,22 @@ sub expand {
         once => 'wrt:{%d}:once:%s',
     );
 
+    $self->{vars}{even} //= $self->room_of(0);
+    $self->{vars}{odd} //= $self->room_of(1);
+
+    $line =~ s{\$([a-z]\w*)}
+              { $self->{vars}{$1} // die "\$$1 is not set\n" }ge;
+
     $line =~ s/%shard\(([^()]+)\)/$self->shard($1)/ge;
     $line =~ s{%(conv|log|ingest|chan|once)\(([^(),]+)((?:,[^(),]+)*)\)}
               {
                   my ($what, $id, $more) = ($1, $2, $3);
                   $what eq 'chan'
                       ? $self->channel($id)
-                      : sprintf($key{$what}, $self->shard($id), $id)
+                      : $key{$what} =~ s/%d/$self->shard($id)/er
+                                    =~ s/%s/$id/r
                         . $more =~ tr/,/:/r
               }ge;
-
-    $self->{vars}{even} //= $self->room_of(0);
-    $self->{vars}{odd} //= $self->room_of(1);
-
-    $line =~ s{\$([a-z]\w*)}
-              { $self->{vars}{$1} // die "\$$1 is not set\n" }ge;
 
     return $line;
 }
@@ -354,7 +356,11 @@ sub plain {
     return 'null' if !defined $value;
     return $value ? 'true' : 'false' if JSON::PP::is_bool($value);
     return $Json->encode($value) if ref $value;
-    return $value;
+
+    my $bytes = "$value";
+    utf8::encode($bytes) if utf8::is_utf8($bytes);
+
+    return $bytes;
 }
 
 

@@ -113,6 +113,7 @@ sub sign_with_key {
 #   kid, typ, crit      header members
 #   claims  hash; a value of undef leaves a claim out; exp, nbf and iat may be
 #           relative ("+60", "-1")
+#   raw     hash of claims that are taken as they are
 # Without claims: sub u1, role student, an hour to live.
 sub mint {
     my ($self, %o) = @_;
@@ -129,6 +130,8 @@ sub mint {
             $claims{$name} += 0 if $claims{$name} =~ /^\d+$/;
         }
     }
+
+    %claims = (%claims, %{ $o{raw} || {} });
 
     my %header = (alg => $alg, typ => 'JWT');
     for my $name (qw(kid typ crit)) {

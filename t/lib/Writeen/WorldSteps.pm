@@ -314,13 +314,14 @@ sub answer {
 sub calls_of {
     my ($self, $method, $path) = @_;
 
-    return grep { $_->{m} eq $method && $_->{p} eq $path }
+    return grep { $_->{m} eq $method && ($path eq '*' || $_->{p} eq $path) }
                 @{ $self->{calls} };
 }
 
 
-# call METHOD PATH conditions: nginx made such a call; its fields are those of
-# docs/redis.md, u and b also by their JSON members (u.sub, b.type).
+# call METHOD PATH conditions: nginx made such a call (PATH *: any; the last is
+# looked at); its fields are those of docs/redis.md, u and b also by their JSON
+# members (u.sub, b.type).
 sub step_call {
     my ($self, $text) = @_;
     my ($method, $path, $conds) = $text =~ /^(\S+)\s+(\S+)\s*(.*)$/s
@@ -413,6 +414,7 @@ sub inodes {
 # nginx old-gone S   workers from before the reload end within S seconds
 # nginx gone S       so does nginx
 # nginx workers = N
+# nginx ready        every worker has its Redis connections
 # nginx spread       each worker has some of the clients' connections
 sub step_nginx {
     my ($self, $text) = @_;
@@ -451,6 +453,9 @@ sub step_nginx {
         my ($want) = $rest =~ /^= (\d+)$/;
         my $got = keys %{ { $self->workers($pid) } };
         die "$got workers\n" if $got != $want;
+
+    } elsif ($what eq 'ready') {
+        $self->{ready}->();
 
     } elsif ($what eq 'spread') {
         my %on = map { $_ => 0 } keys %{ { $self->workers($pid) } };
@@ -648,7 +653,7 @@ sub step_sleep {
 
 
 # token NAME [alg=] [sign=] [key=] [kid=] [typ=] claim=value... -claim
-# claims={json} sets claims of any type.
+# claims={json} sets claims of any type, crit=[json] that header member.
 sub step_token {
     my ($self, $text) = @_;
     my ($name, $rest) = $text =~ /^(\w+)\s*(.*)$/s or die "token NAME\n";
@@ -661,15 +666,17 @@ sub step_token {
         $value =~ s/^"(.*)"$/$1/s;
         if ($key =~ /^(?:alg|sign|key|kid|typ)$/) {
             $o{$key} = $value;
+        } elsif ($key eq 'crit') {
+            $o{crit} = $Json->decode($value);
         } elsif ($key eq 'claims') {
-            my $more = $Json->decode($value);
-            $claims{$_} = $more->{$_} for keys %$more;
+            $o{raw} = $Json->decode($value);
         } else {
             $claims{$key} = $value;
         }
     }
 
     $claims{sub} = 'u1' if !exists $claims{sub};
+    utf8::decode($claims{$_}) for grep { defined $claims{$_} } keys %claims;
     $self->{vars}{$name} = $self->{tokens}->mint(%o, claims => \%claims);
 }
 
