@@ -240,7 +240,8 @@ internal_changes_query(const char *q, int64_t *after, int64_t *origin,
 }
 
 
-/* The changes above c's number, as many as fit into `bytes`, one at least. */
+/* Payloads until they are `bytes`, one at least; the last one's number is
+ * then where the next page begins. */
 static void
 internal_changes_page(buf_t *out, json_t *list, int64_t origin, int64_t bytes,
     int64_t upto)
@@ -251,10 +252,10 @@ internal_changes_page(buf_t *out, json_t *list, int64_t origin, int64_t bytes,
     int64_t  seq;
 
     memset(&page, 0, sizeof(page));
+    seq = upto;
 
     json_array_foreach(list, i, m) {
-
-        if (i != 0 && page.len >= (size_t) bytes) {
+        if (i > 0 && page.n >= (size_t) bytes) {
             upto = seq;
             break;
         }
@@ -264,7 +265,7 @@ internal_changes_page(buf_t *out, json_t *list, int64_t origin, int64_t bytes,
     }
 
     buf_fmt(out, "%lld %zu\n", (long long) upto, json_array_size(list));
-    buf_add(out, page.data, page.len);
+    buf_add(out, page.p, page.n);
     buf_free(&page);
 }
 
