@@ -84,10 +84,12 @@ CREATE INDEX message_thread ON message (conversation, reply_to, seq)
 CREATE INDEX message_changed ON message (conversation, change_seq)
     WHERE change_seq > seq;
 
--- The text that can be searched; rows go in with the message (content tables
--- of FTS5 cannot be read through JSON, a view can).
+-- The text that can be searched; a row goes in with its message.  The view
+-- shows FTS5 the text inside the JSON, so that it is not stored twice.
 CREATE VIEW message_text (n, text) AS
-    SELECT n, json_extract(content, '$.text') FROM message;
+    SELECT n, json_extract(content, '$.text') FROM message
+     WHERE json_type(content, '$.text') = 'text'
+       AND json_extract(content, '$.text') <> '';
 
 CREATE VIRTUAL TABLE message_fts USING fts5 (
     text, content='message_text', content_rowid='n',

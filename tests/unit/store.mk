@@ -4,7 +4,7 @@
 
 include worker/store.mk
 
-STORE_TESTS := sqlite mongo
+STORE_TESTS := sqlite mongo pair
 STORE_BINS  := $(STORE_TESTS:%=$(BUILD)/unit/test_store_%)
 
 STORE_TEST_COMMON := tests/unit/store_test.c tests/unit/store_suite.c \

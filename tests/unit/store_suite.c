@@ -1389,8 +1389,12 @@ reopened(void **state)
 
 
 int
-store_suite(const backend_t *b)
+store_suite(const backend_t *b, const struct CMUnitTest *more, size_t n)
 {
+    int                failed;
+    size_t             count;
+    struct CMUnitTest *all;
+
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(create, setup, teardown),
         cmocka_unit_test_setup_teardown(create_bare, setup, teardown),
@@ -1417,6 +1421,18 @@ store_suite(const backend_t *b)
     };
 
     be = b;
+    count = UNIT_COUNT(tests);
 
-    return cmocka_run_group_tests_name(b->name, tests, NULL, NULL);
+    all = calloc(count + n, sizeof(struct CMUnitTest));
+    if (all == NULL) {
+        return 1;
+    }
+
+    memcpy(all, tests, sizeof(tests));
+    memcpy(all + count, more, n * sizeof(struct CMUnitTest));
+
+    failed = _cmocka_run_group_tests(b->name, all, count + n, NULL, NULL);
+    free(all);
+
+    return failed;
 }

@@ -4,10 +4,16 @@
 
 #include "tests/unit/store_test.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/wrt_bus.h"
 #include "common/wrt_id.h"
+
+#define STORY  400      /* messages of store_killed() */
+#define KILLS  12
 
 
 static char *
@@ -317,6 +323,46 @@ events_profile(events_t *l, const char *user, const char *name,
 
 
 void
+events_story(events_t *l, int n)
+{
+    int          i;
+    char         id[32], client[32];
+    int64_t      seq[2] = { 0, 0 };
+    const char  *c, *s;
+
+    events_create(l, "c1", "group", "s1 t1", 0);
+    events_create(l, "c2", "direct", "s1 t1", 0);
+
+    for (i = 1; i <= n; i++) {
+        c = i % 3 ? "c1" : "c2";
+        s = i % 2 ? "s1" : "t1";
+        sprintf(id, "m%d", i);
+        sprintf(client, "k%d", i / 2);      /* each twice, by two senders */
+
+        if (i % 31 == 0) {
+            events_member(l, i % 2 ? WRT_EV_JOIN : WRT_EV_LEAVE, c,
+                          ++seq[i % 3 == 0], id, s, "s2", i * 100, NULL);
+
+        } else {
+            events_message(l, c, ++seq[i % 3 == 0], id, s, "x", client,
+                           i * 100);
+        }
+
+        if (i % 5 == 0) {
+            events_cursor(l, c, i % 2 ? "t1" : "s1", i % 4 ? 'r' : 'd',
+                          seq[i % 3 == 0], i * 100 + 50);
+        }
+
+        if (i % 40 == 0) {
+            events_fence(l, c, ++seq[i % 3 == 0]);
+        }
+    }
+
+    events_profile(l, "s1", "Ani", NULL, "student");
+}
+
+
+void
 events_put(store_t *st, events_t *l)
 {
     size_t      bad;
@@ -358,6 +404,78 @@ events_apply(store_t *st, const events_t *l, size_t from, size_t to)
     }
 
     return rejected;
+}
+
+
+/* A child that applies the story in small batches until it is killed. */
+static void
+write_until_killed(const backend_t *b)
+{
+    char       err[1024];
+    size_t     i, n, bad;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    st = store_open(b->url, STORE_TEST_SCRIPTS, 0, err, sizeof(err));
+    if (st == NULL) {
+        _exit(1);
+    }
+
+    events_story(&l, STORY);
+
+    for ( ;; ) {
+        for (i = 0; i < l.n; i += n) {
+            n = l.n - i < 7 ? l.n - i : 7;
+            if (store_apply(st, l.ev + i, n, &bad) != STORE_OK) {
+                _exit(2);
+            }
+        }
+    }
+}
+
+
+void
+store_killed(const backend_t *b)
+{
+    int        i, status;
+    pid_t      pid;
+    json_t    *expected, *got;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    events_story(&l, STORY);
+
+    st = backend_open(b);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    expected = snapshot(st, "c1 c2", "s1 s2 t1");
+    store_close(st);
+
+    store_close(backend_open(b));
+
+    for (i = 0; i < KILLS; i++) {
+        pid = fork();
+        assert_true(pid >= 0);
+
+        if (pid == 0) {
+            write_until_killed(b);
+        }
+
+        usleep(20000 + (useconds_t) i * 7000);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+    }
+
+    st = store_open(b->url, STORE_TEST_SCRIPTS, 0, (char[1024]) { 0 }, 1024);
+    assert_non_null(st);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    got = snapshot(st, "c1 c2", "s1 s2 t1");
+    expect_equal(got, expected, "after kills");
+
+    store_close(st);
+    json_decref(got);
+    json_decref(expected);
+    events_free(&l);
 }
 
 

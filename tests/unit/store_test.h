@@ -41,8 +41,11 @@ void mongo_backend_done(void);
 /* An emptied store with its schema. */
 store_t *backend_open(const backend_t *b);
 
-/* The cases that every store has to pass. */
-int store_suite(const backend_t *b);
+/* Run the cases that every store has to pass, and n more. */
+int store_suite(const backend_t *b, const struct CMUnitTest *more, size_t n);
+
+/* A writer is killed at any moment, again and again; then all is applied. */
+void store_killed(const backend_t *b);
 
 
 /* A list of events; strings and JSON belong to it.  Zero it first. */
@@ -82,6 +85,10 @@ void events_put(store_t *st, events_t *l);
  * returned.  The store must not be down. */
 size_t events_apply(store_t *st, const events_t *l, size_t from, size_t to);
 
+
+/* A room's life: messages, cursors, members; n messages in two rooms, c1 and
+ * c2, of s1, t1 and s2. */
+void events_story(events_t *l, int n);
 
 /* Compare and drop got.  Expected: JSON with ' instead of ". */
 void expect_json(json_t *got, const char *expected);

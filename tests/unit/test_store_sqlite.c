@@ -1,9 +1,451 @@
 /*
  * test_store_sqlite.c: the SQLite store.  store_suite.c has what every store
- * must do; here is what only this one has.
+ * must do; here is what only this one has: a file that several processes
+ * open, its schema's versions, plans of its queries, and the text index that
+ * must stay in step.
  */
 
 #include "tests/unit/store_test.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "worker/store_sqlite.h"
+
+static char  dir[] = "/tmp/writeen-scripts-XXXXXX";
+
+
+static const char *
+path(void)
+{
+    return sqlite_backend.url + strlen("sqlite:");
+}
+
+
+static sqlite3 *
+raw(void)
+{
+    sqlite3  *db;
+
+    assert_int_equal(sqlite3_open(path(), &db), SQLITE_OK);
+
+    return db;
+}
+
+
+static void
+run(sqlite3 *db, const char *sql)
+{
+    char  *err;
+
+    err = NULL;
+    if (sqlite3_exec(db, sql, NULL, NULL, &err) != SQLITE_OK) {
+        print_error("%s: %s\n", sql, err);
+        fail();
+    }
+}
+
+
+static int
+number(sqlite3 *db, const char *sql)
+{
+    int            n;
+    sqlite3_stmt  *s;
+
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    n = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+
+    return n;
+}
+
+
+static double
+now_s(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+
+/* Opening fails, and the text has these words. */
+static void
+refused(const char *url, const char *scripts, int migrate, const char *a,
+    const char *b)
+{
+    char      err[1024] = "";
+    store_t  *st;
+
+    st = store_open(url, scripts, migrate, err, sizeof(err));
+    assert_null(st);
+
+    if (strstr(err, a) == NULL || strstr(err, b) == NULL) {
+        print_error("'%s' lacks '%s' or '%s'\n", err, a, b);
+        fail();
+    }
+}
+
+
+static void
+open_errors(void **state)
+{
+    FILE     *f;
+    sqlite3  *db;
+
+    (void) state;
+
+    sqlite_backend.wipe();
+
+    refused("sqlite:/nowhere/at/all.db", STORE_TEST_SCRIPTS, 1,
+            "SQLITE_PATH: /nowhere/at/all.db", "directory must exist");
+    refused("sqlite:", STORE_TEST_SCRIPTS, 1, "SQLITE_PATH", "name a file");
+    refused("sqlite:/tmp", STORE_TEST_SCRIPTS, 1, "SQLITE_PATH: /tmp",
+            "unable to open");
+    refused("postgres://x", STORE_TEST_SCRIPTS, 1, "STORE", "sqlite:");
+    refused(sqlite_backend.url, "/nowhere", 1, "SCRIPTS_DIR",
+            "sql_or_mongo_scripts");
+    refused(sqlite_backend.url, "/", 1, "SCRIPTS_DIR: cannot read",
+            "sql_or_mongo_scripts");
+
+    /* without migrating: no file, no schema */
+
+    sqlite_backend.wipe();
+    refused(sqlite_backend.url, STORE_TEST_SCRIPTS, 0, "SQLITE_PATH",
+            "unable to open");
+    assert_int_not_equal(access(path(), F_OK), 0);
+
+    db = raw();
+    run(db, "CREATE TABLE other (x)");
+    refused(sqlite_backend.url, STORE_TEST_SCRIPTS, 0, "has version 0",
+            "start writeen-worker");
+    run(db, "PRAGMA user_version = 999");
+    refused(sqlite_backend.url, STORE_TEST_SCRIPTS, 1, "has version 999",
+            "newer one");
+    sqlite3_close(db);
+
+    sqlite_backend.wipe();
+    f = fopen(path(), "w");
+    fputs("This is not a database, however long the text may be. It only"
+          " has to be longer than a header of one hundred bytes.", f);
+    fclose(f);
+    refused(sqlite_backend.url, STORE_TEST_SCRIPTS, 1, "SQLITE_PATH",
+            "database of this program");
+
+    sqlite_backend.wipe();
+}
+
+
+static void
+script(const char *name, const char *text)
+{
+    FILE  *f;
+    char   file[256];
+
+    snprintf(file, sizeof(file), "%s/sqlite/%s", dir, name);
+    f = fopen(file, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+
+static void
+remove_script(const char *name)
+{
+    char  file[256];
+
+    snprintf(file, sizeof(file), "%s/sqlite/%s", dir, name);
+    assert_int_equal(unlink(file), 0);
+}
+
+
+static void
+migrations(void **state)
+{
+    char       err[1024], sub[256];
+    sqlite3   *db;
+    store_t   *st;
+
+    (void) state;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(sub, sizeof(sub), "%s/sqlite", dir);
+    assert_int_equal(mkdir(sub, 0700), 0);
+
+    sqlite_backend.wipe();
+    refused(sqlite_backend.url, dir, 1, "SCRIPTS_DIR", "NNN_name.sql");
+
+    script("001_first.sql", "CREATE TABLE conversation (n);"
+                            "CREATE TABLE first (x);");
+    script("003_third.sql", "CREATE TABLE third (x);");
+    script("README.sql", "not a migration");
+    script("01_short.sql", "not one either");
+    refused(sqlite_backend.url, dir, 1, "expected number 002",
+            "003_third.sql");
+
+    /* the second one fails half-way: nothing of it stays */
+
+    script("002_second.sql", "CREATE TABLE second (x); SELECT nonsense;");
+    refused(sqlite_backend.url, dir, 1, "002_second.sql", "nonsense");
+
+    db = raw();
+    assert_int_equal(number(db, "PRAGMA user_version"), 1);
+    assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE"
+                                " name IN ('first', 'second')"), 1);
+
+    /* put right: it goes on where it stopped */
+
+    script("002_second.sql", "CREATE TABLE second (x);");
+    st = store_open(sqlite_backend.url, dir, 1, err, sizeof(err));
+    assert_non_null(st);
+    store_close(st);
+
+    assert_int_equal(number(db, "PRAGMA user_version"), 3);
+    assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE"
+                                " name IN ('first', 'second', 'third')"), 3);
+    sqlite3_close(db);
+
+    /* an older program does not touch it */
+
+    remove_script("003_third.sql");
+    refused(sqlite_backend.url, dir, 1, "has version 3", "knows up to 2");
+
+    remove_script("001_first.sql");
+    remove_script("002_second.sql");
+    remove_script("README.sql");
+    remove_script("01_short.sql");
+    rmdir(sub);
+    rmdir(dir);
+    sqlite_backend.wipe();
+}
+
+
+/* A reader sees the last commit while somebody writes, and does not wait. */
+static void
+readers_do_not_wait(void **state)
+{
+    double     t;
+    json_t    *before, *during;
+    sqlite3   *db;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    st = backend_open(&sqlite_backend);
+    events_story(&l, 50);
+    events_put(st, &l);
+    before = snapshot(st, "c1 c2", "s1 t1");
+
+    db = raw();
+    run(db, "BEGIN IMMEDIATE; DELETE FROM message; DELETE FROM member;");
+
+    t = now_s();
+    during = snapshot(st, "c1 c2", "s1 t1");
+    assert_int_equal(store_ping(st), STORE_OK);
+    assert_true(now_s() - t < 1.0);
+    expect_equal(during, before, "while another process writes");
+
+    run(db, "ROLLBACK");
+    sqlite3_close(db);
+    json_decref(before);
+    json_decref(during);
+    store_close(st);
+}
+
+
+static void
+writer_waits(void **state)
+{
+    int        status;
+    size_t     bad;
+    pid_t      pid;
+    int        ready[2];
+    char       c;
+    sqlite3   *db;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    st = backend_open(&sqlite_backend);
+    events_story(&l, 20);
+
+    /* a short lock is waited for */
+
+    assert_int_equal(pipe(ready), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+
+    if (pid == 0) {
+        db = raw();
+        run(db, "BEGIN IMMEDIATE");
+        if (write(ready[1], "x", 1) != 1) {
+            _exit(1);
+        }
+        usleep(300000);
+        run(db, "COMMIT");
+        sqlite3_close(db);
+        _exit(0);
+    }
+
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(ready[0]);
+    close(ready[1]);
+
+    /* a long one is an answer: try again later */
+
+    db = raw();
+    run(db, "BEGIN IMMEDIATE");
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_DOWN);
+    assert_non_null(strstr(store_error(st), "locked"));
+    run(db, "COMMIT");
+    sqlite3_close(db);
+
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    events_free(&l);
+    store_close(st);
+}
+
+
+/* One commit more or less: synchronous=FULL in WAL mode, seen from inside. */
+static void
+durable(void **state)
+{
+    store_t         *base;
+    store_sqlite_t  *st;
+
+    (void) state;
+
+    base = backend_open(&sqlite_backend);
+    st = (store_sqlite_t *) base;
+    assert_int_equal(number(st->db, "PRAGMA synchronous"), 2);
+    assert_int_equal(number(st->db, "SELECT journal_mode = 'wal'"
+                                    " FROM pragma_journal_mode"), 1);
+    store_close(base);
+}
+
+
+static void
+text_index(void **state)
+{
+    sqlite3   *db;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    st = backend_open(&sqlite_backend);
+    events_create(&l, "c1", "group", "s1 t1", 0);
+    events_message(&l, "c1", 1, "m1", "s1", "Please review it", "k1", 1000);
+    events_message(&l, "c1", 2, "m2", "s1", "review again", "k1", 2000);
+    events_message(&l, "c1", 3, "m3", "t1", "Caf\xc3\xa9 review", NULL, 3000);
+    events_member(&l, 'j', "c1", 4, "m4", "t1", "s2", 4000, NULL);
+    events_put(st, &l);
+    store_close(st);
+
+    db = raw();
+    assert_int_equal(number(db, "SELECT count(*) FROM message_fts"
+                                " WHERE message_fts MATCH 'review'"), 2);
+    assert_int_equal(number(db, "SELECT m.seq FROM message_fts f JOIN message"
+                                " m ON m.n = f.rowid WHERE f.message_fts"
+                                " MATCH 'cafe'"), 3);
+    run(db, "INSERT INTO message_fts (message_fts, rank)"
+            " VALUES ('integrity-check', 1)");
+    sqlite3_close(db);
+}
+
+
+/* Every statement that the suite's calls prepare goes by an index. */
+static void
+plans(void **state)
+{
+    int              i, n;
+    char             sql[4096];
+    json_t          *v;
+    store_t         *base;
+    events_t         l = { 0 };
+    const char      *detail;
+    sqlite3_stmt    *s;
+    store_page_t     q = { "c1", 1, 5, -1, -1, -1, NULL };
+    store_sqlite_t  *st;
+
+    (void) state;
+
+    base = backend_open(&sqlite_backend);
+    st = (store_sqlite_t *) base;
+
+    events_story(&l, 100);
+    events_put(base, &l);
+    json_decref(snapshot(base, "c1", "s1"));
+
+    for (i = 0; i < 8; i++) {
+        q.thread_of = i & 1 ? "m1" : NULL;
+        q.before_ms = i >> 1 == 1 ? STORE_TEST_T0 + 500 : -1;
+        q.before_seq = i >> 1 == 2 ? 20 : -1;
+        q.after_seq = i >> 1 == 3 ? 20 : -1;
+        assert_int_equal(store_messages(base, &q, &v, &n), STORE_OK);
+        json_decref(v);
+    }
+
+    assert_int_equal(store_message(base, "c1", "m1", &v), STORE_OK);
+    json_decref(v);
+
+    for (i = 0; i < SQ_MAX; i++) {
+        if (st->stmt[i] == NULL || i == SQ_PING) {
+            continue;
+        }
+
+        snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s",
+                 sqlite3_sql(st->stmt[i]));
+        assert_int_equal(sqlite3_prepare_v2(st->db, sql, -1, &s, NULL),
+                         SQLITE_OK);
+
+        while (sqlite3_step(s) == SQLITE_ROW) {
+            detail = (const char *) sqlite3_column_text(s, 3);
+
+            /* the two short lists of store_changes() are scanned, and a
+             * user's rooms are put in order, as no index can */
+
+            if ((strncmp(detail, "SCAN", 4) == 0 && i != SQ_CHANGES)
+                || (strstr(detail, "TEMP B-TREE") && i != SQ_CONVS
+                    && i != SQ_MEMBERS && i != SQ_STATE_MEMBERS
+                    && i != SQ_CHANGES))
+            {
+                print_error("%s: %s\n", sql, detail);
+                fail();
+            }
+        }
+
+        sqlite3_finalize(s);
+    }
+
+    /* all but the one for a conversation that only its number moves */
+    for (n = 0, i = 0; i < SQ_MAX; i++) {
+        n += st->stmt[i] != NULL;
+    }
+    assert_in_range(n, SQ_MAX - 3, SQ_MAX);
+
+    store_close(base);
+}
+
+
+static void
+killed(void **state)
+{
+    (void) state;
+    store_killed(&sqlite_backend);
+}
 
 
 int
@@ -11,8 +453,19 @@ main(void)
 {
     int  failed;
 
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(open_errors),
+        cmocka_unit_test(migrations),
+        cmocka_unit_test(readers_do_not_wait),
+        cmocka_unit_test(writer_waits),
+        cmocka_unit_test(durable),
+        cmocka_unit_test(text_index),
+        cmocka_unit_test(plans),
+        cmocka_unit_test(killed)
+    };
+
     sqlite_backend_init();
-    failed = store_suite(&sqlite_backend);
+    failed = store_suite(&sqlite_backend, tests, UNIT_COUNT(tests));
     sqlite_backend_done();
 
     return failed;

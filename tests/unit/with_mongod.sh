@@ -52,6 +52,7 @@ while :; do
         --wiredTigerCacheSizeGB 0.5 --nounixsocket \
         ${set:+--replSet "$set"} \
         --setParameter diagnosticDataCollectionEnabled=false \
+        --setParameter enableTestCommands=1 \
         --logpath "$dir/log" >"$dir/out" 2>&1 &
     pid=$!
 
