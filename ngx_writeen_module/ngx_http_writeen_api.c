@@ -434,7 +434,7 @@ ngx_http_writeen_api_collect(ngx_http_request_t *r, ngx_str_t *body)
 }
 
 
-/* POST /api/conversations/<id>/messages; with what is no id: the pool says so */
+/* POST /api/conversations/<id>/messages; what is no id is for the pool */
 
 static ngx_uint_t
 ngx_http_writeen_api_is_send(ngx_http_request_t *r, ngx_str_t *conversation)
