@@ -218,6 +218,7 @@ struct ngx_http_writeen_session_s {
     ngx_queue_t                flush;      /* in worker->flush */
     ngx_queue_t                links;      /* of link.session_queue */
     ngx_queue_t                ops;        /* commands and calls under way */
+    ngx_queue_t                paused;     /* catch-ups waiting to read */
 
     ngx_connection_t          *connection;
     ngx_http_writeen_loc_conf_t *conf;
@@ -279,6 +280,7 @@ struct ngx_http_writeen_session_s {
     unsigned                   failed:1;    /* protocol error: input is noise */
     unsigned                   shut:1;      /* our side of the socket */
     unsigned                   has_deadline:1;
+    unsigned                   catching:1;  /* one catch-up is reading */
 };
 
 
@@ -852,6 +854,8 @@ void ngx_http_writeen_join(ngx_http_writeen_session_t *s,
 /* The resume event came, or will not come: let held links go on. */
 void ngx_http_writeen_link_release(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);
+/* The queue has drained: catch-ups that waited for that may read on. */
+void ngx_http_writeen_catch_next(ngx_http_writeen_session_t *s);
 
 /* wrt_fence: nobody may give a number up to `known` again. */
 ngx_int_t ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk,

@@ -12,7 +12,11 @@
  *     CATCH  everything after a number, then live
  *     REPLAY what a live link missed before it became live
  *
- * with side steps (catch_step.c): LOAD when the conversation is not in Redis,
+ * Events are read in pages, by one catch-up of a session at a time, and a next
+ * page only when the client's queue has drained: catching up never makes a
+ * slow client's queue overflow.
+ *
+ * There are side steps (catch_step.c): LOAD when the conversation is not in Redis,
  * STORE when the log does not reach back, FENCE when the client knows more
  * than Redis.  What can not be asked now is asked again when Redis is back.
  */
@@ -51,6 +55,7 @@ ngx_http_writeen_catch_create(ngx_http_writeen_session_t *s, const char *id,
     op->worker = ngx_http_writeen_worker;
     op->asked = -1;
     op->after = -1;
+    op->origin = -1;
     op->len = n;
     ngx_memcpy(op->id, id, n);
 
@@ -61,6 +66,10 @@ ngx_http_writeen_catch_create(ngx_http_writeen_session_t *s, const char *id,
 static void
 ngx_http_writeen_catch_free(ngx_http_writeen_catch_t *op)
 {
+    if (op->op.session != NULL) {
+        ngx_http_writeen_catch_release(op, op->op.session);
+    }
+
     ngx_queue_remove(&op->op.queue);
     ngx_queue_remove(&op->retry);
 
@@ -82,6 +91,75 @@ ngx_http_writeen_catch_abandon(ngx_http_writeen_op_t *data)
     if (!op->inflight) {
         ngx_http_writeen_catch_free(op);
     }
+}
+
+
+/* May the op read now?  0: it waits in the session's queue. */
+
+static ngx_uint_t
+ngx_http_writeen_catch_turn(ngx_http_writeen_catch_t *op)
+{
+    ngx_http_writeen_session_t  *s;
+
+    s = op->op.session;
+
+    if ((op->turn || !s->catching)
+        && s->out_bytes <= s->conf->send_queue / 4)
+    {
+        op->turn = 1;
+        s->catching = 1;
+        return 1;
+    }
+
+    ngx_queue_remove(&op->retry);
+
+    if (op->turn) {
+        ngx_queue_insert_head(&s->paused, &op->retry);
+
+    } else {
+        ngx_queue_insert_tail(&s->paused, &op->retry);
+    }
+
+    return 0;
+}
+
+
+void
+ngx_http_writeen_catch_release(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_session_t *s)
+{
+    if (op->turn) {
+        op->turn = 0;
+        s->catching = 0;
+        ngx_http_writeen_catch_next(s);
+    }
+}
+
+
+void
+ngx_http_writeen_catch_next(ngx_http_writeen_session_t *s)
+{
+    ngx_queue_t               *q;
+    ngx_http_writeen_catch_t  *op;
+
+    if (ngx_queue_empty(&s->paused)
+        || s->state >= NGX_HTTP_WRITEEN_CLOSING
+        || s->out_bytes > s->conf->send_queue / 4)
+    {
+        return;
+    }
+
+    q = ngx_queue_head(&s->paused);
+    op = ngx_queue_data(q, ngx_http_writeen_catch_t, retry);
+
+    if (s->catching && !op->turn) {
+        return;
+    }
+
+    ngx_queue_remove(q);
+    ngx_queue_init(q);
+
+    ngx_http_writeen_catch_run(op);
 }
 
 
@@ -166,6 +244,22 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
         }
     }
 
+    if ((op->mode == CATCH_CATCH || op->mode == CATCH_REPLAY)
+        && !ngx_http_writeen_catch_turn(op))
+    {
+        if (op->link->state != NGX_HTTP_WRITEEN_LINK_LIVE
+            || op->mode == CATCH_CATCH)
+        {
+            op->link->state = NGX_HTTP_WRITEEN_LINK_CATCH;
+        }
+
+        return;
+    }
+
+    if (op->origin == -1) {
+        op->origin = op->after;
+    }
+
     uid = op->op.session->user->node.str;
     k = wrt_shard(&op->worker->names, (char *) op->id, op->len);
 
@@ -197,6 +291,7 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
         ngx_http_writeen_arg_num(&a, WRT_RESUME_MAX);
         ngx_http_writeen_arg(&a, (op->answer && !op->joined
                                   && op->mode != CATCH_CHECK) ? "1" : "0", 1);
+        ngx_http_writeen_arg_num(&a, op->op.session->conf->send_queue / 4);
     }
 
     if (ngx_http_writeen_bus_call(op->worker,
@@ -379,7 +474,7 @@ static void
 ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res)
 {
-    int64_t                      seq, floor;
+    int64_t                      seq, upto, floor;
     ngx_str_t                    payload;
     ngx_uint_t                   i, n;
     ngx_http_writeen_link_t     *l;
@@ -426,34 +521,40 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
 
     ngx_http_writeen_catch_cursors(op, res);
 
-    n = ngx_http_writeen_result_count(res, 3);
-
     if (op->answer && !op->joined) {
 
-        for (i = 0; i < n; i++) {
-            /* what a replay skips was not missed */
-            if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK
-                && (op->mode != CATCH_REPLAY
-                    || ngx_http_writeen_payload_seq(&payload) <= op->limit))
-            {
-                op->missed++;
-            }
+        if (op->mode == CATCH_CATCH || op->mode == CATCH_REPLAY) {
+            upto = (op->mode == CATCH_REPLAY) ? ngx_min(seq, op->limit) : seq;
+            op->missed = ngx_max(upto - op->after, 0);
         }
 
         ngx_http_writeen_catch_joined(op, (op->mode == CATCH_INFO) ? l->seq
                                                                    : seq);
     }
 
+    n = ngx_http_writeen_result_count(res, 3);
+    upto = seq;
+
     for (i = 0; i < n; i++) {
-        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK
-            && ngx_http_writeen_catch_event(op, &payload) != NGX_OK)
-        {
-            return;
+        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
+
+            upto = ngx_http_writeen_payload_seq(&payload);
+
+            if (ngx_http_writeen_catch_event(op, &payload) != NGX_OK) {
+                return;
+            }
         }
     }
 
     if (n != 0) {
         ngx_http_writeen_count(op->worker, catchups_total);
+    }
+
+    if (upto < seq && (op->mode == CATCH_CATCH || upto < op->limit)) {
+        /* the next page */
+        op->after = upto;
+        ngx_http_writeen_catch_run(op);
+        return;
     }
 
     if (op->mode == CATCH_REPLAY) {

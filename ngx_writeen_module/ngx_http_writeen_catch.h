@@ -31,6 +31,7 @@ struct ngx_http_writeen_catch_s {
     ngx_http_writeen_load_wait_t   wait;
     ngx_http_writeen_catch_mode_t  mode;
     int64_t                        asked;    /* afterSeq, -1 none */
+    int64_t                        origin;   /* where reading began */
     int64_t                        after;    /* read from here */
     int64_t                        limit;    /* REPLAY: up to here */
     u_char                        *cursors;  /* JSON array, malloc'd */
@@ -48,6 +49,7 @@ struct ngx_http_writeen_catch_s {
     unsigned                       fenced:1;
     unsigned                       inflight:1; /* an answer will come */
     unsigned                       reading:1; /* counted in room->catching */
+    unsigned                       turn:1;    /* the session's one reader */
 };
 
 
@@ -69,6 +71,8 @@ ngx_http_writeen_catch_t *ngx_http_writeen_catch_create(
 void ngx_http_writeen_catch_abandon(ngx_http_writeen_op_t *data);
 void ngx_http_writeen_catch_begin(ngx_http_writeen_catch_t *op);
 void ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op);
+void ngx_http_writeen_catch_release(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_session_t *s);
 void ngx_http_writeen_catch_later(ngx_http_writeen_catch_t *op);
 void ngx_http_writeen_catch_done(ngx_http_writeen_catch_t *op);
 void ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op,

@@ -66,7 +66,7 @@ ngx_http_writeen_catch_loaded(void *data, ngx_int_t ok)
 void
 ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
 {
-    u_char                   seq[NGX_INT64_LEN];
+    u_char                   query[3 * NGX_INT64_LEN + 3];
     ngx_http_writeen_call_t  call;
 
     ngx_memzero(&call, sizeof(ngx_http_writeen_call_t));
@@ -74,8 +74,10 @@ ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
     ngx_str_set(&call.method, WRT_RPC_CHANGES);
     call.path.data = op->id;
     call.path.len = op->len;
-    call.query.data = seq;
-    call.query.len = ngx_sprintf(seq, "%L", op->after) - seq;
+    call.query.data = query;
+    call.query.len = ngx_sprintf(query, "%L %L %uz", op->after, op->origin,
+                                 op->op.session->conf->send_queue / 4)
+                     - query;
     call.timeout = WRT_RPC_TIMEOUT_MS;
 
     if (ngx_http_writeen_rpc_call(op->worker, &call,
@@ -200,6 +202,8 @@ ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op)
     op->resync = 1;
     op->asked = -1;
     op->after = -1;
+    ngx_http_writeen_catch_release(op, op->op.session);
+
     op->mode = (op->mode == CATCH_REPLAY
                 || op->link->state == NGX_HTTP_WRITEEN_LINK_LIVE)
                ? CATCH_INFO : CATCH_NOW;

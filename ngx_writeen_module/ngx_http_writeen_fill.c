@@ -12,6 +12,9 @@
 #include "ngx_http_writeen.h"
 
 
+/* Bytes read and given out in one turn: all members get them at once. */
+#define NGX_HTTP_WRITEEN_FILL_PAGE  65536
+
 /*
  * A fill under way.  The room is found by its id when the answer comes: it may
  * have been freed meanwhile.
@@ -125,6 +128,7 @@ ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_arg_num(&a, rm->seq);
     ngx_http_writeen_arg_num(&a, WRT_RESUME_MAX);
     ngx_http_writeen_arg_lit(&a, "0");
+    ngx_http_writeen_arg_num(&a, NGX_HTTP_WRITEEN_FILL_PAGE);
 
     if (ngx_http_writeen_bus_call(wk,
                                   ngx_http_writeen_bus_server(wk, rm->shard),
@@ -188,6 +192,12 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
             if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
                 ngx_http_writeen_room_fill_payload(rm, &payload);
             }
+        }
+
+        if (n != 0 && rm->seq < seq) {
+            /* the next page */
+            ngx_http_writeen_room_fill(wk, rm);
+            return;
         }
 
         rm->seq = ngx_max(rm->seq, seq);
@@ -324,7 +334,7 @@ static void
 ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
-    u_char                    seq[NGX_INT64_LEN];
+    u_char                    query[3 * NGX_INT64_LEN + 3];
     ngx_http_writeen_call_t   call;
     ngx_http_writeen_fill_t  *op;
 
@@ -339,8 +349,10 @@ ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
     ngx_str_set(&call.method, WRT_RPC_CHANGES);
     call.path.data = op->id;
     call.path.len = op->len;
-    call.query.data = seq;
-    call.query.len = ngx_sprintf(seq, "%L", rm->seq) - seq;
+    call.query.data = query;
+    call.query.len = ngx_sprintf(query, "%L %L %d", rm->seq, rm->seq,
+                                 NGX_HTTP_WRITEEN_FILL_PAGE)
+                     - query;
     call.timeout = WRT_RPC_TIMEOUT_MS;
 
     if (ngx_http_writeen_rpc_call(wk, &call,

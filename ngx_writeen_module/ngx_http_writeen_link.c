@@ -161,6 +161,8 @@ ngx_http_writeen_link_free(ngx_http_writeen_link_t *l)
             }
         }
 
+        ngx_http_writeen_catch_release(op, s);
+
         op->link = NULL;
         op->next = NULL;
 

@@ -204,6 +204,10 @@ ngx_http_writeen_output_flush(ngx_http_writeen_session_t *s)
         return;
     }
 
+    if (!ngx_queue_empty(&s->paused)) {
+        ngx_http_writeen_catch_next(s);
+    }
+
     if (s->out != NULL || !s->close_sent) {
         return;
     }

@@ -29,6 +29,7 @@ local LOG_MAX = 2048        -- WRT_LOG_MAX
 local LOG_IDLE_S = 600      -- WRT_LOG_IDLE_S
 local CONV_IDLE_S = 3600    -- WRT_CONV_IDLE_S
 local ONCE_S = 86400        -- WRT_ONCE_S
+local PAGE = 100            -- events in one answer of wrt_catch
 local TRIM_EVERY = 32       -- events between two trims of a log
 
 -- Number an event, log it, queue it for the projector, publish it.
@@ -266,11 +267,12 @@ end
 
 
 -- What a client or a node has missed, from the log.
--- KEYS conv log   ARGV uid after max cursors
+-- KEYS conv log   ARGV uid after max cursors bytes
 -- uid '' asks for the node itself; after -1 asks for nothing but where the
 -- room stands.  Answers {ok|old|many, seq, applied, floor, {payload...},
 -- {uid, read, delivered}...}: floor is the number after which the log is
--- complete; cursors '1' asks for the last list.
+-- complete; cursors '1' asks for the last list.  Events come in pages of about
+-- so many bytes, one event at least: a page that ends below seq has a next one.
 local function catch(keys, args)
     local uid, after = args[1], tonumber(args[2])
     local h = redis.call('HMGET', keys[1], 'seq', 'applied', 'm:' .. uid)
@@ -291,8 +293,13 @@ local function catch(keys, args)
             rc = 'many'
         else
             local list = redis.call('XRANGE', keys[2], (after + 1) .. '-0',
-                                    '+')
-            for i = 1, #list do events[i] = list[i][2][2] end
+                                    '+', 'COUNT', PAGE)
+            local room = tonumber(args[5])
+            for i = 1, #list do
+                if room <= 0 then break end
+                events[i] = list[i][2][2]
+                room = room - #events[i]
+            end
         end
     end
 
