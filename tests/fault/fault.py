@@ -88,6 +88,13 @@ class Chat:
                 if old.cmid not in client.again:
                     client.repeat(old)
 
+    async def travel(self):
+        """Now and then somebody goes through a tunnel: away for longer than
+        the log reaches back."""
+        while not self.stopping:
+            await asyncio.sleep(2 + 4 * self.rng.random())
+            self.rng.choice(self.clients).nap(1 + 8 * self.rng.random())
+
     async def post(self):
         """POST .../messages with retries, on either node."""
         n = 0
@@ -171,8 +178,9 @@ class Chat:
 class Faults:
     """What is done to the parts.  Every method is one fault."""
 
-    def __init__(self, stack, rng):
+    def __init__(self, stack, chat, rng):
         self.stack = stack
+        self.chat = chat
         self.rng = rng
         self.done = {}
         self.names = ["nginx_worker", "nginx_all", "nginx_reload",
@@ -194,23 +202,29 @@ class Faults:
                 await getattr(self, name)()
                 self.done[name] = self.done.get(name, 0) + 1
 
+    def busy_nginx(self):
+        """One that has clients, rather than one that just lost them."""
+        ports = [c.ws.port for c in self.chat.clients if c.ws and c.ws.open]
+        return max(self.stack.nginx, key=lambda n: (
+            ports.count(n.ports["main"]) + self.rng.randrange(3)))
+
     async def wait(self):
         await asyncio.sleep(3 * self.rng.random())
 
     async def nginx_worker(self):
-        nginx = self.rng.choice(self.stack.nginx)
+        nginx = self.busy_nginx()
         pid = self.rng.choice(nginx.workers())
         self.stack.watch.killed.add(pid)
         os.kill(pid, 9)
 
     async def nginx_all(self):
-        nginx = self.rng.choice(self.stack.nginx)
+        nginx = self.busy_nginx()
         await asyncio.to_thread(nginx.kill)
         await self.wait()
         await asyncio.to_thread(nginx.start)
 
     async def nginx_reload(self):
-        nginx = self.rng.choice(self.stack.nginx)
+        nginx = self.busy_nginx()
         await asyncio.to_thread(nginx.reload)
 
     async def projector(self):
@@ -323,12 +337,14 @@ def judge(verdict, chat, stack):
 
 
 async def play(stack, args, rng, verdict):
-    chat, faults = Chat(stack, rng, args.rate), Faults(stack, rng)
+    chat = Chat(stack, rng, args.rate)
+    faults = Faults(stack, chat, rng)
     chat.open_rooms()
     chat.connect()
     tasks = [asyncio.create_task(chat.write(c)) for c in chat.clients]
     tasks += [asyncio.create_task(chat.post()),
-              asyncio.create_task(chat.read())]
+              asyncio.create_task(chat.read()),
+              asyncio.create_task(chat.travel())]
     start = time.monotonic()
     await faults.run(start + args.seconds)
     await asyncio.sleep(1)

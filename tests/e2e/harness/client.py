@@ -21,7 +21,7 @@ from .ws import Closed, Refused, Ws
 NUMBERED = {"message_received", "message_updated", "message_deleted",
             "reaction_updated", "conversation_updated"}
 
-WINDOW = 48             # sends under way at the same time
+WINDOW = 48             # sends under way at the same time, at most
 ACK_TIMEOUT = 8.0       # then a send is repeated on the same connection
 RETRY = 0.25            # pause after a refusal that names none
 
@@ -56,7 +56,8 @@ class Send:
 
 class ChatClient:
     def __init__(self, user, endpoints, rooms, *, seed=0, ttl=3600):
-        """endpoints: [(ws url, host, port)], tried in turn."""
+        """endpoints: [(ws url, host, port)], one taken at random each time,
+        as behind a load balancer; the first one first."""
         self.user = user
         self.endpoints = endpoints
         self.rooms = {r: Room(r) for r in rooms}
@@ -75,6 +76,9 @@ class ChatClient:
                       "rate_limited": 0, "unavailable": 0, "closes": {},
                       "acks": 0, "dup_acks": 0, "ack_timeouts": 0}
         self.stopping = False
+        self.away = 0
+        self.window = float(WINDOW)
+        self.slow_until = 0.0       # the server asked for less
         self.task = None
         self.tasks = set()
 
@@ -98,10 +102,8 @@ class ChatClient:
         self.violations.append(f"{time.time():.3f} {self.user}: {what}")
 
     async def _run(self):
-        resume, pause = False, 0.05
-        for where in itertools.cycle(self.endpoints):
-            if self.stopping:
-                return
+        resume, pause, where = False, 0.05, self.endpoints[0]
+        while not self.stopping:
             try:
                 await self._session(where, resume)
                 resume, pause = True, 0.05
@@ -113,9 +115,17 @@ class ChatClient:
                 pass
             if self.rooms_joined():
                 resume = True
-            await asyncio.sleep(self._hint() or
+            await asyncio.sleep(self.away or self._hint() or
                                 pause * (0.5 + self.random.random()))
+            self.away = 0
             pause = min(1.0, pause * 2)
+            where = self.random.choice(self.endpoints)
+
+    def nap(self, seconds):
+        """Drop the connection without a word and stay away."""
+        if self.ws is not None and self.ws.open:
+            self.away = seconds
+            self.ws.abort()
 
     def _hint(self):
         """Seconds that a server which restarts asked us to wait."""
@@ -187,10 +197,10 @@ class ChatClient:
             if now - s.sent_at > ACK_TIMEOUT:
                 self.stats["ack_timeouts"] += 1
                 del self.flying[s.cmid]
-        if not self.ready:
+        if not self.ready or now < self.slow_until:
             return
         for s in itertools.chain(self.sends.values(), self.again.values()):
-            if len(self.flying) >= WINDOW:
+            if len(self.flying) >= int(self.window):
                 break
             if s.cmid in self.flying or s.due > now:
                 continue
@@ -277,6 +287,7 @@ class ChatClient:
         cmid = data.get("clientMessageId")
         ack = (data["messageId"], data["seq"], data["createdAt"])
         self.flying.pop(cmid, None)
+        self.window = min(WINDOW, self.window + 0.1)
         s = self.sends.pop(cmid, None) or self.again.pop(cmid, None)
         if s is None:
             return              # a second ack for a send repeated in time
@@ -308,7 +319,11 @@ class ChatClient:
         if s is not None:
             pause = data.get("retryAfterMs")
             pause = RETRY if pause is None else pause / 1000
-            s.due = time.monotonic() + pause * (1 + self.random.random() / 4)
+            pause *= 1 + self.random.random() / 4
+            s.due = time.monotonic() + pause
+            if code == "rate_limited" and s.sent_at > self.slow_until:
+                self.window = max(1.0, self.window / 2)
+                self.slow_until = s.due
         elif data.get("event") in ("resume", "join_conversation"):
             # the server can not do it now: start over
             self.ws.abort()
@@ -340,7 +355,7 @@ class ChatClient:
         for name, data in held:
             if data["seq"] > room.last:
                 self._take(room, name, data)
-        if ws.closed is None:
+        if ws.open:
             ws.send("join_conversation", {"conversationId": room.id,
                                           "afterSeq": room.last})
 

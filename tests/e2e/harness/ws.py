@@ -108,6 +108,7 @@ class Ws(asyncio.Protocol):
                 timeout)
             _, self = await loop.create_connection(
                 lambda: cls(machine, name, auto_pong), sock=sock)
+            self.port = where.port
         except BaseException:
             sock.close()
             raise
