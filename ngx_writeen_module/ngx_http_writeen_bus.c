@@ -115,26 +115,31 @@ ngx_http_writeen_bus_init(ngx_http_writeen_worker_t *wk)
 }
 
 
+static void
+ngx_http_writeen_bus_free(ngx_http_writeen_bus_conn_t *bc)
+{
+    redisAsyncContext  *ac;
+
+    ac = bc->ac;
+
+    if (ac != NULL) {
+        /* our own doing: nothing for the log */
+        ac->data = NULL;
+        bc->ac = NULL;
+        bc->state = BUS_CLOSED;
+        redisAsyncFree(ac);
+    }
+}
+
+
 void
 ngx_http_writeen_bus_exit(ngx_http_writeen_worker_t *wk)
 {
-    ngx_uint_t          i;
-    redisAsyncContext  *ac;
+    ngx_uint_t  i;
 
     for (i = 0; i < wk->nservers; i++) {
-        ac = wk->servers[i].cmd.ac;
-        wk->servers[i].cmd.ac = NULL;
-
-        if (ac != NULL) {
-            redisAsyncFree(ac);
-        }
-
-        ac = wk->servers[i].sub.ac;
-        wk->servers[i].sub.ac = NULL;
-
-        if (ac != NULL) {
-            redisAsyncFree(ac);
-        }
+        ngx_http_writeen_bus_free(&wk->servers[i].cmd);
+        ngx_http_writeen_bus_free(&wk->servers[i].sub);
     }
 
     ngx_http_writeen_bus_command_exit();

@@ -380,8 +380,6 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 static ngx_int_t
 ngx_http_writeen_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt           *h;
-    ngx_http_core_main_conf_t     *cmcf;
     ngx_http_writeen_main_conf_t  *wmcf;
 
     wmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_writeen_module);
@@ -397,14 +395,9 @@ ngx_http_writeen_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
-    if (h == NULL) {
+    if (ngx_http_writeen_token_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    *h = ngx_http_writeen_scrub_handler;
 
     return ngx_http_writeen_status_zone(cf, wmcf);
 }
