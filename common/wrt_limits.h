@@ -56,12 +56,12 @@
 #define WRT_LOG_KEEP             128    /* durable events kept per room */
 #define WRT_LOG_MAX              2048   /* even while not applied */
 #define WRT_LOG_IDLE_S           600    /* log kept once applied */
-#define WRT_CONV_IDLE_S          3600   /* conversation hash kept once applied */
-#define WRT_USER_IDLE_S          (30 * 86400) /* list of a user's rooms */
-#define WRT_ONCE_S               86400  /* clientMessageId remembered in Redis */
-#define WRT_RESUME_MAX           1000   /* events replayed, else resync_required */
-#define WRT_FENCE_MAX            10000  /* how far a member's resume may raise seq */
-#define WRT_RESUME_WAIT_MS       5000   /* &resume=1: wait for the resume event */
+#define WRT_CONV_IDLE_S          3600   /* conversation kept once applied */
+#define WRT_USER_IDLE_S          (30 * 86400) /* a user's list of rooms */
+#define WRT_ONCE_S               86400  /* clientMessageId remembered */
+#define WRT_RESUME_MAX           1000   /* replayed; more: resync_required */
+#define WRT_FENCE_MAX            10000  /* a resume may raise seq so far */
+#define WRT_RESUME_WAIT_MS       5000   /* &resume=1: for its event */
 
 /* Back pressure */
 #define WRT_BACKLOG_MAX          1000000 /* ingest entries per shard */

@@ -35,6 +35,9 @@
 #include "common/wrt_utf8.h"
 #include "common/wrt_envelope.h"
 
+#include "ngx_http_writeen_conf.h"
+#include "ngx_http_writeen_stats.h"
+
 
 typedef struct ngx_http_writeen_worker_s   ngx_http_writeen_worker_t;
 typedef struct ngx_http_writeen_session_s  ngx_http_writeen_session_t;
@@ -46,78 +49,6 @@ typedef struct ngx_http_writeen_msg_s      ngx_http_writeen_msg_t;
 typedef struct ngx_http_writeen_out_s      ngx_http_writeen_out_t;
 typedef struct ngx_http_writeen_server_s   ngx_http_writeen_server_t;
 typedef struct ngx_http_writeen_rpc_s      ngx_http_writeen_rpc_t;
-
-
-/* -- configuration -- */
-
-typedef struct {
-    ngx_array_t                redis;      /* of wrt_redis_url_t */
-    ngx_array_t                addrs;      /* of ngx_addr_t, same order */
-    ngx_uint_t                 shards;
-    ngx_msec_t                 drain;
-    ngx_shm_zone_t            *zone;       /* counters of all workers */
-    ngx_uint_t                 enabled;    /* some location uses the module */
-    ngx_uint_t                 ack_store;  /* some location waits for it */
-} ngx_http_writeen_main_conf_t;
-
-
-/* One verification key; bytes live in the configuration pool. */
-typedef struct {
-    ngx_str_t                  alg;        /* "HS256", as written */
-    ngx_str_t                  kid;        /* "" : for tokens without kid */
-    ngx_str_t                  key;        /* secret or PEM */
-} ngx_http_writeen_key_t;
-
-
-typedef struct {
-    ngx_flag_t                 websocket;
-    ngx_flag_t                 api;
-    ngx_flag_t                 health;
-    ngx_flag_t                 metrics;
-
-    ngx_array_t               *keys;       /* of ngx_http_writeen_key_t */
-    ngx_str_t                  issuer;
-    ngx_array_t               *audience;   /* of ngx_str_t */
-    time_t                     leeway;
-
-    ngx_msec_t                 ping_interval;
-    ngx_msec_t                 resume_wait;
-    ngx_msec_t                 api_timeout;
-    size_t                     max_message;
-    size_t                     max_text;
-    size_t                     send_queue;
-    ngx_uint_t                 rate;       /* events/s per connection */
-    ngx_uint_t                 burst;
-    ngx_uint_t                 user_rate;  /* events/s per user and worker */
-    ngx_array_t               *origins;    /* of ngx_str_t; NULL: same host */
-    ngx_uint_t                 origin_any;
-    ngx_uint_t                 ack_store;  /* writeen_ack store; */
-} ngx_http_writeen_loc_conf_t;
-
-
-/* -- identity (auth) -- */
-
-/* Who a token speaks for.  Strings live in the pool given to auth_verify. */
-typedef struct {
-    ngx_str_t                  uid;
-    ngx_str_t                  role;       /* student, tutor, service, admin */
-    ngx_str_t                  name;       /* "" when the token has none */
-    ngx_str_t                  avatar;
-    time_t                     exp;
-} ngx_http_writeen_identity_t;
-
-
-/* Kept for a request from the post-read phase on: a token's bytes are
- * overwritten before anything can log them.  Survives internal redirects. */
-typedef struct {
-    ngx_str_t                  args;       /* as they came */
-    u_char                    *at;         /* where they were */
-    ngx_str_t                  token;      /* from ?token=, else empty */
-    ngx_str_t                  bearer;     /* from Authorization */
-    ngx_str_t                  offered;    /* from Sec-WebSocket-Protocol */
-    void                      *api;        /* api.c: the call under way */
-    unsigned                   protocol:1; /* writeen.v1 was offered */
-} ngx_http_writeen_ctx_t;
 
 
 /* -- bus -- */
@@ -365,59 +296,6 @@ struct ngx_http_writeen_link_s {
 
 /* -- one nginx worker -- */
 
-/* Counters, one set per nginx worker in shared memory; the list is also what
- * /metrics prints: name, Prometheus type, help. */
-#define NGX_HTTP_WRITEEN_COUNTERS(X)                                          \
-    X(connections, gauge, "Open WebSocket connections")                       \
-    X(rooms, gauge, "Conversations with a subscriber in this node")           \
-    X(users, gauge, "Users with a connection to this node")                   \
-    X(queue_bytes, gauge, "Bytes queued for slow WebSocket clients")          \
-    X(rpc_pending, gauge, "Calls waiting for the worker pool")                \
-    X(accepted_total, counter, "WebSocket handshakes accepted")               \
-    X(refused_total, counter, "WebSocket handshakes refused")                 \
-    X(auth_failures_total, counter, "Tokens refused")                         \
-    X(events_in_total, counter, "Client events received")                     \
-    X(events_bad_total, counter, "Client events refused as malformed")        \
-    X(rate_limited_total, counter, "Client events refused by rate")           \
-    X(frames_out_total, counter, "Frames queued to clients")                  \
-    X(bytes_out_total, counter, "Bytes written to WebSocket clients")         \
-    X(messages_sent_total, counter, "Messages acknowledged")                  \
-    X(messages_refused_total, counter, "Messages refused")                    \
-    X(bus_messages_total, counter, "Messages received from Redis channels")   \
-    X(bus_gaps_total, counter, "Holes found in a room and filled")            \
-    X(bus_reconnects_total, counter, "Connections to Redis made anew")        \
-    X(catchups_total, counter, "Catch-ups served from the log")               \
-    X(catchups_store_total, counter, "Catch-ups served from the store")       \
-    X(resyncs_total, counter, "Clients told to resync")                       \
-    X(slow_closed_total, counter, "Connections closed as slow consumers")     \
-    X(flood_closed_total, counter, "Connections closed for flooding")         \
-    X(ping_closed_total, counter, "Connections closed without a pong")        \
-    X(api_requests_total, counter, "REST requests")                           \
-    X(api_errors_total, counter, "REST requests answered 5xx")                \
-    X(rpc_calls_total, counter, "Calls to the worker pool")                   \
-    X(rpc_timeouts_total, counter, "Calls without an answer in time")
-
-typedef struct {
-#define X(name, type, help)  ngx_atomic_t  name;
-    NGX_HTTP_WRITEEN_COUNTERS(X)
-#undef X
-} ngx_http_writeen_stats_t;
-
-#define ngx_http_writeen_count(wk, name)                                      \
-    (void) ngx_atomic_fetch_add(&(wk)->stats->name, 1)
-#define ngx_http_writeen_count_n(wk, name, n)                                 \
-    (void) ngx_atomic_fetch_add(&(wk)->stats->name, (ngx_atomic_int_t) (n))
-
-
-/* What /healthz says; kept fresh by status.c and bus.c. */
-typedef struct {
-    unsigned                   redis:1;    /* all servers ready */
-    unsigned                   bus:1;      /* canaries come back */
-    unsigned                   worker:1;   /* api and projector alive */
-    unsigned                   store:1;    /* they can reach the store */
-} ngx_http_writeen_health_t;
-
-
 struct ngx_http_writeen_worker_s {
     ngx_http_writeen_main_conf_t *conf;
     ngx_log_t                 *log;
@@ -496,48 +374,6 @@ ngx_http_writeen_ctx_t *ngx_http_writeen_get_ctx(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_writeen_auth_token(ngx_http_request_t *r,
     ngx_uint_t websocket, ngx_str_t *token, ngx_uint_t *protocol);
-
-
-/* ngx_http_writeen_conf.c: directives */
-
-/* What a time or a size may be. */
-typedef struct {
-    ngx_conf_post_handler_pt   handler;
-    uintmax_t                  min;
-    uintmax_t                  max;
-    const char                *allowed;
-} ngx_http_writeen_range_t;
-
-char *ngx_http_writeen_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_writeen_conf_shards(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_writeen_conf_rate(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
-    void *data);
-char *ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post,
-    void *data);
-
-
-/* ngx_http_writeen_auth.c: who a token speaks for */
-
-/*
- * Verify a token (CONTRACT 2) against the location's keys: size, kid, exactly
- * the key's algorithm, signature, exp (required), nbf, iss, aud, sub (an
- * id), role (one of four; absent: student), lengths of name and avatar.
- * NGX_OK and *id (strings in pool), or NGX_DECLINED and *why for the log,
- * never containing token bytes.
- */
-ngx_int_t ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
-    ngx_str_t *token, ngx_http_writeen_identity_t *id, ngx_pool_t *pool,
-    ngx_log_t *log, const char **why);
 
 
 /* ngx_http_writeen_api.c: the REST front door */

@@ -16,9 +16,10 @@
  * page only when the client's queue has drained: catching up never makes a
  * slow client's queue overflow.
  *
- * There are side steps (catch_step.c): LOAD when the conversation is not in Redis,
- * STORE when the log does not reach back, FENCE when the client knows more
- * than Redis.  What can not be asked now is asked again when Redis is back.
+ * There are side steps (catch_step.c): LOAD when the conversation is not in
+ * Redis, STORE when the log does not reach back, FENCE when the client knows
+ * more than Redis.  What can not be asked now is asked again when Redis is
+ * back.
  */
 
 #include "ngx_http_writeen_catch.h"

@@ -27,6 +27,8 @@ typedef struct {
 
 static void ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
     ngx_http_writeen_handshake_t *hs);
+static ngx_int_t ngx_http_writeen_handshake_check(ngx_http_request_t *r,
+    ngx_http_writeen_handshake_t *hs);
 static ngx_uint_t ngx_http_writeen_handshake_token(ngx_str_t *list,
     const char *token, size_t n);
 static ngx_int_t ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
@@ -74,34 +76,9 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
 
     ngx_http_writeen_handshake_headers(r, &hs);
 
-    /* HTTP/2 has no Upgrade, and nginx no RFC 8441 */
-
-    if (r->http_version != NGX_HTTP_VERSION_11 || !hs.upgrade
-        || !hs.connection)
-    {
-        return ngx_http_writeen_handshake_refuse(r, 426,
-                   "invalid_request",
-                   "This is a WebSocket: HTTP/1.1 with Upgrade: websocket.",
-                   0);
-    }
-
-    if (hs.version.len != 2 || ngx_memcmp(hs.version.data, "13", 2) != 0) {
-        return ngx_http_writeen_handshake_version(r);
-    }
-
-    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
-        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
-                   "invalid_request", "A WebSocket handshake has no body.",
-                   0);
-    }
-
-    if (hs.key.len != NGX_HTTP_WRITEEN_KEY_LEN
-        || ngx_strncmp(hs.key.data + NGX_HTTP_WRITEEN_KEY_LEN - 2, "==", 2)
-           != 0)
-    {
-        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
-                   "invalid_request",
-                   "Sec-WebSocket-Key must be 16 bytes in base64.", 0);
+    rc = ngx_http_writeen_handshake_check(r, &hs);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (!ngx_http_writeen_origin_allowed(r)) {
@@ -157,6 +134,46 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     r->main->count++;
 
     return NGX_DONE;
+}
+
+
+/* The handshake itself (sections 4.1, 4.2.1): NGX_OK, or an answer's status. */
+
+static ngx_int_t
+ngx_http_writeen_handshake_check(ngx_http_request_t *r,
+    ngx_http_writeen_handshake_t *hs)
+{
+    /* HTTP/2 has no Upgrade, and nginx no RFC 8441 */
+
+    if (r->http_version != NGX_HTTP_VERSION_11 || !hs->upgrade
+        || !hs->connection)
+    {
+        return ngx_http_writeen_handshake_refuse(r, 426,
+                   "invalid_request",
+                   "This is a WebSocket: HTTP/1.1 with Upgrade: websocket.",
+                   0);
+    }
+
+    if (hs->version.len != 2 || ngx_memcmp(hs->version.data, "13", 2) != 0) {
+        return ngx_http_writeen_handshake_version(r);
+    }
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
+                   "invalid_request", "A WebSocket handshake has no body.",
+                   0);
+    }
+
+    if (hs->key.len != NGX_HTTP_WRITEEN_KEY_LEN
+        || ngx_strncmp(hs->key.data + NGX_HTTP_WRITEEN_KEY_LEN - 2, "==", 2)
+           != 0)
+    {
+        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
+                   "invalid_request",
+                   "Sec-WebSocket-Key must be 16 bytes in base64.", 0);
+    }
+
+    return NGX_OK;
 }
 
 

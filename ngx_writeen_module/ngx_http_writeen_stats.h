@@ -1,0 +1,66 @@
+/*
+ * ngx_http_writeen_stats.h: what is counted, and what /healthz knows.
+ */
+
+#ifndef _NGX_HTTP_WRITEEN_STATS_H_INCLUDED_
+#define _NGX_HTTP_WRITEEN_STATS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* Counters, one set per nginx worker in shared memory; the list is also what
+ * /metrics prints: name, Prometheus type, help. */
+#define NGX_HTTP_WRITEEN_COUNTERS(X)                                          \
+    X(connections, gauge, "Open WebSocket connections")                       \
+    X(rooms, gauge, "Conversations with a subscriber in this node")           \
+    X(users, gauge, "Users with a connection to this node")                   \
+    X(queue_bytes, gauge, "Bytes queued for slow WebSocket clients")          \
+    X(rpc_pending, gauge, "Calls waiting for the worker pool")                \
+    X(accepted_total, counter, "WebSocket handshakes accepted")               \
+    X(refused_total, counter, "WebSocket handshakes refused")                 \
+    X(auth_failures_total, counter, "Tokens refused")                         \
+    X(events_in_total, counter, "Client events received")                     \
+    X(events_bad_total, counter, "Client events refused as malformed")        \
+    X(rate_limited_total, counter, "Client events refused by rate")           \
+    X(frames_out_total, counter, "Frames queued to clients")                  \
+    X(bytes_out_total, counter, "Bytes written to WebSocket clients")         \
+    X(messages_sent_total, counter, "Messages acknowledged")                  \
+    X(messages_refused_total, counter, "Messages refused")                    \
+    X(bus_messages_total, counter, "Messages received from Redis channels")   \
+    X(bus_gaps_total, counter, "Holes found in a room and filled")            \
+    X(bus_reconnects_total, counter, "Connections to Redis made anew")        \
+    X(catchups_total, counter, "Catch-ups served from the log")               \
+    X(catchups_store_total, counter, "Catch-ups served from the store")       \
+    X(resyncs_total, counter, "Clients told to resync")                       \
+    X(slow_closed_total, counter, "Connections closed as slow consumers")     \
+    X(flood_closed_total, counter, "Connections closed for flooding")         \
+    X(ping_closed_total, counter, "Connections closed without a pong")        \
+    X(api_requests_total, counter, "REST requests")                           \
+    X(api_errors_total, counter, "REST requests answered 5xx")                \
+    X(rpc_calls_total, counter, "Calls to the worker pool")                   \
+    X(rpc_timeouts_total, counter, "Calls without an answer in time")
+
+typedef struct {
+#define X(name, type, help)  ngx_atomic_t  name;
+    NGX_HTTP_WRITEEN_COUNTERS(X)
+#undef X
+} ngx_http_writeen_stats_t;
+
+#define ngx_http_writeen_count(wk, name)                                      \
+    (void) ngx_atomic_fetch_add(&(wk)->stats->name, 1)
+#define ngx_http_writeen_count_n(wk, name, n)                                 \
+    (void) ngx_atomic_fetch_add(&(wk)->stats->name, (ngx_atomic_int_t) (n))
+
+
+/* What /healthz says; kept fresh by status.c and bus.c. */
+typedef struct {
+    unsigned                   redis:1;    /* all servers ready */
+    unsigned                   bus:1;      /* canaries come back */
+    unsigned                   worker:1;   /* api and projector alive */
+    unsigned                   store:1;    /* they can reach the store */
+} ngx_http_writeen_health_t;
+
+
+#endif /* _NGX_HTTP_WRITEEN_STATS_H_INCLUDED_ */
