@@ -204,6 +204,7 @@ struct ngx_http_writeen_session_s {
     unsigned                   in_payload:1;
     unsigned                   resuming:1;  /* waits for its resume event */
     unsigned                   listed:1;    /* its room list has come */
+    unsigned                   relist:1;    /* and has changed since */
     unsigned                   flushing:1;  /* in worker->flush */
     unsigned                   warned:1;    /* token_expiring sent */
     unsigned                   close_sent:1;

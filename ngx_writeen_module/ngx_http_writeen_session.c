@@ -226,6 +226,11 @@ ngx_http_writeen_session_opened(ngx_http_writeen_session_t *s)
         ngx_http_writeen_drain_start(ngx_http_writeen_worker);
     }
 
+    if (s->relist && s->state == NGX_HTTP_WRITEEN_OPEN) {
+        s->relist = 0;
+        ngx_http_writeen_user_list(s);
+    }
+
     /* what the client sent meanwhile: in an event of its own */
 
     if (s->state == NGX_HTTP_WRITEEN_OPEN) {

@@ -305,9 +305,9 @@ ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
             continue;
         }
 
-        /* one that is opening reads the list after this */
-
         if (s->state != NGX_HTTP_WRITEEN_OPEN) {
+            /* nothing before `connected`: then it reads the list once more */
+            s->relist = 1;
             continue;
         }
 
