@@ -23,14 +23,18 @@ CFLAGS        ?= -O2 -g
 
 # SANITIZE=1 makes any goal a sanitized one, in a build folder of its own, with
 # an nginx that has the module compiled in (so there is no module file).
-# Optimised a little, so that the suites keep their time limits; the flags of
-# nginx itself are in tools/nginx.sh, each with its reason.
+# Optimised a little, so that the suites keep their time limits.  gcc knows less
+# of values with sanitizers in between and warns of what cannot happen, hence
+# the three -Wno; the plain build has them on.  The flags of nginx itself are in
+# tools/nginx.sh, each with its reason.
 ifdef SANITIZE
 override BUILD        := build/asan
 override NGINX_BIN    := $(abspath build/asan/nginx)
 override NGINX_MODULE :=
 override CFLAGS       := -O1 -g -fno-omit-frame-pointer \
-                         -fsanitize=address,undefined
+                         -fsanitize=address,undefined \
+                         -Wno-format-overflow -Wno-format-truncation \
+                         -Wno-maybe-uninitialized
 override LDFLAGS      := -fsanitize=address,undefined
 override E2E_VENV     := $(abspath build/venv)
 MONGOD                ?= $(abspath build/deps/mongod)
