@@ -400,17 +400,17 @@ long y*9000
 writeen_jwt_key HS256 $TEST_NGINX_SECRET;
 location = /ws { writeen_websocket on; }
 location = /healthz { writeen_health on; }
-location = /page { empty_gif; add_header X-Args $args; add_header X-Arg $arg_token; }
+location = /page { add_header X-Args $args always; add_header X-Arg $arg_token always; }
 location = /proxy { proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/page; }
 location = /reset { return 302 https://other.example$request_uri; }
 location = /old { rewrite ^ /page last; }
 --- steps
 h request GET /page?token=abc.def.ghi&x=1
-h response 200 header.x-args="token=abc.def.ghi&x=1" header.x-arg=abc.def.ghi
+h response 404 header.x-args="token=abc.def.ghi&x=1" header.x-arg=abc.def.ghi
 h request GET /proxy?token=abc.def.ghi
-h response 200 header.x-args="token=abc.def.ghi"
+h response 404 header.x-args="token=abc.def.ghi"
 h request GET /old?token=abc.def.ghi&x=2
-h response 200 header.x-args="token=abc.def.ghi&x=2"
+h response 404 header.x-args="token=abc.def.ghi&x=2"
 h request GET /reset?token=abc.def.ghi
 h response 302 header.location="https://other.example/reset?token=abc.def.ghi"
 

@@ -349,7 +349,8 @@ sub casual {
 }
 
 
-# The next frame that is not casual (or the first that $want accepts).
+# The next frame (or the first that $want accepts).  Casual ones before it are
+# dropped, unless they are wanted.
 sub next_frame {
     my ($self, $name, $seconds, $casual, $want) = @_;
     my $c = $self->client($name);
@@ -358,7 +359,7 @@ sub next_frame {
     $self->pump(sub {
         my $list = $c->{frames};
         if (!$casual) {
-            @$list = grep { !$self->casual($_) } @$list;
+            shift @$list while @$list && $self->casual($list->[0]);
         }
         for my $i (0 .. $#$list) {
             next if $want && !$want->($list->[$i]);

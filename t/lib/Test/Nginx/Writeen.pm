@@ -307,15 +307,17 @@ sub judge_logs {
                   $Test::Nginx::Util::AccLogFile)
     {
         open my $fh, '<', $file or next;
+        my $more = 0;           # lines of a sanitizer's report
         while (my $line = <$fh>) {
             next if defined $expected && $line =~ /$expected/;
-            push @bad, $line if $line =~ $alarm;
+            $more = 20 if $line =~ /ERROR: \w+Sanitizer|runtime error:/;
+            push @bad, $line if $line =~ $alarm || $more-- > 0;
             push @bad, "token in $file: $line" if $line =~ /$secrets/;
         }
     }
 
     Test::More::ok(!@bad, "$name: logs are clean $when");
-    Test::More::diag($_) for @bad > 10 ? @bad[0 .. 9] : @bad;
+    Test::More::diag($_) for @bad > 40 ? @bad[0 .. 39] : @bad;
 }
 
 
