@@ -55,13 +55,13 @@ step() {
         f=1
     fi
 
-    # Sanitizers write a file for each process that did something wrong.
-    reports=$(find "$dir" -name 'sanitizer.*' | wc -l)
+    # Sanitizers write a file for each process that did something wrong; t/
+    # finds those of its blocks by itself.
+    reports=$(find "$dir" -name 'sanitizer*' | wc -l)
 
     if [ "$reports" != 0 ]; then
         note="$reports sanitizer reports in $dir"
-        f=$((f + reports))
-        find "$dir" -name 'sanitizer.*' -exec head -n 30 {} +
+        [ "$f" != 0 ] || f=$reports
     fi
 
     echo "passed=$p failed=$f" > "$results/$name.txt"
