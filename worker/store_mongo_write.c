@@ -389,7 +389,8 @@ remove_message(store_mongo_t *st, const store_op_t *op, const json_t *row)
 }
 
 
-/* Remnants that stand in the way of one message. */
+/* Remnants that stand in the way of one message; *removed = 1 when there
+ * were any. */
 static store_rc_t
 remove_remnants(store_mongo_t *st, const store_plan_t *p,
     const store_op_t *op, int *removed)
@@ -431,7 +432,6 @@ remove_remnants(store_mongo_t *st, const store_plan_t *p,
         return STORE_DOWN;
     }
 
-    *removed = 0;
     rc = STORE_OK;
 
     json_array_foreach(rows, i, row) {
@@ -456,6 +456,7 @@ settle_repeats(store_mongo_t *st, store_plan_t *p, store_op_t **ops, size_t n)
     store_rc_t    rc;
     mg_result_t   res;
 
+    removed = 0;
     rc = find_stored(st, ops, n);
 
     for (i = 0; rc == STORE_OK && i < n; i++) {
@@ -464,6 +465,8 @@ settle_repeats(store_mongo_t *st, store_plan_t *p, store_op_t **ops, size_t n)
         }
 
         rc = remove_remnants(st, p, ops[i], &removed);
+
+        /* what stood in the way of an earlier one may have in this one's */
 
         if (rc == STORE_OK && removed) {
             rc = insert(st, &ops[i], 1, &res, NULL);

@@ -1,18 +1,782 @@
 /*
  * test_store_mongo.c: the MongoDB store.  store_suite.c has what every store
- * must do; here is what only this one has.
+ * must do; here is what only this one has: there is no transaction, so a
+ * batch may stop between any two writes, meet the remains of another one, or
+ * run beside a second projector; the server may go away, hang, or refuse a
+ * document.
  */
 
 #include "tests/unit/store_test.h"
+
+#include <mongoc/mongoc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/wrt_bus.h"
+
+static mongoc_client_t  *client;
+static char              db_name[64];
+
+
+/* Run and drop a command; the reply is the caller's if he wants it. */
+static void
+command(const char *db, bson_t *cmd, bson_t *reply)
+{
+    bool          ok;
+    bson_t        own;
+    bson_error_t  error;
+
+    ok = mongoc_client_command_simple(client, db, cmd, NULL,
+                                      reply ? reply : &own, &error);
+    if (!ok) {
+        print_error("%s\n", error.message);
+    }
+    assert_true(ok);
+
+    if (reply == NULL) {
+        bson_destroy(&own);
+    }
+    bson_destroy(cmd);
+}
+
+
+/* From the (skip + 1)-th of these commands on the server fails, of clients
+ * with this name only; NULL: all.  block_ms: it waits instead. */
+static void
+fail_from(const char *what, const char *app, int skip, int block_ms)
+{
+    bson_t  *cmd, data;
+
+    cmd = BCON_NEW("configureFailPoint", "failCommand",
+                   "mode", "{", "skip", BCON_INT32(skip), "}");
+    BSON_APPEND_DOCUMENT_BEGIN(cmd, "data", &data);
+    BCON_APPEND(&data, "failCommands", "[", BCON_UTF8(what), "]");
+
+    if (app) {
+        BSON_APPEND_UTF8(&data, "appName", app);
+    }
+
+    if (block_ms) {
+        BSON_APPEND_BOOL(&data, "blockConnection", true);
+        BSON_APPEND_INT32(&data, "blockTimeMS", block_ms);
+
+    } else {
+        BSON_APPEND_BOOL(&data, "closeConnection", true);
+    }
+
+    bson_append_document_end(cmd, &data);
+    command("admin", cmd, NULL);
+}
+
+
+static void
+fail_never(void)
+{
+    command("admin", BCON_NEW("configureFailPoint", "failCommand",
+                              "mode", "off"), NULL);
+}
+
+
+static double
+now_s(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+
+/* Of everything something: each kind of write takes place. */
+static void
+mixed(events_t *l)
+{
+    events_create(l, "c1", "group", "s1 t1", 0);
+    events_message(l, "c1", 1, "m1", "s1", "one", "k1", 1000);
+    events_cursor(l, "c1", "t1", 'r', 1, 1500);
+    events_member(l, WRT_EV_JOIN, "c1", 2, "m2", "t1", "s2", 2000, NULL);
+    events_profile(l, "s1", "Ani", NULL, "student");
+    events_message(l, "c1", 3, "m3", "s1", "again", "k1", 3000);
+    events_create(l, "c2", "direct", "s1 s2", 100);
+    events_message(l, "c2", 1, "n1", "s2", "hello", "k1", 3500);
+    events_member(l, WRT_EV_LEAVE, "c1", 4, "m4", "t1", "s2", 4000, NULL);
+    events_cursor(l, "c1", "t1", 'd', 4, 4500);
+    events_cursor(l, "c1", "t1", 'r', 3, 4600);
+    events_message(l, "c1", 5, "m5", "t1", "two", "k2", 5000);
+    events_fence(l, "c1", 9);
+}
+
+
+static json_t *
+look(store_t *st)
+{
+    return snapshot(st, "c1 c2", "s1 s2 t1");
+}
+
+
+/* What the story must end in, whatever happened on the way. */
+static json_t *
+expected_of(void (*story)(events_t *))
+{
+    json_t    *v;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    st = backend_open(&mongo_backend);
+    story(&l);
+    events_put(st, &l);
+    v = look(st);
+    store_close(st);
+
+    return v;
+}
+
+
+/* A batch that stops before each of its writes in turn, and comes again, in
+ * one piece and in two. */
+static void
+stopped_anywhere(void **state)
+{
+    int        skip, halves, stopped;
+    size_t     bad;
+    json_t    *expected, *got;
+    store_t   *st;
+    store_rc_t rc;
+    events_t   l = { 0 };
+
+    static const char *const  commands[] = { "insert", "update", "find" };
+
+    size_t  c;
+
+    (void) state;
+
+    expected = expected_of(mixed);
+    mixed(&l);
+
+    for (c = 0; c < UNIT_COUNT(commands); c++) {
+        for (halves = 0; halves < 2; halves++) {
+            for (skip = 0, stopped = 1; stopped; skip++) {
+                st = backend_open(&mongo_backend);
+
+                fail_from(commands[c], NULL, skip, 0);
+                rc = store_apply(st, l.ev, l.n, &bad);
+                fail_never();
+
+                stopped = (rc != STORE_OK);
+                if (stopped) {
+                    assert_int_equal(rc, STORE_DOWN);
+                    assert_non_null(strstr(store_error(st), "MongoDB"));
+                }
+
+                if (halves) {
+                    assert_int_equal(events_apply(st, &l, 0, 5), 0);
+                    assert_int_equal(events_apply(st, &l, 5, l.n), 0);
+
+                } else {
+                    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+                }
+
+                got = look(st);
+                expect_equal(got, expected, commands[c]);
+                json_decref(got);
+                store_close(st);
+            }
+
+            /* it was really stopped in several places */
+            assert_true(skip > 2);
+        }
+    }
+
+    json_decref(expected);
+    events_free(&l);
+}
+
+
+/* What a batch under way has written is not shown before it counts. */
+static void
+under_way(void **state)
+{
+    int           more;
+    size_t        bad;
+    json_t       *v;
+    int64_t       upto;
+    store_t      *st;
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+
+    (void) state;
+
+    st = backend_open(&mongo_backend);
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_message(&l, "c1", 1, "m1", "s1", "x", NULL, 1000);
+    events_put(st, &l);
+
+    events_message(&l, "c1", 2, "m2", "s1", "x", NULL, 2000);
+    fail_from("update", NULL, 0, 0);
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_DOWN);
+    fail_never();
+
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m1");
+    q.after_seq = 0;
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m1");
+    q.after_seq = -1;
+    q.before_seq = 99;
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m1");
+    q.before_ms = STORE_TEST_T0 + 99999;
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m1");
+    assert_int_equal(store_message(st, "c1", "m2", &v), STORE_NOT_FOUND);
+    assert_int_equal(store_changes(st, "c1", 0, 10, &v, &upto), STORE_OK);
+    assert_string_equal(ids_of(v), "m1");
+    assert_int_equal(upto, 1);
+
+    events_put(st, &l);
+    q.before_ms = -1;
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m2 m1");
+    store_close(st);
+}
+
+
+/*
+ * Redis lost its last second with the power, after a batch had stopped half
+ * way: other messages get the numbers, the clientMessageId or even the id of
+ * what that batch left behind.
+ */
+static void
+remnants(void **state)
+{
+    int           more;
+    size_t        bad;
+    json_t       *v;
+    store_t      *st;
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+
+    (void) state;
+
+    st = backend_open(&mongo_backend);
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_message(&l, "c1", 1, "m1", "s1", "stays", "k1", 1000);
+    events_put(st, &l);
+
+    events_message(&l, "c1", 2, "lost2", "s1", "lost", "k2", 2000);
+    events_message(&l, "c1", 3, "lost3", "s1", "lost", "k3", 2000);
+    events_message(&l, "c1", 4, "same4", "s1", "lost", "k4", 2000);
+    events_message(&l, "c1", 5, "lost5", "s1", "lost", "k5", 2000);
+    events_message(&l, "c1", 6, "far6", "s1", "lost", "k6", 2000);
+    fail_from("update", NULL, 0, 0);
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_DOWN);
+    fail_never();
+    events_free(&l);
+
+    events_message(&l, "c1", 2, "new2", "t1", "number taken", NULL, 3000);
+    events_message(&l, "c1", 3, "new3", "s1", "k5 taken", "k5", 3100);
+    events_message(&l, "c1", 4, "new4", "s1", "k1 is used", "k1", 3200);
+    events_message(&l, "c1", 5, "same4", "s1", "id taken", "k4", 3300);
+    events_put(st, &l);
+
+    assert_int_equal(store_conversation(st, "c1", &v), STORE_OK);
+    assert_int_equal(json_integer_value(json_object_get(v, "seq")), 5);
+    assert_int_equal(json_integer_value(json_object_get(
+                         json_object_get(v, "metadata"), "messageCount")),
+                     4);
+    json_decref(v);
+
+    events_message(&l, "c1", 6, "new6", "s1", "x", "k7", 4000);
+    events_put(st, &l);
+
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    expect_json(json_incref(json_object_get(json_array_get(v, 1),
+                                            "content")),
+                "{'text':'id taken'}");
+    assert_string_equal(ids_of(v), "new6 same4 new3 new2 m1");
+
+    store_close(st);
+}
+
+
+static void
+story_long(events_t *l)
+{
+    int   i;
+    char  id[16];
+
+    mixed(l);
+
+    for (i = 10; i < 30; i++) {
+        sprintf(id, "x%d", i);
+
+        if (i == 12) {
+            events_member(l, WRT_EV_JOIN, "c1", i, id, "t1", "s2", i * 1000,
+                          NULL);
+
+        } else if (i == 15) {
+            events_member(l, WRT_EV_LEAVE, "c1", i, id, "t1", "s2", i * 1000,
+                          NULL);
+
+        } else {
+            events_message(l, "c1", i, id, "s1", "x", NULL, i * 1000);
+        }
+    }
+
+    events_cursor(l, "c1", "t1", 'r', 29, 40000);
+}
+
+
+/* A projector that lost its shard but does not know: its writes hang and
+ * arrive when the new owner is far ahead. */
+static void
+late_projector(void **state)
+{
+    int        skip, status;
+    char       url[600], err[1024];
+    size_t     bad;
+    pid_t      pid;
+    json_t    *expected, *got;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    expected = expected_of(story_long);
+    story_long(&l);
+    snprintf(url, sizeof(url), "%s%sappName=late", mongo_backend.url,
+             strchr(mongo_backend.url, '?') ? "&" : "?");
+
+    for (skip = 0; skip < 4; skip++) {
+        store_close(backend_open(&mongo_backend));
+
+        fail_from("update", "late", skip, 500);
+        pid = fork();
+        assert_true(pid >= 0);
+
+        if (pid == 0) {
+            /* he knows the first events only */
+            st = store_open(url, STORE_TEST_SCRIPTS, 0, err, sizeof(err));
+            _exit(st == NULL
+                  || store_apply(st, l.ev, 15, &bad) != STORE_OK);
+        }
+
+        usleep(150000);
+        st = store_open(mongo_backend.url, STORE_TEST_SCRIPTS, 0, err,
+                        sizeof(err));
+        assert_non_null(st);
+        assert_int_equal(events_apply(st, &l, 0, 6), 0);
+        assert_int_equal(events_apply(st, &l, 6, l.n), 0);
+
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        fail_never();
+
+        got = look(st);
+        expect_equal(got, expected, "after the late one");
+        json_decref(got);
+        store_close(st);
+    }
+
+    json_decref(expected);
+    events_free(&l);
+}
+
+
+/* A document that the server refuses for good must not stop the shard. */
+static void
+poison(void **state)
+{
+    int           more;
+    size_t        bad;
+    json_t       *v;
+    store_t      *st;
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+
+    (void) state;
+
+    st = backend_open(&mongo_backend);
+    command(db_name, BCON_NEW("collMod", "messages", "validator", "{",
+                              "content.text", "{", "$ne", "poison", "}",
+                              "}"), NULL);
+
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_message(&l, "c1", 1, "m1", "s1", "x", NULL, 1000);
+    events_message(&l, "c1", 2, "m2", "s1", "poison", NULL, 2000);
+    events_message(&l, "c1", 3, "m3", "s1", "x", NULL, 3000);
+    events_message(&l, "c1", 4, "m4", "s1", "poison", NULL, 4000);
+    events_message(&l, "c1", 5, "m5", "s1", "x", NULL, 5000);
+
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_REJECTED);
+    assert_int_equal(bad, 2);
+    assert_non_null(strstr(store_error(st), "m2"));
+
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m1");
+
+    assert_int_equal(events_apply(st, &l, 3, l.n), 1);
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m5 m3 m1");
+
+    assert_int_equal(store_conversation(st, "c1", &v), STORE_OK);
+    assert_int_equal(json_integer_value(json_object_get(
+                         json_object_get(v, "metadata"), "messageCount")),
+                     3);
+    json_decref(v);
+
+    /* the very first one of a batch */
+    assert_int_equal(store_apply(st, l.ev + 4, 1, &bad), STORE_OK);
+    events_free(&l);
+    events_message(&l, "c1", 6, "m6", "s1", "poison", NULL, 6000);
+    assert_int_equal(store_apply(st, l.ev, 1, &bad), STORE_REJECTED);
+    assert_int_equal(bad, 0);
+
+    events_free(&l);
+    store_close(st);
+}
+
+
+/* SIGSTOP takes its time with a program of many threads. */
+static void
+wait_stopped(pid_t pid)
+{
+    int    i;
+    char   path[64], what;
+    FILE  *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+
+    for (i = 0, what = '?'; what != 'T' && i < 200; i++) {
+        usleep(10000);
+        f = fopen(path, "r");
+
+        if (f) {
+            if (fscanf(f, "%*d %*s %c", &what) != 1) {
+                what = '?';
+            }
+            fclose(f);
+        }
+    }
+}
+
+
+static void
+server_hangs(void **state)
+{
+    double       t;
+    pid_t        pid;
+    store_t     *st;
+    store_rc_t   rc;
+    const char  *env;
+
+    (void) state;
+
+    env = getenv("WRT_TEST_MONGOD_PID");
+    assert_non_null(env);
+    pid = (pid_t) atoi(env);
+    assert_true(pid > 1);
+
+    st = backend_open(&mongo_backend);
+    assert_int_equal(store_ping(st), STORE_OK);
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    wait_stopped(pid);
+    t = now_s();
+    rc = store_ping(st);
+    t = now_s() - t;
+    assert_int_equal(kill(pid, SIGCONT), 0);
+
+    assert_int_equal(rc, STORE_DOWN);
+    assert_true(t < 4.5);
+    assert_non_null(strstr(store_error(st), "ping"));
+
+    /* it is found again by itself */
+
+    t = now_s();
+    while (store_ping(st) != STORE_OK) {
+        assert_true(now_s() - t < 15);
+        usleep(100000);
+    }
+
+    store_close(st);
+}
+
+
+static void
+refused(const char *url, const char *scripts, int migrate, const char *a,
+    const char *b)
+{
+    char      err[1024] = "";
+    double    t;
+    store_t  *st;
+
+    t = now_s();
+    st = store_open(url, scripts, migrate, err, sizeof(err));
+    assert_null(st);
+    assert_true(now_s() - t < 5);
+
+    if (strstr(err, a) == NULL || strstr(err, b) == NULL) {
+        print_error("'%s' lacks '%s' or '%s'\n", err, a, b);
+        fail();
+    }
+}
+
+
+static void
+open_errors(void **state)
+{
+    (void) state;
+
+    mongo_backend.wipe();
+
+    refused("mongodb://127.0.0.1:1/x", STORE_TEST_SCRIPTS, 1, "MONGODB_URI",
+            "is mongod running");
+    refused("mongodb://", STORE_TEST_SCRIPTS, 1, "MONGODB_URI",
+            "mongodb://[user:password@]host");
+    refused("mongodb://h/?replicaSet=", STORE_TEST_SCRIPTS, 1, "MONGODB_URI",
+            "");
+    refused(mongo_backend.url, "/nowhere", 1, "SCRIPTS_DIR",
+            "sql_or_mongo_scripts");
+    refused(mongo_backend.url, STORE_TEST_SCRIPTS, 0, "has version 0",
+            "start writeen-worker");
+
+    store_close(backend_open(&mongo_backend));
+    command(db_name, BCON_NEW("update", "schema", "updates", "[", "{",
+                              "q", "{", "}", "u", "{", "$set", "{",
+                              "version", BCON_INT32(999), "}", "}", "}",
+                              "]"), NULL);
+    refused(mongo_backend.url, STORE_TEST_SCRIPTS, 1, "has version 999",
+            "newer one");
+    refused(mongo_backend.url, STORE_TEST_SCRIPTS, 0, "has version 999",
+            "newer one");
+    mongo_backend.wipe();
+}
+
+
+/* Interrupted and run again: what is there already is no error. */
+static void
+migrations(void **state)
+{
+    char       dir[] = "/tmp/writeen-scripts-XXXXXX", sub[256], file[300];
+    char       err[1024];
+    FILE      *f;
+    store_t   *st;
+
+    (void) state;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(sub, sizeof(sub), "%s/mongo", dir);
+    assert_int_equal(mkdir(sub, 0700), 0);
+    snprintf(file, sizeof(file), "%s/001_first.json", sub);
+    mongo_backend.wipe();
+
+    f = fopen(file, "w");
+    fputs("{\"commands\": [{\"create\": \"a\"}, {\"sing\": \"b\"}]}", f);
+    fclose(f);
+    refused(mongo_backend.url, dir, 1, "001_first.json", "sing");
+    refused(mongo_backend.url, dir, 0, "has version 0", "");
+
+    f = fopen(file, "w");
+    fputs("{\"commands\": [{\"create\": \"a\"}, {\"create\": \"b\"}]}", f);
+    fclose(f);
+    st = store_open(mongo_backend.url, dir, 1, err, sizeof(err));
+    assert_non_null(st);
+    store_close(st);
+    st = store_open(mongo_backend.url, dir, 0, err, sizeof(err));
+    assert_non_null(st);
+    store_close(st);
+
+    f = fopen(file, "w");
+    fputs("{\"commands\": 5}", f);
+    fclose(f);
+    mongo_backend.wipe();
+    refused(mongo_backend.url, dir, 1, "001_first.json", "commands");
+
+    f = fopen(file, "w");
+    fputs("{\"commands\": [", f);
+    fclose(f);
+    refused(mongo_backend.url, dir, 1, "001_first.json", "");
+
+    unlink(file);
+    rmdir(sub);
+    rmdir(dir);
+    mongo_backend.wipe();
+}
+
+
+/* The profiler's entries: what each query of the calls below looked at. */
+static void
+check_profile(void)
+{
+    int                   n, covered;
+    int64_t               examined, returned;
+    const char           *plan, *ns;
+    bson_t               *query;
+    bson_iter_t           it;
+    const bson_t         *doc;
+    mongoc_cursor_t      *cursor;
+    mongoc_collection_t  *c;
+
+    c = mongoc_client_get_collection(client, db_name, "system.profile");
+    query = BCON_NEW("op", "{", "$in", "[", "query", "command", "]", "}",
+                     "ns", "{", "$ne", BCON_UTF8(""), "}");
+    cursor = mongoc_collection_find_with_opts(c, query, NULL, NULL);
+    n = 0;
+    covered = 0;
+
+    while (mongoc_cursor_next(cursor, &doc)) {
+        plan = ns = "";
+        examined = returned = -1;
+
+        if (bson_iter_init_find(&it, doc, "ns")) {
+            ns = bson_iter_utf8(&it, NULL);
+        }
+        if (bson_iter_init_find(&it, doc, "planSummary")) {
+            plan = bson_iter_utf8(&it, NULL);
+        }
+        if (bson_iter_init_find(&it, doc, "docsExamined")) {
+            examined = bson_iter_as_int64(&it);
+        }
+        if (bson_iter_init_find(&it, doc, "nreturned")) {
+            returned = bson_iter_as_int64(&it);
+        }
+
+        if (plan[0] == '\0' || strstr(ns, "system.profile")) {
+            continue;
+        }
+
+        n++;
+
+        if (strstr(plan, "COLLSCAN")
+            || (strstr(ns, ".messages") && examined > returned))
+        {
+            print_error("%s: %s, %lld examined for %lld\n", ns, plan,
+                        (long long) examined, (long long) returned);
+            fail();
+        }
+
+        /* what is unread is counted without reading a message */
+        covered += strstr(ns, ".messages") && returned == 1 && examined == 0;
+    }
+
+    assert_true(n > 10);
+    assert_int_equal(covered, 1);
+
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(query);
+    mongoc_collection_destroy(c);
+}
+
+
+static void
+plans(void **state)
+{
+    int           i, more;
+    char          id[16];
+    json_t       *v;
+    int64_t       n;
+    store_t      *st;
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", 1, 5, -1, -1, -1, NULL };
+    store_list_t  list = { "t1", NULL, 0, 1, 20 };
+
+    (void) state;
+
+    st = backend_open(&mongo_backend);
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_create(&l, "c2", "direct", "s2 t2", 0);
+
+    for (i = 1; i <= 400; i++) {
+        sprintf(id, "m%d", i);
+        events_reply(&l, i % 2 ? "c1" : "c2", i, id, "s1", "x",
+                     i > 100 && i % 20 == 1 ? "m1" : NULL, i * 1000);
+        if (i % 10 == 0) {
+            events_cursor(&l, "c1", "t1", 'r', i / 4, i * 1000 + 1);
+        }
+    }
+    events_put(st, &l);
+
+    command(db_name, BCON_NEW("profile", BCON_INT32(2)), NULL);
+
+    for (i = 0; i < 8; i++) {
+        if (i == 3) {
+            continue;   /* a thread before a time: its replies are read */
+        }
+
+        q.thread_of = i & 1 ? "m1" : NULL;
+        q.before_ms = i >> 1 == 1 ? STORE_TEST_T0 + 250000 : -1;
+        q.before_seq = i >> 1 == 2 ? 250 : -1;
+        q.after_seq = i >> 1 == 3 ? 50 : -1;
+        assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+        assert_int_equal(json_array_size(v), 5);
+        json_decref(v);
+    }
+
+    assert_int_equal(store_message(st, "c1", "m201", &v), STORE_OK);
+    json_decref(v);
+    assert_int_equal(store_changes(st, "c1", 390, 10, &v, &n), STORE_OK);
+    json_decref(v);
+    assert_int_equal(store_conversations(st, &list, &v, &n), STORE_OK);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(v, 0),
+                                                        "unreadCount")),
+                     150);
+    json_decref(v);
+    assert_int_equal(store_conversation_state(st, "c1", &v), STORE_OK);
+    json_decref(v);
+    assert_int_equal(store_user_rooms(st, "s1", &v), STORE_OK);
+    json_decref(v);
+
+    command(db_name, BCON_NEW("profile", BCON_INT32(0)), NULL);
+    check_profile();
+
+    store_close(st);
+}
+
+
+static void
+killed(void **state)
+{
+    (void) state;
+    store_killed(&mongo_backend);
+}
 
 
 int
 main(void)
 {
-    int  failed;
+    int            failed;
+    mongoc_uri_t  *uri;
+
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(open_errors),
+        cmocka_unit_test(migrations),
+        cmocka_unit_test(stopped_anywhere),
+        cmocka_unit_test(under_way),
+        cmocka_unit_test(remnants),
+        cmocka_unit_test(late_projector),
+        cmocka_unit_test(poison),
+        cmocka_unit_test(plans),
+        cmocka_unit_test(killed),
+        cmocka_unit_test(server_hangs)
+    };
 
     mongo_backend_init();
-    failed = store_suite(&mongo_backend);
+
+    uri = mongoc_uri_new(mongo_backend.url);
+    snprintf(db_name, sizeof(db_name), "%s", mongoc_uri_get_database(uri));
+    client = mongoc_client_new_from_uri(uri);
+    mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+    mongoc_uri_destroy(uri);
+
+    failed = store_suite(&mongo_backend, tests, UNIT_COUNT(tests));
+
+    mongoc_client_destroy(client);
     mongo_backend_done();
 
     return failed;

@@ -80,7 +80,7 @@ while :; do
     fi
 done
 
-WRT_TEST_MONGODB_URI="mongodb://127.0.0.1:$port/?${set:+replicaSet=$set}"
+WRT_TEST_MONGODB_URI="mongodb://127.0.0.1:$port/${set:+?replicaSet=$set}"
 WRT_TEST_MONGOD_PID=$pid
 export WRT_TEST_MONGODB_URI WRT_TEST_MONGOD_PID
 
