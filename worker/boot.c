@@ -12,7 +12,6 @@
 
 #define BOOT_DELAY_MIN   50
 #define BOOT_DELAY_MAX   2000
-#define BOOT_SQLITE_MS   10000  /* another process may hold the lock so long */
 
 
 /* Pause before the next attempt; -1: told to stop. */
@@ -87,24 +86,21 @@ boot_server(const conf_t *cf, unsigned server, int wait)
 static int
 boot_store(const conf_t *cf, int wait)
 {
-    int       delay, embedded;
+    int       delay;
     char      err[512];
-    int64_t   start;
     store_t  *st;
 
-    embedded = strncmp(cf->store_url, "sqlite:", 7) == 0;
-    start = mono_ms();
+    /* a server may come up later; a file is right or wrong now */
+    if (strncmp(cf->store_url, "sqlite:", 7) == 0) {
+        wait = 0;
+    }
+
     delay = 0;
 
     while ((st = store_open(cf->store_url, cf->scripts_dir, 1, err,
                             sizeof(err))) == NULL)
     {
-        /* a server may come up later, a file is right or wrong now */
-        if (embedded && mono_ms() - start > BOOT_SQLITE_MS) {
-            wait = 0;
-        }
-
-        if (delay == 0 || !wait) {
+        if (delay == 0) {
             log_error("store_unusable", "error=\"%s\" retry=%s", err,
                       wait ? "yes" : "no");
         }
