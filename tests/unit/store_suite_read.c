@@ -1,0 +1,595 @@
+/*
+ * store_suite_read.c: receipts, pages, lists, what is unread, what has
+ * changed.  See store_suite.c.
+ */
+
+#include "tests/unit/store_suite.h"
+
+#include <stdio.h>
+
+#include "common/wrt_bus.h"
+
+
+static void
+receipts(void **state)
+{
+    events_t  l = { 0 };
+
+    (void) state;
+
+    events_create(&l, "c1", "group", "s1 s2 t1", 0);
+    events_message(&l, "c1", 1, "m1", "s1", "one", NULL, 1000);
+    events_message(&l, "c1", 2, "m2", "t1", "two", NULL, 2000);
+    events_message(&l, "c1", 3, "m3", "s1", "three", NULL, 3000);
+    events_message(&l, "c1", 4, "m4", "s1", "four", NULL, 4000);
+    /* the sender's own cursor tells nothing about his messages */
+    events_cursor(&l, "c1", "s1", 'r', 4, 4100);
+    events_cursor(&l, "c1", "s2", 'd', 3, 4200);
+    events_put(st, &l);
+
+    expect_json(pick(get_msg("c1", "m4"), "status", NULL), "'sent'");
+    expect_json(pick(get_msg("c1", "m3"), "status", NULL), "'delivered'");
+    expect_json(pick(get_msg("c1", "m3"), "readBy", NULL), "[]");
+    expect_json(pick(get_msg("c1", "m2"), "status", NULL), "'read'");
+    expect_json(pick(get_msg("c1", "m2"), "readBy", NULL),
+                "[{'userId':'s1','readAt':'2024-01-15T10:00:04.100Z'}]");
+
+    /* each message has the time of the first move that reached it */
+
+    events_cursor(&l, "c1", "t1", 'r', 1, 5000);
+    events_cursor(&l, "c1", "t1", 'r', 3, 6000);
+    events_cursor(&l, "c1", "s2", 'r', 2, 7000);
+    /* backwards, and the same again: nothing */
+    events_cursor(&l, "c1", "t1", 'r', 2, 8000);
+    events_cursor(&l, "c1", "t1", 'r', 3, 8000);
+    events_cursor(&l, "c1", "t1", 'd', 1, 8000);
+    events_put(st, &l);
+
+    expect_json(pick(get_msg("c1", "m1"), "readBy", NULL),
+                "[{'userId':'t1','readAt':'2024-01-15T10:00:05.000Z'},"
+                "{'userId':'s2','readAt':'2024-01-15T10:00:07.000Z'}]");
+    expect_json(pick(get_msg("c1", "m2"), "readBy", NULL),
+                "[{'userId':'s1','readAt':'2024-01-15T10:00:04.100Z'},"
+                "{'userId':'s2','readAt':'2024-01-15T10:00:07.000Z'}]");
+    expect_json(pick(get_msg("c1", "m3"), "readBy", NULL),
+                "[{'userId':'t1','readAt':'2024-01-15T10:00:06.000Z'}]");
+    expect_json(pick(get_msg("c1", "m4"), "readBy", NULL), "[]");
+    expect_json(pick(get_msg("c1", "m4"), "status", NULL), "'sent'");
+
+    expect_json(pick(get_state("c1"), "members", NULL),
+                "[{'userId':'s1','role':'student','permissions':"
+                "['read','write','upload','download'],'joinSeq':0,"
+                "'readSeq':4,'readAt':'2024-01-15T10:00:04.100Z',"
+                "'deliveredSeq':4,'deliveredAt':"
+                "'2024-01-15T10:00:04.100Z'},"
+                "{'userId':'s2','role':'student','permissions':"
+                "['read','write','upload','download'],'joinSeq':0,"
+                "'readSeq':2,'readAt':'2024-01-15T10:00:07.000Z',"
+                "'deliveredSeq':3,'deliveredAt':"
+                "'2024-01-15T10:00:04.200Z'},"
+                "{'userId':'t1','role':'tutor','permissions':"
+                "['read','write','upload','download'],'joinSeq':0,"
+                "'readSeq':3,'readAt':'2024-01-15T10:00:06.000Z',"
+                "'deliveredSeq':3,'deliveredAt':"
+                "'2024-01-15T10:00:06.000Z'}]");
+
+    /* two at the same moment: by name; one who left still has read it */
+
+    events_cursor(&l, "c1", "t1", 'r', 4, 9000);
+    events_cursor(&l, "c1", "s2", 'r', 4, 9000);
+    events_member(&l, WRT_EV_LEAVE, "c1", 5, "m5", "s2", "s2", 9500, NULL);
+    events_put(st, &l);
+    expect_json(pick(get_msg("c1", "m4"), "readBy", NULL),
+                "[{'userId':'s2','readAt':'2024-01-15T10:00:09.000Z'},"
+                "{'userId':'t1','readAt':'2024-01-15T10:00:09.000Z'}]");
+}
+
+
+/* A long history read in small steps: pages must find the right moves
+ * whatever comes before and after them. */
+static void
+receipts_deep(void **state)
+{
+    int           i, more;
+    char          id[16];
+    json_t       *v;
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL };
+
+    (void) state;
+
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    for (i = 1; i <= 300; i++) {
+        sprintf(id, "m%d", i);
+        events_message(&l, "c1", i, id, "s1", "x", NULL, i * 1000);
+        if (i % 4 == 0) {
+            events_cursor(&l, "c1", "t1", 'r', i, i * 1000 + 500);
+        }
+    }
+    events_put(st, &l);
+
+    q.before_seq = 104;
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_int_equal(more, 1);
+
+    expect_json(pick(json_incref(json_array_get(v, 0)), "id", NULL),
+                "'m103'");
+    expect_json(pick(json_incref(json_array_get(v, 0)), "readBy", NULL),
+                "[{'userId':'t1','readAt':'2024-01-15T10:01:44.500Z'}]");
+    expect_json(pick(json_incref(json_array_get(v, 2)), "readBy", NULL),
+                "[{'userId':'t1','readAt':'2024-01-15T10:01:44.500Z'}]");
+    json_decref(v);
+
+    q.before_seq = 6;
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    expect_json(pick(json_incref(json_array_get(v, 0)), "readBy", NULL),
+                "[{'userId':'t1','readAt':'2024-01-15T10:00:08.500Z'}]");
+    expect_json(pick(json_incref(json_array_get(v, 1)), "readBy", NULL),
+                "[{'userId':'t1','readAt':'2024-01-15T10:00:04.500Z'}]");
+    expect_json(pick(json_incref(json_array_get(v, 2)), "readBy", NULL),
+                "[{'userId':'t1','readAt':'2024-01-15T10:00:04.500Z'}]");
+    json_decref(v);
+}
+
+
+static void
+page(const store_page_t *q, const char *ids, int expect_more)
+{
+    int      more;
+    json_t  *v;
+
+    assert_int_equal(store_messages(st, q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), ids);
+    assert_int_equal(more, expect_more);
+}
+
+
+static void
+paging(void **state)
+{
+    int           i;
+    char          id[16];
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL };
+
+    (void) state;
+
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_create(&l, "c2", "direct", "s1 t1", 0);
+    events_message(&l, "c2", 1, "n1", "s1", "elsewhere", NULL, 500);
+
+    /* m1..m8; 4 is a hole, m5 and m6 have the same time */
+
+    for (i = 1; i <= 9; i++) {
+        sprintf(id, "m%d", i - (i > 4));
+        if (i != 4) {
+            events_reply(&l, "c1", i, id, "s1", "x",
+                         i == 3 || i == 6 || i == 8 ? "m1" : NULL,
+                         i == 7 ? 6000 : i * 1000);
+        }
+    }
+    events_put(st, &l);
+
+    page(&q, "m8 m7 m6", 1);
+    q.page = 2;
+    page(&q, "m5 m4 m3", 1);
+    q.page = 3;
+    page(&q, "m2 m1", 0);
+    q.page = 4;
+    page(&q, "", 0);
+
+    q.page = 1;
+    q.limit = 8;
+    page(&q, "m8 m7 m6 m5 m4 m3 m2 m1", 0);
+
+    q.limit = 2;
+    q.before_seq = 7;
+    page(&q, "m5 m4", 1);
+    q.before_seq = 3;
+    page(&q, "m2 m1", 0);
+    q.before_seq = 1;
+    page(&q, "", 0);
+    q.before_seq = 1000000;
+    page(&q, "m8 m7", 1);
+
+    q.before_seq = -1;
+    q.after_seq = 2;
+    page(&q, "m4 m3", 1);
+    q.after_seq = 7;
+    page(&q, "m8 m7", 0);
+    q.after_seq = 9;
+    page(&q, "", 0);
+    q.after_seq = 0;
+    page(&q, "m2 m1", 1);
+
+    q.after_seq = -1;
+    q.before_ms = STORE_TEST_T0 + 6000;
+    page(&q, "m4 m3", 1);
+    q.before_ms = STORE_TEST_T0 + 6001;
+    page(&q, "m6 m5", 1);
+    q.before_ms = STORE_TEST_T0 + 2000;
+    page(&q, "m1", 0);
+    q.before_ms = 0;
+    page(&q, "", 0);
+
+    /* precedence: time, before, after, page */
+    q.before_ms = STORE_TEST_T0 + 2000;
+    q.before_seq = 3;
+    q.after_seq = 2;
+    q.page = 2;
+    page(&q, "m1", 0);
+    q.before_ms = -1;
+    page(&q, "m2 m1", 0);
+    q.before_seq = -1;
+    page(&q, "m4 m3", 1);
+    q.after_seq = -1;
+    page(&q, "m6 m5", 1);
+
+    /* a thread: replies to m1 are m3, m5, m7 */
+    q.thread_of = "m1";
+    q.page = 1;
+    page(&q, "m7 m5", 1);
+    q.page = 2;
+    page(&q, "m3", 0);
+    q.before_seq = 6;
+    page(&q, "m3", 0);
+    q.before_seq = -1;
+    q.after_seq = 3;
+    page(&q, "m7 m5", 0);
+    q.after_seq = -1;
+    q.before_ms = STORE_TEST_T0 + 7000;
+    page(&q, "m5 m3", 0);
+    q.thread_of = "m2";
+    page(&q, "", 0);
+}
+
+
+/* limit and page out of bounds are put right, not obeyed. */
+static void
+bounds(void **state)
+{
+    int           i, more;
+    char          id[16];
+    json_t       *v;
+    int64_t       total;
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", -5, 100000, -1, -1, -1, NULL };
+    store_list_t  list = { "s1", NULL, 0, -1, 100000 };
+
+    (void) state;
+
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    for (i = 1; i <= WRT_PAGE_MESSAGES_MAX + 1; i++) {
+        sprintf(id, "m%d", i);
+        events_message(&l, "c1", i, id, "s1", "x", NULL, i);
+    }
+    for (i = 1; i <= WRT_PAGE_CONVERSATIONS_MAX; i++) {
+        sprintf(id, "x%d", i);
+        events_create(&l, id, "direct", "s1 t1", 0);
+    }
+    events_put(st, &l);
+
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_int_equal(json_array_size(v), WRT_PAGE_MESSAGES_MAX);
+    assert_int_equal(more, 1);
+    json_decref(v);
+
+    q.limit = 0;
+    page(&q, "m201", 1);
+
+    assert_int_equal(store_conversations(st, &list, &v, &total), STORE_OK);
+    assert_int_equal(json_array_size(v), WRT_PAGE_CONVERSATIONS_MAX);
+    assert_int_equal(total, WRT_PAGE_CONVERSATIONS_MAX + 1);
+    json_decref(v);
+
+    list.page = 2147483647;
+    assert_int_equal(store_conversations(st, &list, &v, &total), STORE_OK);
+    assert_int_equal(json_array_size(v), 0);
+    json_decref(v);
+}
+
+
+static void
+list_is(const store_list_t *q, const char *ids, int64_t expect_total)
+{
+    json_t   *v;
+    int64_t   total;
+
+    assert_int_equal(store_conversations(st, q, &v, &total), STORE_OK);
+    assert_string_equal(ids_of(v), ids);
+    assert_int_equal(total, expect_total);
+}
+
+
+static void
+listing(void **state)
+{
+    events_t      l = { 0 };
+    store_list_t  q = { "s1", NULL, 0, 1, 2 };
+
+    (void) state;
+
+    /* c3 and c4 were active at the same moment; c6 is not his */
+
+    events_create(&l, "c4", "direct", "s1 t4", 3000);
+    events_create(&l, "c1", "direct", "s1 t1", 1000);
+    events_create(&l, "c2", "group", "s1 t1", 2000);
+    events_create(&l, "c3", "group", "s1 t1", 3000);
+    events_create(&l, "c5", "direct", "s1 t5", 500);
+    events_create(&l, "c6", "direct", "s2 t1", 9000);
+    events_put(st, &l);
+
+    list_is(&q, "c3 c4", 5);
+    q.page = 2;
+    list_is(&q, "c2 c1", 5);
+    q.page = 3;
+    list_is(&q, "c5", 5);
+
+    /* a message brings it up; a cursor and a fence do not */
+
+    events_message(&l, "c5", 1, "m1", "t5", "x", NULL, 4000);
+    events_fence(&l, "c1", 9);
+    events_cursor(&l, "c2", "s1", 'd', 1, 8000);
+    events_put(st, &l);
+
+    q.page = 1;
+    list_is(&q, "c5 c3", 5);
+    q.type = "direct";
+    list_is(&q, "c5 c4", 3);
+    q.type = "consultation";
+    list_is(&q, "", 0);
+
+    be->archive("c3", STORE_TEST_T0 + 5000);
+    q.type = NULL;
+    list_is(&q, "c5 c4", 4);
+    q.archived = 1;
+    list_is(&q, "c3", 1);
+    q.type = "direct";
+    list_is(&q, "", 0);
+
+    expect_json(pick(get_conv("c3"), "isArchived", NULL), "true");
+    expect_json(pick(get_conv("c3"), "metadata", "archivedAt"),
+                "'2024-01-15T10:00:05.000Z'");
+    expect_json(pick(get_state("c3"), "state", NULL), "'archived'");
+    expect_json(pick(get_state("c4"), "state", NULL), "'active'");
+
+    /* still archived after another event */
+
+    events_message(&l, "c3", 1, "m2", "t1", "x", NULL, 6000);
+    events_put(st, &l);
+    expect_json(pick(get_conv("c3"), "metadata", NULL),
+                "{'lastMessageAt':'2024-01-15T10:00:06.000Z',"
+                "'messageCount':1,'isArchived':true,'archivedAt':"
+                "'2024-01-15T10:00:05.000Z','createdBy':'s1'}");
+
+    /* who has left does not see it any more */
+
+    events_member(&l, WRT_EV_LEAVE, "c5", 2, "m3", "s1", "s1", 7000, NULL);
+    events_put(st, &l);
+    q.type = NULL;
+    q.archived = 0;
+    list_is(&q, "c4 c2", 3);
+    q.user = "nobody";
+    list_is(&q, "", 0);
+}
+
+
+static void
+unread_is(const char *user, const char *id, json_int_t expected)
+{
+    size_t        i;
+    json_t       *v, *doc, *n;
+    int64_t       total;
+    store_list_t  q = { user, NULL, 0, 1, 100 };
+
+    assert_int_equal(store_conversations(st, &q, &v, &total), STORE_OK);
+    n = NULL;
+
+    json_array_foreach(v, i, doc) {
+        if (strcmp(json_string_value(json_object_get(doc, "id")), id) == 0) {
+            n = json_object_get(doc, "unreadCount");
+        }
+    }
+
+    assert_true(json_is_integer(n));
+    assert_int_equal(json_integer_value(n), expected);
+    json_decref(v);
+}
+
+
+static void
+unread(void **state)
+{
+    events_t  l = { 0 };
+
+    (void) state;
+
+    events_create(&l, "c1", "group", "s1 t1", 0);
+    events_create(&l, "c2", "group", "s1 t1", 0);
+    events_message(&l, "c1", 1, "m1", "t1", "x", NULL, 1000);
+    events_message(&l, "c1", 2, "m2", "s1", "x", NULL, 2000);
+    events_message(&l, "c1", 5, "m5", "t1", "x", NULL, 3000);
+    events_message(&l, "c1", 6, "m6", "t1", "x", NULL, 4000);
+    events_message(&l, "c2", 1, "n1", "t1", "x", NULL, 5000);
+    events_put(st, &l);
+
+    unread_is("s1", "c1", 3);
+    unread_is("t1", "c1", 1);
+    unread_is("s1", "c2", 1);
+
+    events_cursor(&l, "c1", "s1", 'd', 6, 5000);
+    events_cursor(&l, "c1", "s1", 'r', 1, 6000);
+    events_put(st, &l);
+    unread_is("s1", "c1", 2);
+
+    be->change("m5", 7, STORE_TEST_T0 + 7000);
+    unread_is("s1", "c1", 1);
+
+    events_cursor(&l, "c1", "s1", 'r', 6, 8000);
+    events_put(st, &l);
+    unread_is("s1", "c1", 0);
+
+    /* who comes later has nothing to catch up with */
+
+    events_member(&l, WRT_EV_JOIN, "c1", 8, "m8", "t1", "s2", 9000, NULL);
+    events_put(st, &l);
+    unread_is("s2", "c1", 0);
+    unread_is("s1", "c1", 1);
+
+    events_message(&l, "c1", 9, "m9", "t1", "x", NULL, 10000);
+    events_put(st, &l);
+    unread_is("s2", "c1", 1);
+    unread_is("s1", "c1", 2);
+}
+
+
+static void
+changes_are(int64_t after, int max, const char *ids, int64_t expect_upto)
+{
+    json_t   *v;
+    int64_t   upto;
+
+    assert_int_equal(store_changes(st, "c1", after, max, &v, &upto),
+                     STORE_OK);
+    assert_string_equal(ids_of(v), ids);
+    assert_int_equal(upto, expect_upto);
+}
+
+
+static void
+changes(void **state)
+{
+    json_t    *v;
+    int64_t    upto;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_put(st, &l);
+    changes_are(0, 10, "", 0);
+
+    events_message(&l, "c1", 1, "m1", "s1", "one", NULL, 1000);
+    events_message(&l, "c1", 2, "m2", "t1", "two", "k2", 2000);
+    events_message(&l, "c1", 3, "m3", "s1", "three", NULL, 3000);
+    events_message(&l, "c1", 4, "m4", "s1", "four", NULL, 4000);
+    events_fence(&l, "c1", 9);
+    events_put(st, &l);
+
+    changes_are(0, 4, "m1 m2 m3 m4", 9);
+    changes_are(2, 4, "m3 m4", 9);
+    changes_are(9, 4, "", 9);
+    assert_int_equal(store_changes(st, "c1", 0, 3, &v, &upto),
+                     STORE_TOO_MANY);
+    assert_null(v);
+
+    /* m2 was edited by event 7, m1 deleted by event 6, m4 edited by 8 */
+
+    be->change("m2", 7, -1);
+    be->change("m1", 6, STORE_TEST_T0 + 6000);
+    be->change("m4", 8, -1);
+
+    changes_are(0, 4, "m3 m1 m2 m4", 9);
+    changes_are(3, 4, "m1 m2 m4", 9);
+    changes_are(6, 4, "m2 m4", 9);
+    changes_are(7, 4, "m4", 9);
+    changes_are(8, 4, "", 9);
+    assert_int_equal(store_changes(st, "c1", 3, 2, &v, &upto),
+                     STORE_TOO_MANY);
+
+    assert_int_equal(store_changes(st, "c1", 6, 2, &v, &upto), STORE_OK);
+    expect_json(json_incref(json_array_get(v, 0)),
+                "{'id':'m2','conversationId':'c1','seq':2,'changeSeq':7,"
+                "'senderId':'t1','sender':{'name':'','avatar':null},"
+                "'type':'text','content':{'text':'two'},'status':'sent',"
+                "'readBy':[],'replyTo':null,'reactions':[],"
+                "'clientMessageId':'k2',"
+                "'createdAt':'2024-01-15T10:00:02.000Z',"
+                "'updatedAt':'2024-01-15T10:00:02.000Z','deletedAt':null}");
+    json_decref(v);
+
+    /* what was deleted is not shown, here or anywhere */
+
+    expect_json(get_msg("c1", "m1"),
+                "{'id':'m1','conversationId':'c1','seq':1,"
+                "'senderId':'s1','sender':{'name':'','avatar':null},"
+                "'type':'text','content':{},'status':'sent',"
+                "'readBy':[],'replyTo':null,'reactions':[],"
+                "'createdAt':'2024-01-15T10:00:01.000Z',"
+                "'updatedAt':'2024-01-15T10:00:01.000Z',"
+                "'deletedAt':'2024-01-15T10:00:06.000Z'}");
+    assert_string_equal(ids_of(get_msgs("c1")), "m4 m3 m2 m1");
+}
+
+
+static void
+unknown(void **state)
+{
+    int           more;
+    json_t       *v;
+    int64_t       n;
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+
+    (void) state;
+
+    assert_int_equal(store_conversation(st, "c1", &v), STORE_NOT_FOUND);
+    assert_null(v);
+    assert_int_equal(store_conversation_state(st, "c1", &v),
+                     STORE_NOT_FOUND);
+    assert_null(v);
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_NOT_FOUND);
+    assert_null(v);
+    assert_int_equal(store_message(st, "c1", "m1", &v), STORE_NOT_FOUND);
+    assert_null(v);
+    assert_int_equal(store_changes(st, "c1", 0, 10, &v, &n),
+                     STORE_NOT_FOUND);
+    assert_null(v);
+}
+
+
+/* A whole batch of everything, in many rooms. */
+static void
+large(void **state)
+{
+    int        i, k;
+    char       room[16], id[16], user[16];
+    events_t   l = { 0 };
+
+    (void) state;
+
+    for (i = 0; i < 200; i++) {
+        sprintf(room, "r%d", i);
+        sprintf(user, "s%d t1", i);
+        events_create(&l, room, "direct", user, i);
+    }
+    for (k = 1; k <= 3; k++) {
+        for (i = 0; i < 200; i++) {
+            sprintf(room, "r%d", i);
+            sprintf(user, "s%d", i);
+            sprintf(id, "m%d_%d", i, k);
+            events_message(&l, room, k, id, user, "x", id, i * 10 + k);
+            events_cursor(&l, room, "t1", k % 2 ? 'r' : 'd', k, i + k);
+        }
+    }
+    events_put(st, &l);
+
+    assert_string_equal(ids_of(get_msgs("r199")), "m199_3 m199_2 m199_1");
+    unread_is("t1", "r199", 0);
+    unread_is("s7", "r7", 0);
+    expect_json(pick(get_conv("r100"), "metadata", "messageCount"), "3");
+}
+
+
+const struct CMUnitTest  suite_read[] = {
+    SUITE_TEST(receipts),
+    SUITE_TEST(receipts_deep),
+    SUITE_TEST(paging),
+    SUITE_TEST(bounds),
+    SUITE_TEST(listing),
+    SUITE_TEST(unread),
+    SUITE_TEST(changes),
+    SUITE_TEST(unknown),
+    SUITE_TEST(large)
+};
+
+const size_t  suite_read_count = UNIT_COUNT(suite_read);
