@@ -645,7 +645,7 @@ a send join_conversation {"conversationId":"room1","afterSeq":399}
 a expect conversation_joined data.seq==500 data.compact==true data.recovered==true data.missed==2
 a expect message_received data.seq==400
 a expect message_updated data.seq==500
-call CHANGES room1 q=399
+call CHANGES room1 q~^399\b
 post room1 u2 live
 a expect message_received data.seq==501
 

@@ -20,6 +20,16 @@ if [ -n "${NGINX_BIN:-}" ]; then
 fi
 export WRITEEN_T_DIR="${WRITEEN_T_DIR:-$root/build/t/$suite}"
 
+# Without it, nginx would refuse each configuration, with a minute of retries.
+event=${TEST_NGINX_EVENT_TYPE:-}
+if [ -n "$event" ] \
+    && ! "${TEST_NGINX_BINARY:-nginx}" -V 2>&1 | grep -q -- "$event"
+then
+    echo "${TEST_NGINX_BINARY:-nginx} is built without $event" >&2
+    echo "passed=0 failed=1" > "$results/$suite.txt"
+    exit 1
+fi
+
 # Files of the same suite share a folder, so suites must not run twice at the
 # same time; different suites may.
 prove -j "$jobs" --merge -v "$@" > "$log" 2>&1

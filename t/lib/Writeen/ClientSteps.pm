@@ -69,11 +69,28 @@ sub target {
 }
 
 
+# After a reply there must be nothing until the next request: what comes by
+# itself would be taken for the answer to another one.  Returns what came.
+sub unasked {
+    my ($self, $name) = @_;
+    my $c = $self->{clients}{$name};
+
+    return '' if $c->{ws} || !$c->{reply};
+
+    $self->pump(sub { $c->{eof} || length $c->{in} }, 0.01);
+
+    return length $c->{in} ? "$name got what it did not ask for: $c->{in}\n"
+                           : '';
+}
+
+
 sub open_client {
     my ($self, $name, %o) = @_;
 
-    if (my $old = delete $self->{clients}{$name}) {
-        $old->drop;
+    if ($self->{clients}{$name}) {
+        my $unasked = $self->unasked($name);
+        (delete $self->{clients}{$name})->drop;
+        die "before this, $unasked" if $unasked;
     }
 
     my $c = Writeen::Client->new(

@@ -113,6 +113,7 @@ sub leftovers {
     for my $name (sort keys %{ $self->{clients} }) {
         my $c = $self->{clients}{$name};
         next if $c->{paused} || $c->{ignored};
+        push @left, grep { $_ ne '' } $self->unasked($name);
         push @left, map { "$name: " . show($_) }
                         grep { !$self->casual($_) } @{ $c->{frames} };
     }

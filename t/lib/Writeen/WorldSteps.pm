@@ -430,6 +430,12 @@ sub step_nginx {
             delete @now{ @{ $self->{old} } };
             return scalar keys %now;
         }) or die "no new worker\n";
+        # the old ones take connections for a moment longer
+        $self->pump(sub {
+            my %now = $self->workers($pid);
+            return !grep { ($now{$_} // '') !~ /^$|shutting down/ }
+                         @{ $self->{old} };
+        }) or die "an old worker does not shut down\n";
         $self->{ready}->();
 
     } elsif ($what eq 'quit' || $what eq 'term') {
