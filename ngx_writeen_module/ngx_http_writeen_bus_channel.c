@@ -176,6 +176,33 @@ ngx_http_writeen_bus_message(redisAsyncContext *ac, void *reply, void *data)
 }
 
 
+/* Is it an event of a room as this version knows them?  A newer node's kinds
+ * are not for us. */
+
+static ngx_uint_t
+ngx_http_writeen_bus_known(wrt_bus_header_t *h)
+{
+    switch (h->kind) {
+
+    case WRT_EV_MESSAGE:
+    case WRT_EV_CHANGE:
+    case WRT_EV_JOIN:
+    case WRT_EV_LEAVE:
+        return h->num[0] > 0 && h->body.n != 0;
+
+    case WRT_EV_FENCE:
+        return h->num[0] > 0;
+
+    case WRT_EV_STATUS:
+    case WRT_EV_TYPING:
+    case WRT_EV_PRESENCE:
+        return h->num[0] == 0 && h->body.n != 0;
+    }
+
+    return 0;
+}
+
+
 static void
 ngx_http_writeen_bus_dispatch(ngx_http_writeen_server_t *srv,
     redisReply *chan, redisReply *payload, ngx_int_t subscribed)
@@ -211,7 +238,10 @@ ngx_http_writeen_bus_dispatch(ngx_http_writeen_server_t *srv,
 
         if (payload != NULL) {
             ngx_http_writeen_count(wk, bus_messages_total);
-            ngx_http_writeen_room_event(wk, rm, &h);
+
+            if (ngx_http_writeen_bus_known(&h)) {
+                ngx_http_writeen_room_event(wk, rm, &h);
+            }
 
         } else if (subscribed) {
             ngx_http_writeen_room_subscribed(wk, rm);

@@ -522,6 +522,11 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
 
     ngx_http_writeen_catch_cursors(op, res);
 
+    if (op->mode == CATCH_INFO && op->fenced) {
+        /* there is nothing below what the client knew */
+        l->seq = ngx_max(l->seq, op->asked);
+    }
+
     if (op->answer && !op->joined) {
 
         if (op->mode == CATCH_CATCH || op->mode == CATCH_REPLAY) {

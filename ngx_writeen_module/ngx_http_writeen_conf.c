@@ -340,6 +340,37 @@ ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* writeen_ack log | store; */
+
+char *
+ngx_http_writeen_conf_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                    *value;
+    ngx_http_writeen_loc_conf_t  *wlcf = conf;
+
+    if (wlcf->ack_store != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "log") == 0) {
+        wlcf->ack_store = 0;
+
+    } else if (ngx_strcmp(value[1].data, "store") == 0) {
+        wlcf->ack_store = 1;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"writeen_ack\": "
+                           "\"log\" or \"store\" is allowed", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_http_writeen_conf_check_range(ngx_conf_t *cf,
     ngx_http_writeen_range_t *range, uintmax_t n)

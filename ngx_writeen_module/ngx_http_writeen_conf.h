@@ -105,6 +105,8 @@ char *ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_writeen_conf_ack(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
     void *data);
 char *ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post,

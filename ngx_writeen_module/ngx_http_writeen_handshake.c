@@ -20,6 +20,7 @@
 typedef struct {
     ngx_str_t    key;
     ngx_str_t    version;
+    ngx_uint_t   keys;          /* how often the header came */
     ngx_uint_t   upgrade;
     ngx_uint_t   connection;
 } ngx_http_writeen_handshake_t;
@@ -33,7 +34,8 @@ static ngx_uint_t ngx_http_writeen_handshake_token(ngx_str_t *list,
     const char *token, size_t n);
 static ngx_int_t ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
     ngx_http_writeen_session_t *s, ngx_str_t *key, ngx_uint_t protocol);
-static ngx_int_t ngx_http_writeen_handshake_version(ngx_http_request_t *r);
+static ngx_int_t ngx_http_writeen_handshake_hint(ngx_http_request_t *r,
+    const char *name, const char *value);
 static void ngx_http_writeen_handshake_takeover(ngx_event_t *ev);
 static void ngx_http_writeen_handshake_cleanup(void *data);
 static void ngx_http_writeen_handshake_release(ngx_connection_t *c,
@@ -70,6 +72,10 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     }
 
     if (!(r->method & NGX_HTTP_GET)) {
+        if (ngx_http_writeen_handshake_hint(r, "Allow", "GET") != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_NOT_ALLOWED,
                    "method_not_allowed", "A WebSocket begins with GET.", 0);
     }
@@ -143,11 +149,20 @@ static ngx_int_t
 ngx_http_writeen_handshake_check(ngx_http_request_t *r,
     ngx_http_writeen_handshake_t *hs)
 {
+    u_char     buf[NGX_HTTP_WRITEEN_KEY_LEN];
+    ngx_str_t  nonce;
+
     /* HTTP/2 has no Upgrade, and nginx no RFC 8441 */
 
     if (r->http_version != NGX_HTTP_VERSION_11 || !hs->upgrade
         || !hs->connection)
     {
+        if (ngx_http_writeen_handshake_hint(r, "Upgrade", "websocket")
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         return ngx_http_writeen_handshake_refuse(r, 426,
                    "invalid_request",
                    "This is a WebSocket: HTTP/1.1 with Upgrade: websocket.",
@@ -155,7 +170,14 @@ ngx_http_writeen_handshake_check(ngx_http_request_t *r,
     }
 
     if (hs->version.len != 2 || ngx_memcmp(hs->version.data, "13", 2) != 0) {
-        return ngx_http_writeen_handshake_version(r);
+        if (ngx_http_writeen_handshake_hint(r, "Sec-WebSocket-Version", "13")
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_writeen_handshake_refuse(r, 426, "invalid_request",
+                   "Sec-WebSocket-Version must be 13.", 0);
     }
 
     if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
@@ -164,9 +186,10 @@ ngx_http_writeen_handshake_check(ngx_http_request_t *r,
                    0);
     }
 
-    if (hs->key.len != NGX_HTTP_WRITEEN_KEY_LEN
-        || ngx_strncmp(hs->key.data + NGX_HTTP_WRITEEN_KEY_LEN - 2, "==", 2)
-           != 0)
+    nonce.data = buf;
+
+    if (hs->keys != 1 || hs->key.len != NGX_HTTP_WRITEEN_KEY_LEN
+        || ngx_decode_base64(&nonce, &hs->key) != NGX_OK || nonce.len != 16)
     {
         return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
                    "invalid_request",
@@ -224,6 +247,7 @@ ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
         case sizeof("Sec-WebSocket-Key") - 1:
             if (ngx_memcmp(h[i].lowcase_key, "sec-websocket-key", 17) == 0) {
                 hs->key = h[i].value;
+                hs->keys++;
             }
             break;
 
@@ -278,27 +302,30 @@ ngx_http_writeen_handshake_token(ngx_str_t *list, const char *token, size_t n)
 }
 
 
+/* Say in a header what would do (RFC 9110, 15.5.6 and 15.5.22; RFC 6455,
+ * 4.4). */
+
 static ngx_int_t
-ngx_http_writeen_handshake_version(ngx_http_request_t *r)
+ngx_http_writeen_handshake_hint(ngx_http_request_t *r, const char *name,
+    const char *value)
 {
     ngx_table_elt_t  *h;
 
-    /* section 4.4: say which one would do */
-
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
     h->hash = 1;
 #if (nginx_version >= 1023000)
     h->next = NULL;
 #endif
-    ngx_str_set(&h->key, "Sec-WebSocket-Version");
-    ngx_str_set(&h->value, "13");
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = (u_char *) value;
+    h->value.len = ngx_strlen(value);
 
-    return ngx_http_writeen_handshake_refuse(r, 426, "invalid_request",
-               "Sec-WebSocket-Version must be 13.", 0);
+    return NGX_OK;
 }
 
 

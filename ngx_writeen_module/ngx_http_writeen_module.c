@@ -40,13 +40,6 @@ static ngx_http_writeen_range_t  ngx_http_writeen_queue_range =
     { ngx_http_writeen_conf_check_size, 16 * 1024, 64 * 1024 * 1024,
       "16k to 64m" };
 
-static ngx_conf_enum_t  ngx_http_writeen_acks[] = {
-    { ngx_string("log"), 0 },
-    { ngx_string("store"), 1 },
-    { ngx_null_string, 0 }
-};
-
-
 #define NGX_HTTP_WRITEEN_ANY_CONF                                             \
     (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
 
@@ -188,10 +181,10 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_ack"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_writeen_conf_ack,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_writeen_loc_conf_t, ack_store),
-      &ngx_http_writeen_acks },
+      0,
+      NULL },
 
       ngx_null_command
 };

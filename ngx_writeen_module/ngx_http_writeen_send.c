@@ -32,6 +32,8 @@ struct ngx_http_writeen_send_s {
     ngx_uint_t                     shard;
     ngx_uint_t                     rc;
     ngx_uint_t                     loads;
+    ngx_event_t                    timer;     /* REST waiting for the store */
+    ngx_msec_t                     timeout;
     char                           mid[WRT_OID_LEN + 1];
     char                           at[WRT_TIME_LEN + 1];
     unsigned                       ack_store:1;
@@ -56,6 +58,7 @@ static void ngx_http_writeen_send_run(ngx_http_writeen_send_t *m);
 static void ngx_http_writeen_send_reply(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_send_loaded(void *data, ngx_int_t ok);
+static void ngx_http_writeen_send_timeout(ngx_event_t *ev);
 static void ngx_http_writeen_send_wait(ngx_http_writeen_send_t *m);
 static void ngx_http_writeen_send_checked(void *data,
     ngx_http_writeen_result_t *res);
@@ -110,6 +113,7 @@ ngx_http_writeen_send(ngx_http_writeen_worker_t *wk,
     m->shard = shard;
     m->ack_store = wlcf->ack_store;
     m->want_event = wlcf->api;
+    m->timeout = wlcf->api_timeout;
     ngx_queue_init(&m->acks);
 
     wrt_oid_next(&wk->oid, ngx_time(), m->mid);
@@ -261,11 +265,42 @@ ngx_http_writeen_send_reply(void *data, ngx_http_writeen_result_t *res)
 
     if (m->ack_store) {
         m->rc = res->rc;
+
+        if (m->want_event) {
+            m->timer.handler = ngx_http_writeen_send_timeout;
+            m->timer.data = m;
+            m->timer.log = m->worker->log;
+            ngx_add_timer(&m->timer, m->timeout);
+        }
+
         ngx_http_writeen_send_wait(m);
         return;
     }
 
     ngx_http_writeen_send_done(m, res->rc);
+}
+
+
+/*
+ * A REST call does not wait for ever: it is told to try again.  The message is
+ * in the log all the same, and the retry finds it.
+ */
+
+static void
+ngx_http_writeen_send_timeout(ngx_event_t *ev)
+{
+    ngx_http_writeen_send_t  *m;
+    ngx_http_writeen_sent_t   sent;
+
+    m = ev->data;
+
+    if (m->handler != NULL) {
+        ngx_memzero(&sent, sizeof(ngx_http_writeen_sent_t));
+        sent.rc = NGX_HTTP_WRITEEN_R_LOST;
+
+        m->handler(m->data, &sent);
+        m->handler = NULL;
+    }
 }
 
 
@@ -441,6 +476,10 @@ ngx_http_writeen_send_done(ngx_http_writeen_send_t *m,
     ngx_http_writeen_sent_t   sent;
 
     ngx_queue_remove(&m->acks);
+
+    if (m->timer.timer_set) {
+        ngx_del_timer(&m->timer);
+    }
 
     ngx_memzero(&sent, sizeof(ngx_http_writeen_sent_t));
     sent.rc = rc;

@@ -286,6 +286,12 @@ ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
 
     msg = NULL;
 
+    if (h->kind != WRT_UEV_JOIN && h->kind != WRT_UEV_LEAVE
+        && h->kind != WRT_UEV_EVENT && h->kind != WRT_UEV_REVOKE)
+    {
+        return;
+    }
+
     if (h->body.n != 0) {
         msg = ngx_http_writeen_msg_create(WRT_OP_TEXT, h->body.p, h->body.n);
         if (msg == NULL) {
