@@ -95,40 +95,6 @@ load_members(cmd_t *cmd, const json_t *members)
 }
 
 
-static void
-load_fence(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned k,
-    const char *id, int64_t seq)
-{
-    char     key[WRT_NAME_BUF], at[WRT_TIME_LEN + 1];
-    size_t   n;
-    reply_t *r;
-
-    n = strlen(id);
-    wrt_time_format(now_ms(), at);
-
-    cmd_begin(cmd, "FCALL");
-    cmd_text(cmd, WRT_FN_FENCE);
-    cmd_num(cmd, 3);
-    cmd_mem(cmd, key, wrt_key_conv(key, k, id, n));
-    cmd_mem(cmd, key, wrt_key_log(key, k, id, n));
-    cmd_mem(cmd, key, wrt_key_ingest(key, k));
-    cmd_mem(cmd, key, wrt_chan_room(key, &cf->names, k, id, n));
-    cmd_text(cmd, id);
-    cmd_num(cmd, seq);
-    cmd_text(cmd, at);
-    cmd_num(cmd, INT32_MAX);    /* what the store has is no guess */
-
-    r = rds_run(c, cmd);
-
-    if (reply_is_error(r)) {
-        rds_fail(c, reply_text(r));
-    }
-
-    log_warn("fence", "conversation=%s seq=%lld", id, (long long) seq);
-    reply_free(r);
-}
-
-
 store_rc_t
 load_conversation(store_t *st, rds_t *c, const conf_t *cf, const char *id)
 {
@@ -168,7 +134,7 @@ load_conversation(store_t *st, rds_t *c, const conf_t *cf, const char *id)
         rds_fail(c, reply_text(r));
 
     } else if (reply_int(reply_at(r, 1), seq) < seq) {
-        load_fence(c, &cmd, cf, k, id, seq);
+        reemit_fence(c, &cmd, cf, k, id, seq);
     }
 
     reply_free(r);

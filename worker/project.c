@@ -113,6 +113,7 @@ static store_rc_t
 project_range(projector_t *p, unsigned first, unsigned n)
 {
     item_t      *it;
+    int          watch;
     int64_t      start;
     unsigned     i;
     const char  *why;
@@ -123,6 +124,7 @@ project_range(projector_t *p, unsigned first, unsigned n)
     }
 
     start = mono_us();
+    watch = start / 1000 < p->guard->watch_until;
     project_guard(p, first, n);
 
     for (i = first; i < first + n; i++) {
@@ -139,6 +141,14 @@ project_range(projector_t *p, unsigned first, unsigned n)
 
         } else {
             why = event_decode(&it->e, it->id, it->c, it->p, it->x);
+
+            rc = why == NULL && watch && event_numbered(&it->e)
+                 ? reemit_check(p, it) : STORE_OK;
+
+            if (rc != STORE_OK) {
+                role_store_result(p->role, rc);
+                return rc;
+            }
 
             if (why == NULL) {
                 continue;

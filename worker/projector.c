@@ -65,6 +65,7 @@ projector_run(role_t *r)
 
     p.items = mem_zero(PROJECTOR_ITEMS * sizeof(item_t));
     p.asked = mem_zero((p.leases.n + 1) * sizeof(ask_t));
+    p.checked = mem_zero(PROJECTOR_CHECKED * sizeof(uint64_t));
 
     atomic_store(&p.guard->busy, 0);
 
@@ -100,6 +101,7 @@ projector_ready(projector_t *p)
             return -1;
         }
 
+        reemit_watch(p);
         p->generation = p->shard.generation;
     }
 
@@ -191,6 +193,7 @@ projector_stop(projector_t *p)
     buf_free(&p->text);
     free(p->items);
     free(p->asked);
+    free(p->checked);
 }
 
 

@@ -1,6 +1,7 @@
 /*
- * projector.h: between projector.c (leases, reading, its turn) and
- * project.c (what becomes of a batch).  Nobody else includes it.
+ * projector.h: between projector.c (leases, reading, its turn), project.c
+ * (what becomes of a batch) and reemit.c (numbers given twice).  Nobody else
+ * includes it.
  */
 
 #ifndef PROJECTOR_H
@@ -10,6 +11,9 @@
 
 /* Each shard gives one entry at least, and there may be many of them. */
 #define PROJECTOR_ITEMS  (WRT_BATCH_MAX + WRT_SHARDS_MAX)
+
+/* Places in the cache of conversations whose numbers are known to be good. */
+#define PROJECTOR_CHECKED  65536
 
 /* One entry in hand.  Slices and id point into the replies. */
 typedef struct {
@@ -57,6 +61,8 @@ typedef struct {
     reply_t      *replies[2];
     unsigned      nreplies;
 
+    uint64_t     *checked;          /* see reemit.c */
+
     cmd_t         cmd;              /* scratch */
     buf_t         text;
 } projector_t;
@@ -65,5 +71,12 @@ typedef struct {
  * store does not answer.  STORE_REJECTED: Redis failed.  In the latter two
  * the batch is to be read again. */
 store_rc_t projector_apply(projector_t *p);
+
+/* reemit.c: has Redis been started anew?  Then watch for numbers that are
+ * given twice. */
+void reemit_watch(projector_t *p);
+/* Is this a new event under an old number?  Then emit it again and skip it.
+ * STORE_OK, STORE_DOWN, or STORE_REJECTED: Redis failed. */
+store_rc_t reemit_check(projector_t *p, item_t *it);
 
 #endif

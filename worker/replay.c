@@ -106,90 +106,20 @@ replay_passed(replay_t *y, const entry_t *e)
 }
 
 
-/* The event without its numbers, split where wrt_emit puts the new one. */
-static void
-replay_split(const entry_t *e, buf_t *pre, buf_t *mid)
-{
-    json_t       *data, *rest;
-    const char   *name;
-
-    name = json_string_value(json_object_get(e->ev.body, "event"));
-    data = json_object_get(e->ev.body, "data");
-    rest = json_is_object(data) ? json_copy(data) : json_object();
-
-    json_object_del(rest, "seq");
-    json_object_del(json_object_get(rest, "message"), "seq");
-
-    buf_text(pre, "{\"event\":");
-    data = json_string(name ? name : "");
-    buf_json(pre, data);
-    buf_text(pre, ",\"data\":{\"seq\":");
-    json_decref(data);
-
-    buf_json(mid, rest);
-
-    /* {"a":1} becomes ,"a":1 and {} nothing */
-    mid->p[0] = json_object_size(rest) ? ',' : ' ';
-    mid->p[--mid->n] = '\0';
-    buf_text(mid, ",\"replayedAt\":\"");
-
-    json_decref(rest);
-}
-
-
 /* Under a new number.  0 done, -1 not (it stays a dead letter). */
 static int
 replay_emit(replay_t *y, const char *id, const entry_t *e)
 {
-    int        ok;
-    char       key[WRT_NAME_BUF], kind[2], at[WRT_TIME_LEN + 1];
-    buf_t      pre, mid;
-    size_t     n;
-    cmd_t     *cmd;
-    reply_t   *r;
+    int       ok;
+    reply_t  *r;
 
-    memset(&pre, 0, sizeof(pre));
-    memset(&mid, 0, sizeof(mid));
-    replay_split(e, &pre, &mid);
-
-    n = strlen(e->conversation);
-    kind[0] = e->ev.kind;
-    kind[1] = '\0';
-    wrt_time_format(now_ms(), at);
-
-    cmd = &y->cmd;
-    cmd_begin(cmd, "FCALL");
-    cmd_text(cmd, WRT_FN_EMIT);
-    cmd_num(cmd, 3);
-    cmd_mem(cmd, key, wrt_key_conv(key, y->shard, e->conversation, n));
-    cmd_mem(cmd, key, wrt_key_log(key, y->shard, e->conversation, n));
-    cmd_text(cmd, y->ingest);
-    cmd_mem(cmd, key, wrt_chan_room(key, &y->cf->names, y->shard,
-                                    e->conversation, n));
-    cmd_text(cmd, e->conversation);
-    cmd_text(cmd, e->actor[0] ? e->actor : "-");
-    cmd_text(cmd, "");
-    cmd_text(cmd, kind);
-    cmd_text(cmd, e->target[0] ? e->target : "-");
-    cmd_mem(cmd, pre.p, pre.n);
-    cmd_mem(cmd, mid.p, mid.n);
-    cmd_text(cmd, "\"}}");
-    cmd_mem(cmd, e->x, e->x_len);
-    cmd_text(cmd, at);
-    cmd_num(cmd, WRT_BACKLOG_MAX);
-
-    r = rds_run(y->c, cmd);
-    ok = strcmp(reply_text(reply_at(r, 0)), "ok") == 0;
-    reply_free(r);
-
-    if (ok) {
-        r = rds_call(y->c, "XDEL", y->dead, id);
-        ok = r && !reply_is_error(r);
-        reply_free(r);
+    if (reemit_event(y->c, &y->cmd, y->cf, y->shard, e) != 0) {
+        return -1;
     }
 
-    buf_free(&pre);
-    buf_free(&mid);
+    r = rds_call(y->c, "XDEL", y->dead, id);
+    ok = r && !reply_is_error(r);
+    reply_free(r);
 
     return ok ? 0 : -1;
 }

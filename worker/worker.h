@@ -188,6 +188,9 @@ typedef struct {
     unsigned          bad_shard;        /* the entry that crashed it when it */
     char              bad_entry[EVENT_ENTRY_SIZE];      /* was taken alone */
     unsigned          crashes;          /* so many times in a row */
+
+    char              run_id[48];       /* of the Redis that it works on */
+    int64_t           watch_until;      /* mono: reused numbers may come */
 } guard_t;
 
 typedef struct {
@@ -387,6 +390,16 @@ void lease_release(leases_t *ls, rds_t *c);
  */
 store_rc_t load_conversation(store_t *st, rds_t *c, const conf_t *cf,
     const char *id);
+
+
+/* reemit.c: numbers that were lost, events that need a new one */
+
+/* Never give a number up to seq again. */
+void reemit_fence(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned shard,
+    const char *conversation, int64_t seq);
+/* The event once more, under a new number.  0, -1. */
+int reemit_event(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned shard,
+    const entry_t *e);
 
 
 /* effects.c: what follows from an event that is stored */
