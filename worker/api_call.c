@@ -3,6 +3,7 @@
  * REST contract, freed.  Also who may see a conversation.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +83,7 @@ call_create(const char *entry, const reply_t *fields)
 
     c = mem_zero(sizeof(call_t));
 
-    strcpy(c->entry, entry);
+    text_copy(c->entry, sizeof(c->entry), entry);
     memcpy(c->id, reply_text(id), reply_len(id));
 
     c->start_us = mono_us();
@@ -320,8 +321,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     }
 
     wrt_key_conv(key, k, id, strlen(id));
-    strcpy(field, WRT_F_MEMBER);
-    strcat(field, c->user);
+    snprintf(field, sizeof(field), "%s%s", WRT_F_MEMBER, c->user);
 
     r = rds_call(shard, "HMGET", key, WRT_F_SEQ, WRT_F_APPLIED, field);
 
@@ -432,7 +432,7 @@ api_profile(api_t *a, call_t *c)
          || mono_ms() - known->at > CALL_KNOWN_MS)
         && call_profile(a, c->user, &text) == 0)
     {
-        strcpy(known->user, c->user);
+        text_copy(known->user, sizeof(known->user), c->user);
         known->hash = hash;
         known->at = mono_ms();
     }

@@ -74,7 +74,7 @@ create_id(call_t *c, create_t *m)
     rc = 0;
 
     if (body->id) {
-        strcpy(m->id, body->id);
+        text_copy(m->id, sizeof(m->id), body->id);
 
     } else if (strcmp(body->type, "direct") == 0) {
         a = body->people[0].user;
@@ -86,7 +86,7 @@ create_id(call_t *c, create_t *m)
         rc = create_hash(m->id, "consultation", body->consultation);
 
     } else {
-        strcpy(m->id, c->id);
+        text_copy(m->id, sizeof(m->id), c->id);
     }
 
     if (rc != 0) {

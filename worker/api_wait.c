@@ -25,7 +25,7 @@ api_wait_conv(call_t *c, const char *id, int64_t seq, int64_t applied)
         return 0;
     }
 
-    strcpy(c->wait_conv, id);
+    text_copy(c->wait_conv, sizeof(c->wait_conv), id);
     c->wait_seq = seq;
 
     return 1;

@@ -378,7 +378,7 @@ conf_scripts(conf_ctx_t *x, const char *name, const char *value)
                           name, value);
     }
 
-    strcpy(x->cf->scripts_dir, value);
+    text_copy(x->cf->scripts_dir, sizeof(x->cf->scripts_dir), value);
 
     return 0;
 }
@@ -396,7 +396,7 @@ conf_pid_file(conf_ctx_t *x, const char *name, const char *value)
                           sizeof(x->cf->pid_file) - 1);
     }
 
-    strcpy(x->cf->pid_file, value);
+    text_copy(x->cf->pid_file, sizeof(x->cf->pid_file), value);
 
     return 0;
 }

@@ -81,7 +81,7 @@ event_header(entry_t *e, const wrt_bus_header_t *h, wrt_slice_t conversation,
             return "a profile belongs to no conversation";
         }
 
-        strcpy(e->conversation, "-");
+        text_copy(e->conversation, sizeof(e->conversation), "-");
 
     } else if (conversation.n == 0
                || event_id(e->conversation, conversation) != 0)
@@ -131,7 +131,7 @@ event_decode(entry_t *e, const char *id, wrt_slice_t conversation,
         return "the entry's id is too long";
     }
 
-    strcpy(e->entry_id, id);
+    text_copy(e->entry_id, sizeof(e->entry_id), id);
 
     e->x = extra.p;
     e->x_len = extra.n;

@@ -243,7 +243,7 @@ metrics_render(buf_t *out, const shared_t *sh, const char *node,
     char          host[64];
 
     if (gethostname(host, sizeof(host)) != 0) {
-        strcpy(host, "unknown");
+        text_copy(host, sizeof(host), "unknown");
     }
 
     host[sizeof(host) - 1] = '\0';

@@ -247,7 +247,7 @@ reemit_watch(projector_t *p)
 
     /* it was started anew: a hash that it lost something of is gone, or
      * loaded again, once it has been idle */
-    strcpy(p->guard->run_id, run);
+    text_copy(p->guard->run_id, sizeof(p->guard->run_id), run);
     p->guard->watch_until = mono_ms() + (int64_t) (WRT_CONV_IDLE_S + 60) * 1000;
     memset(p->checked, 0, PROJECTOR_CHECKED * sizeof(uint64_t));
 }

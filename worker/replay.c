@@ -177,7 +177,7 @@ replay_shard(replay_t *y)
     wrt_key_ingest_dead(y->dead, y->shard);
 
     snprintf(page, sizeof(page), "%d", REPLAY_PAGE);
-    strcpy(from, "-");
+    text_copy(from, sizeof(from), "-");
 
     do {
         r = rds_call(y->c, "XRANGE", y->dead, from, "+", "COUNT", page);

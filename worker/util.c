@@ -93,6 +93,20 @@ mem_text(const char *p, size_t n)
 }
 
 
+/* What does not fit is no part of it: a name that was cut could be
+ * somebody else's. */
+void
+text_copy(char *out, size_t size, const char *s)
+{
+    size_t  n;
+
+    n = strlen(s);
+    n = n < size ? n : 0;
+    memcpy(out, s, n);
+    out[n] = '\0';
+}
+
+
 /* Room for n more bytes and a NUL. */
 static void
 buf_room(buf_t *b, size_t n)

@@ -64,6 +64,9 @@ void *mem_grow(void *p, size_t n);          /* never NULL */
 void *mem_zero(size_t n);
 char *mem_text(const char *p, size_t n);    /* a copy with NUL */
 
+/* Copy into out[size]; "" when it does not fit. */
+void text_copy(char *out, size_t size, const char *s);
+
 /* A growing buffer; zero it first.  p[n] is NUL once something was added. */
 typedef struct {
     char    *p;
@@ -139,7 +142,7 @@ int reply_error(const reply_t *r, const char *code);    /* with this prefix? */
 int reply_is_nil(const reply_t *r);                     /* also NULL */
 const char *reply_text(const reply_t *r);               /* "" if it is none */
 size_t reply_len(const reply_t *r);
-int64_t reply_int(const reply_t *r, int64_t def);       /* numbers as text too */
+int64_t reply_int(const reply_t *r, int64_t def);       /* text, too */
 size_t reply_count(const reply_t *r);
 const reply_t *reply_at(const reply_t *r, size_t i);    /* NULL outside */
 const reply_t *reply_field(const reply_t *r, const char *name); /* of pairs */

@@ -180,7 +180,7 @@ not_found(void **state)
     }
 
     /* 64 bytes are an id, 65 are none */
-    strcpy(path, "/api/conversations/");
+    memcpy(path, "/api/conversations/", 19);
     memset(path + 19, 'a', 65);
     path[19 + 64] = '\0';
     call_make(&c, "GET", path, "", "u1");
