@@ -282,6 +282,10 @@ shutdown() {
 
     stop_part redis TERM $redis_stop_ms
 
+    if [ -n "${sock_dir:-}" ]; then
+        rmdir "$sock_dir" 2> /dev/null
+    fi
+
     if [ -n "${locked:-}" ]; then
         rm -f "$RUN_DIR/run.pid"
     fi
@@ -396,8 +400,8 @@ setup_redis() {
         die "no redis-server here: make deps, or give REDIS_URL"
     fi
 
-    # sun_path holds 107 bytes.
-    if [ ${#sock} -gt 107 ]; then
+    # sun_path holds 107 bytes, and REDIS_URL is a list.
+    if [ ${#sock} -gt 107 ] || [[ $sock == *[\ ,]* ]]; then
         dir=$(printf %s "$RUN_DIR" | sha256sum)
         dir=/tmp/writeen-$(id -u)-${dir:0:16}
 
@@ -408,6 +412,7 @@ setup_redis() {
         fi
         chmod 700 "$dir"
 
+        sock_dir=$dir
         sock=$dir/redis.sock
     fi
 
