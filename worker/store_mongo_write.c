@@ -173,7 +173,7 @@ store_rc_t
 mg_bulk_run(store_mongo_t *st, mongoc_bulk_operation_t *bulk,
     const char *what, mg_result_t *res, bson_t *reply)
 {
-    bson_t        own;
+    bson_t        own = BSON_INITIALIZER;
     uint32_t      ok;
     store_rc_t    rc;
     bson_error_t  error;

@@ -552,7 +552,7 @@ static void
 large(void **state)
 {
     int        i, k;
-    char       room[16], id[16], user[16];
+    char       room[16], id[32], user[16];
     events_t   l = { 0 };
 
     (void) state;
