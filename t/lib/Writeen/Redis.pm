@@ -13,6 +13,7 @@ use warnings;
 use IO::Select ();
 use IO::Socket::INET ();
 use IO::Socket::UNIX ();
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 
@@ -69,7 +70,9 @@ sub start {
     die "fork: $!" if !defined $pid;
     if ($pid == 0) {
         open STDOUT, '>', '/dev/null';
-        exec { 'redis-server' } 'redis-server', @args or POSIX::_exit(127);
+        # ends with the test, however that one ends
+        exec { 'setpriv' } 'setpriv', '--pdeathsig', 'KILL', 'redis-server',
+                           @args or POSIX::_exit(127);
     }
     $self->{pid} = $pid;
 

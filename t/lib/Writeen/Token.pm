@@ -101,8 +101,10 @@ sub sign_with_key {
     my $sl = unpack 'C', substr $sig, 5 + $rl, 1;
     my $s = substr $sig, 6 + $rl, $sl;
 
-    return join '', map { s/^\0+//r =~ s/^(.*)$/"\0" x (32 - length $1) . $1/ser }
-                        $r, $s;
+    return join '', map {
+        my $n = s/^\0+//r;
+        "\0" x (32 - length $n) . $n;
+    } $r, $s;
 }
 
 

@@ -81,6 +81,9 @@ BEGIN {
         if !$ENV{TEST_NGINX_BINARY};
 }
 
+# prove ends the others when one file bails out: let Test::Nginx stop its nginx
+$SIG{$_} = sub { exit 1 } for qw(HUP INT TERM);
+
 use Test::Nginx::Socket ();
 use Test::Nginx::Util ();
 use Test::More ();
@@ -98,7 +101,7 @@ $ENV{TEST_NGINX_SECRET} = $SECRET;
 
 my %Servers;
 my $Tokens = Writeen::Token->new(dir => "$Temp", secret => $SECRET);
-my $TlsPort;
+my ($TlsPort, $SpreadPort);
 my $Steps;
 my @Bus = ('main');
 my %Vars = (secret => $SECRET, port => $Test::Nginx::Util::ServerPort,
@@ -111,9 +114,9 @@ Test::Nginx::Util::master_on();
 Test::Nginx::Util::timeout(10);
 
 
-# Another Redis server for this file: unix => 1, password, db.  In configurations
-# its URL is $TEST_NGINX_REDIS_<NAME>, its port $TEST_NGINX_PORT_<NAME>; and it
-# may be named in a block's `--- redis`.
+# Another Redis server for this file: unix => 1, password, db.  In a
+# configuration its URL is $TEST_NGINX_REDIS_<NAME>, its port
+# $TEST_NGINX_PORT_<NAME>; and it may be named in a block's `--- redis`.
 sub redis_server {
     my ($name, %o) = @_;
 
@@ -140,10 +143,13 @@ sub key_pair {
 }
 
 
-# Several nginx workers; the kernel spreads connections over them.
+# Several nginx workers; clients use a port of their own, over which the kernel
+# spreads connections (reuseport).  The one of Test::Nginx can not be it: with
+# TEST_NGINX_USE_HUP it is written into two servers.
 sub with_workers {
     Test::Nginx::Util::workers(shift);
-    $Test::Nginx::Util::ReusePort = 1;
+    $SpreadPort = free_port();
+    $Vars{port} = $SpreadPort;
 }
 
 
@@ -166,7 +172,10 @@ sub prepare {
         my $with = $block->with // '';
         my $key = $with =~ /writeen_jwt_key/
                   ? '' : "writeen_jwt_key HS256 $SECRET;";
+        my $listen = $SpreadPort
+                     ? "listen 127.0.0.1:$SpreadPort reuseport;" : '';
         $block->set_value('config', <<"EOC");
+$listen
 $key
 $with
 location = /ws { writeen_websocket on; }
@@ -213,7 +222,8 @@ sub wait_ready {
         die "nginx does not get ready\n" if time > $until;
 
         my $c = eval {
-            Writeen::Client->new(port => $Test::Nginx::Util::ServerPort);
+            Writeen::Client->new(
+                port => $SpreadPort || $Test::Nginx::Util::ServerPort);
         };
         sleep(0.02), next if !$c;
 
@@ -255,7 +265,8 @@ sub run_block {
 
     $Steps = Writeen::Steps->new(
         servers => \%Servers, bus => [@Bus], tokens => $Tokens,
-        port => $Test::Nginx::Util::ServerPort, tls_port => $TlsPort,
+        port => $SpreadPort || $Test::Nginx::Util::ServerPort,
+        tls_port => $TlsPort,
         pid_file => $Test::Nginx::Util::PidFile,
         error_log => $Test::Nginx::Util::ErrLogFile,
         access_log => $Test::Nginx::Util::AccLogFile,
