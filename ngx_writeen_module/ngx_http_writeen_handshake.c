@@ -28,8 +28,6 @@ typedef struct {
 
 static void ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
     ngx_http_writeen_handshake_t *hs);
-static ngx_int_t ngx_http_writeen_handshake_check(ngx_http_request_t *r,
-    ngx_http_writeen_handshake_t *hs);
 static ngx_uint_t ngx_http_writeen_handshake_token(ngx_str_t *list,
     const char *token, size_t n);
 static ngx_int_t ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
@@ -40,6 +38,71 @@ static void ngx_http_writeen_handshake_takeover(ngx_event_t *ev);
 static void ngx_http_writeen_handshake_cleanup(void *data);
 static void ngx_http_writeen_handshake_release(ngx_connection_t *c,
     ngx_http_connection_t *hc);
+
+
+/* What is wrong with the handshake itself (sections 4.1, 4.2.1). */
+typedef struct {
+    ngx_uint_t   status;
+    const char  *code;
+    const char  *message;
+    const char  *hint[2];       /* a header that says what would do, or NULL */
+} ngx_http_writeen_handshake_error_t;
+
+
+/* NULL: nothing is. */
+
+static const ngx_http_writeen_handshake_error_t *
+ngx_http_writeen_handshake_check(ngx_http_request_t *r,
+    ngx_http_writeen_handshake_t *hs)
+{
+    u_char     buf[NGX_HTTP_WRITEEN_KEY_LEN];
+    ngx_str_t  nonce;
+
+    static const ngx_http_writeen_handshake_error_t
+        method = { NGX_HTTP_NOT_ALLOWED, "method_not_allowed",
+                   "A WebSocket begins with GET.", { "Allow", "GET" } },
+        upgrade = { 426, "invalid_request",
+                    "This is a WebSocket: HTTP/1.1 with Upgrade: websocket.",
+                    { "Upgrade", "websocket" } },
+        version = { 426, "invalid_request",
+                    "Sec-WebSocket-Version must be 13.",
+                    { "Sec-WebSocket-Version", "13" } },
+        body = { NGX_HTTP_BAD_REQUEST, "invalid_request",
+                 "A WebSocket handshake has no body.", { NULL, NULL } },
+        key = { NGX_HTTP_BAD_REQUEST, "invalid_request",
+                "Sec-WebSocket-Key must be 16 bytes in base64.",
+                { NULL, NULL } };
+
+    if (!(r->method & NGX_HTTP_GET)) {
+        return &method;
+    }
+
+    /* HTTP/2 has no Upgrade, and nginx no RFC 8441 */
+
+    if (r->http_version != NGX_HTTP_VERSION_11 || !hs->upgrade
+        || !hs->connection)
+    {
+        return &upgrade;
+    }
+
+    if (hs->version.len != 2 || ngx_memcmp(hs->version.data, "13", 2) != 0) {
+        return &version;
+    }
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+        return &body;
+    }
+
+    nonce.data = buf;
+
+    if (hs->keys != 1 || hs->key.len != NGX_HTTP_WRITEEN_KEY_LEN
+        || ngx_decode_base64(&nonce, &hs->key) != NGX_OK || nonce.len != 16)
+    {
+        return &key;
+    }
+
+    return NULL;
+}
 
 
 static ngx_int_t
@@ -64,6 +127,7 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     ngx_http_writeen_identity_t    id;
     ngx_http_writeen_handshake_t   hs;
     ngx_http_writeen_loc_conf_t   *wlcf;
+    const ngx_http_writeen_handshake_error_t  *error;
 
     wk = ngx_http_writeen_worker;
 
@@ -71,20 +135,21 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!(r->method & NGX_HTTP_GET)) {
-        if (ngx_http_writeen_handshake_hint(r, "Allow", "GET") != NGX_OK) {
+    ngx_http_writeen_handshake_headers(r, &hs);
+    error = ngx_http_writeen_handshake_check(r, &hs);
+
+    if (error != NULL) {
+        if (error->hint[0] != NULL
+            && ngx_http_writeen_handshake_hint(r, error->hint[0],
+                                               error->hint[1])
+               != NGX_OK)
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_NOT_ALLOWED,
-                   "method_not_allowed", "A WebSocket begins with GET.", 0);
-    }
-
-    ngx_http_writeen_handshake_headers(r, &hs);
-
-    rc = ngx_http_writeen_handshake_check(r, &hs);
-    if (rc != NGX_OK) {
-        return rc;
+        return ngx_http_writeen_handshake_refuse(r, error->status,
+                                                 error->code, error->message,
+                                                 0);
     }
 
     if (!ngx_http_writeen_origin_allowed(r)) {
@@ -140,63 +205,6 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     r->main->count++;
 
     return NGX_DONE;
-}
-
-
-/* The handshake itself (sections 4.1, 4.2.1): NGX_OK, or an answer's status. */
-
-static ngx_int_t
-ngx_http_writeen_handshake_check(ngx_http_request_t *r,
-    ngx_http_writeen_handshake_t *hs)
-{
-    u_char     buf[NGX_HTTP_WRITEEN_KEY_LEN];
-    ngx_str_t  nonce;
-
-    /* HTTP/2 has no Upgrade, and nginx no RFC 8441 */
-
-    if (r->http_version != NGX_HTTP_VERSION_11 || !hs->upgrade
-        || !hs->connection)
-    {
-        if (ngx_http_writeen_handshake_hint(r, "Upgrade", "websocket")
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        return ngx_http_writeen_handshake_refuse(r, 426,
-                   "invalid_request",
-                   "This is a WebSocket: HTTP/1.1 with Upgrade: websocket.",
-                   0);
-    }
-
-    if (hs->version.len != 2 || ngx_memcmp(hs->version.data, "13", 2) != 0) {
-        if (ngx_http_writeen_handshake_hint(r, "Sec-WebSocket-Version", "13")
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        return ngx_http_writeen_handshake_refuse(r, 426, "invalid_request",
-                   "Sec-WebSocket-Version must be 13.", 0);
-    }
-
-    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
-        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
-                   "invalid_request", "A WebSocket handshake has no body.",
-                   0);
-    }
-
-    nonce.data = buf;
-
-    if (hs->keys != 1 || hs->key.len != NGX_HTTP_WRITEEN_KEY_LEN
-        || ngx_decode_base64(&nonce, &hs->key) != NGX_OK || nonce.len != 16)
-    {
-        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_BAD_REQUEST,
-                   "invalid_request",
-                   "Sec-WebSocket-Key must be 16 bytes in base64.", 0);
-    }
-
-    return NGX_OK;
 }
 
 
