@@ -68,8 +68,9 @@ def pytest_runtest_makereport(item, call):
         folder = BUILD / "e2e-logs" / "frames"
         folder.mkdir(parents=True, exist_ok=True)
         lines = [line for w in ws.opened for line in w.log_lines()]
+        lines.sort(key=lambda line: float(line.split()[0]))
         path = folder / (plain(item.name) + ".log")
-        path.write_text("\n".join(sorted(lines)) + "\n")
+        path.write_text("\n".join(lines) + "\n")
         report.sections.append(("frames", str(path)))
 
 

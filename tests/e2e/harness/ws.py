@@ -394,7 +394,7 @@ class Ws(asyncio.Protocol):
         self.transport.resume_reading()
 
     def log_lines(self):
-        return [f"{t:.3f} {self.name} {d} {w}" for t, d, w in self.frames]
+        return [f"{t:.6f} {self.name} {d} {w}" for t, d, w in self.frames]
 
 
 def raw_frame(opcode, payload, *, fin=True, rsv=0, masked=True,
