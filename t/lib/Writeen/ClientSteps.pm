@@ -515,11 +515,21 @@ sub client_eof_or {
 }
 
 
+sub is_ack {
+    my $e = event_of($_[0]);
+
+    return $e && $e->{event} eq 'message_status';
+}
+
+
 # run ROOM FROM TO: the room's events FROM to TO come, each once and in order.
-# Acks, and other rooms' events, may stand between them.
+# Acks may stand between them and follow to the end of the block; so may other
+# rooms' events between them.
 sub client_run {
     my ($self, $name, $args) = @_;
     my ($room, $from, $to) = split ' ', $args;
+
+    $self->client($name)->{acks} = 1;
 
     for my $seq ($from .. $to) {
         while (1) {

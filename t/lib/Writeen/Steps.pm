@@ -115,7 +115,9 @@ sub leftovers {
         next if $c->{paused} || $c->{ignored};
         push @left, grep { $_ ne '' } $self->unasked($name);
         push @left, map { "$name: " . show($_) }
-                        grep { !$self->casual($_) } @{ $c->{frames} };
+                        grep { !$self->casual($_)
+                               && !($c->{acks} && is_ack($_)) }
+                             @{ $c->{frames} };
     }
 
     return @left;
