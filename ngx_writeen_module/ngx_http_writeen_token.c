@@ -157,7 +157,8 @@ ngx_http_writeen_scrub_handler(ngx_http_request_t *r)
 /*
  * Where another module answers (proxy_pass and the like), its own ?token= must
  * reach it as it came.  Where nothing of the kind does, a mistyped address for
- * one, the token stays out of the log.
+ * one, what looks like a JWT stays out of the log: it begins with "eyJ", which
+ * is {" in base64.
  */
 
 ngx_int_t
@@ -180,7 +181,8 @@ ngx_http_writeen_unscrub_handler(ngx_http_request_t *r)
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    if (clcf->handler == NULL
+    if ((clcf->handler == NULL && ctx->token.len > 3
+         && ngx_strncmp(ctx->token.data, "eyJ", 3) == 0)
         || wlcf->websocket == 1 || wlcf->api == 1
         || wlcf->health == 1 || wlcf->metrics == 1)
     {
