@@ -68,15 +68,17 @@ class Pump:
         if self.acked >= self.n and not self.done.done():
             self.done.set_result(None)
 
-    async def run(self, url, user):
-        ws = await Ws.hello(url, user)
-        self.transport = ws.transport
-        ws.data_received = self.data
-        # the protocol object is asked anew for every read
-        self.transport.set_protocol(ws)
+    async def connect(self, url, user):
+        self.ws = await Ws.hello(url, user)
+        self.transport = self.ws.transport
+        # from here on past the protocol machine
+        self.ws.data_received = self.data
+        self.transport.set_protocol(self.ws)
+
+    async def run(self):
         self.push()
         await self.done
-        ws.abort()
+        self.ws.abort()
 
 
 def sample(stack, peaks):
@@ -86,11 +88,14 @@ def sample(stack, peaks):
 
 
 async def fill(stack, rooms, per_room):
+    """Connect, stop the pool, send; returns the seconds it took."""
     pumps = [Pump(r, per_room) for r in rooms]
+    for i, p in enumerate(pumps):
+        await p.connect(stack.ws(0, "bulk"), f"sender-{i}")
+    wrong = stack.worker.stop()
+    assert wrong is None, wrong
     start = time.monotonic()
-    await asyncio.gather(*[
-        p.run(stack.ws(0, "bulk"), f"sender-{i}")
-        for i, p in enumerate(pumps)])
+    await asyncio.gather(*[p.run() for p in pumps])
     return time.monotonic() - start
 
 
@@ -125,8 +130,7 @@ def run(stack, total):
     rooms = [stack.make_room(f"sender-{i}", "reader", room=f"backlog-{i}")
              for i in range(ROOMS)]
     stack.wait_applied()
-    wrong = stack.worker.stop()
-    problems = [wrong] if wrong else []
+    problems = []
     took = asyncio.run(fill(stack, rooms, per_room))
     waiting = backlog_length(stack)
     print(f"{total} messages sent in {took:.1f} s "
