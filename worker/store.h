@@ -1,6 +1,7 @@
 /*
- * store.h: what a store can do.  One implementation a file: store_sqlite.c,
- * store_mongo.c; both pass tests/unit/test_store.c.
+ * store.h: what a store can do.  Two implementations, store_sqlite*.c and
+ * store_mongo*.c (store_internal.h says which file does what); both pass the
+ * suite tests/unit/store_suite.c.
  *
  * A store knows conversations, messages, members, cursors and users; it knows
  * nothing of Redis, sockets or HTTP.  It belongs to one process and one thread.
@@ -106,14 +107,16 @@ store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
  * A conversation as its document: seed's fields, plus "id", "seq",
  * "lastMessage" ({"content","senderId","sentAt","type"} or null), "isArchived",
  * "context" (object or null).  participants carry those who left, too
- * (leftAt), and "user":{"name","avatar","role"} from users.
+ * (leftAt), and "user":{"name","avatar","role"} from users; of a user without
+ * a profile name is "", avatar null, role that in the room.
  */
 store_rc_t store_conversation(store_t *st, const char *id, json_t **out);
 
 /*
  * A user's conversations, newest activity first: documents as above plus
- * "unreadCount" (messages above his read cursor, not his own, not deleted,
- * exact).  *total: of all pages.
+ * "unreadCount" (messages above his read cursor and after he joined, not his
+ * own, not deleted, exact).  *total: of all pages.  Activity is the last
+ * message, or the creation; at the same time by id.
  */
 store_rc_t store_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);
@@ -122,7 +125,8 @@ store_rc_t store_conversations(store_t *st, const store_list_t *q,
  * Messages as API documents: seed's GET shape plus conversationId, seq,
  * clientMessageId, updatedAt, deletedAt, editHistory is left out.  sender from
  * users, status/readBy derived from cursors (sent: nobody else has it;
- * delivered; read).  *more: are there further ones in that direction?
+ * delivered; read; the sender's own cursor does not count).  *more: are there
+ * further ones in that direction?  STORE_NOT_FOUND: no such conversation.
  */
 store_rc_t store_messages(store_t *st, const store_page_t *q, json_t **out,
     int *more);
@@ -131,8 +135,9 @@ store_rc_t store_message(store_t *st, const char *conversation,
 
 /*
  * Compact catch-up: every message new or changed after seq `after`, once, as
- * it is now, in the order of its last change.  *upto: the conversation's seq
- * in the store.  STORE_TOO_MANY above max.
+ * it is now, in the order of its last change, with the number of that as
+ * "changeSeq" (here only).  *upto: the conversation's seq in the store.
+ * STORE_TOO_MANY above max.
  */
 store_rc_t store_changes(store_t *st, const char *conversation, int64_t after,
     int max, json_t **out, int64_t *upto);
