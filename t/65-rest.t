@@ -381,28 +381,35 @@ h response 200 header.content-type~^text/plain
 --- steps
 room room1 u1 u2
 metric writeen_connections = 0
+metric writeen_accepted_total mark
+metric writeen_messages_sent_total mark
+metric writeen_events_in_total mark
+metric writeen_events_bad_total mark
+metric writeen_auth_failures_total mark
+metric writeen_refused_total mark
 a connect u1
 b connect u2
 metric writeen_connections = 2
-metric writeen_accepted_total = 2
-metric writeen_messages_sent_total = 0
+metric writeen_accepted_total +2
+metric writeen_messages_sent_total +0
 a send send_message {"conversationId":"room1","content":{"text":"x"}}
 a find message_status
 a find message_received
 b expect message_received
-metric writeen_messages_sent_total = 1
-metric writeen_events_in_total = 1
+metric writeen_messages_sent_total +1
+metric writeen_events_in_total +1
 metric writeen_rooms > 0
 metric writeen_users = 2
 a text nonsense
 a expect error
-metric writeen_events_bad_total = 1
+metric writeen_events_bad_total +1
 a drop
 until metric writeen_connections = 1
-h handshake
+# a refused token is counted once
+h handshake token=raw:a.b.c
 h response 401
-metric writeen_auth_failures_total > 0
-metric writeen_refused_total > 0
+metric writeen_auth_failures_total +1
+metric writeen_refused_total +1
 h request GET /metrics
 h response 200 body~(?m)^#\x20TYPE\x20writeen_connections\x20gauge$ body~(?m)^#\x20HELP\x20writeen_connections\x20\S body~(?m)^#\x20TYPE\x20writeen_messages_sent_total\x20counter$
 

@@ -582,9 +582,11 @@ sub step_access { $_[0]->search_log($_[0]{access_log}, $_[1]) }
 
 
 # metric NAME = N | > N: a figure of /metrics
+# metric NAME mark, metric NAME +N: N more than when it was marked (counters go
+# on over a reload)
 sub step_metric {
     my ($self, $text) = @_;
-    my ($name, $op, $want) = $text =~ /^(\S+)\s+([=>])\s+(\d+)$/
+    my ($name, $op, $want) = $text =~ /^(\S+)\s+(mark|[=>+])\s*(\d*)$/
         or die "metric NAME = N\n";
 
     $self->client_request('metrics', 'GET /metrics');
@@ -593,7 +595,16 @@ sub step_metric {
     $self->client_drop('metrics');
 
     my ($got) = $body =~ /^\Q$name\E (\S+)$/m or die "no $name\n";
-    die "$name is $got\n" if $op eq '=' ? $got != $want : $got <= $want;
+
+    if ($op eq 'mark') {
+        $self->{marks}{$name} = $got;
+        return;
+    }
+
+    $want += $self->{marks}{$name} // die "$name is not marked\n"
+        if $op eq '+';
+    die "$name is $got, not $op $want\n"
+        if $op eq '>' ? $got <= $want : $got != $want;
 }
 
 
