@@ -33,6 +33,7 @@
 
 /* REST */
 #define WRT_BODY_MAX             (128 * 1024) /* JSON request body, bytes */
+#define WRT_CHUNKED_MAX          (1024 * 1024) /* read of a chunked body */
 #define WRT_REPLY_MAX            (8 * 1024 * 1024) /* RPC reply, bytes */
 #define WRT_QUERY_MAX            2048   /* query string, bytes */
 #define WRT_RPC_PENDING_MAX      4096   /* calls waiting, per nginx worker */

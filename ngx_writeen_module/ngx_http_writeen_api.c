@@ -78,7 +78,6 @@ static ngx_connection_t *ngx_http_writeen_api_resume(ngx_http_request_t *r);
  * before it is read when Content-Length tells.  Without an answer of the worker
  * pool within writeen_api_timeout: 503 with Retry-After.
  */
-
 ngx_int_t
 ngx_http_writeen_api_handler(ngx_http_request_t *r)
 {
@@ -134,7 +133,9 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
 
     r->request_body_in_single_buf = 1;
 
-    rc = ngx_http_read_client_request_body(r, ngx_http_writeen_api_body);
+    rc = (ngx_http_writeen_conf_chunked(r) == NGX_OK)
+             ? ngx_http_read_client_request_body(r, ngx_http_writeen_api_body)
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         return rc;

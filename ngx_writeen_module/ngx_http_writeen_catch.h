@@ -32,6 +32,7 @@ struct ngx_http_writeen_catch_s {
     ngx_http_writeen_catch_mode_t  mode;
     int64_t                        asked;    /* afterSeq, -1 none */
     int64_t                        origin;   /* where reading began */
+    int64_t                        stood;    /* the room's number then */
     int64_t                        after;    /* read from here */
     int64_t                        limit;    /* REPLAY: up to here */
     u_char                        *cursors;  /* JSON array, malloc'd */

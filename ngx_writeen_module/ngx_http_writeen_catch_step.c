@@ -129,7 +129,7 @@ ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
     if (op->answer && !op->joined) {
         op->compact = 1;
         op->missed = lines.n;
-        ngx_http_writeen_catch_joined(op, upto);
+        ngx_http_writeen_catch_joined(op, ngx_max(upto, op->stood));
     }
 
     while (ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK) {

@@ -403,3 +403,38 @@ ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post, void *data)
 {
     return ngx_http_writeen_conf_check_range(cf, post, *(size_t *) data);
 }
+
+
+/*
+ * nginx's own client_max_body_size is off in a writeen_api location: it would
+ * answer in HTML, before we are asked.  A chunked body does not tell its size,
+ * so for this one request nginx gets a copy of the settings with a limit.
+ */
+
+ngx_int_t
+ngx_http_writeen_conf_chunked(ngx_http_request_t *r)
+{
+    void                      **loc_conf;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    if (!r->headers_in.chunked) {
+        return NGX_OK;
+    }
+
+    loc_conf = ngx_palloc(r->pool, ngx_http_max_module * sizeof(void *));
+    clcf = ngx_palloc(r->pool, sizeof(ngx_http_core_loc_conf_t));
+
+    if (loc_conf == NULL || clcf == NULL) {
+        return NGX_ERROR;
+    }
+
+    *clcf = *(ngx_http_core_loc_conf_t *)
+                ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    clcf->client_max_body_size = WRT_CHUNKED_MAX;
+
+    ngx_memcpy(loc_conf, r->loc_conf, ngx_http_max_module * sizeof(void *));
+    loc_conf[ngx_http_core_module.ctx_index] = clcf;
+    r->loc_conf = loc_conf;
+
+    return NGX_OK;
+}

@@ -112,6 +112,9 @@ char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
 char *ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post,
     void *data);
 
+/* Limit a chunked body, whatever the location says. */
+ngx_int_t ngx_http_writeen_conf_chunked(ngx_http_request_t *r);
+
 
 /* ngx_http_writeen_auth.c: who a token speaks for */
 

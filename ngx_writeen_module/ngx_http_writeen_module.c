@@ -302,6 +302,7 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
 static char *
 ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
+    ngx_http_core_loc_conf_t      *clcf;
     ngx_http_writeen_loc_conf_t   *prev = parent;
     ngx_http_writeen_loc_conf_t   *conf = child;
     ngx_http_writeen_main_conf_t  *wmcf;
@@ -335,6 +336,12 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (!conf->websocket && !conf->api) {
         return NGX_CONF_OK;
+    }
+
+    if (conf->api) {
+        /* sizes are the front door's own business, see conf_chunked() */
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+        clcf->client_max_body_size = 0;
     }
 
     if (conf->keys == NULL) {
