@@ -443,8 +443,8 @@ ngx_http_writeen_catch_peeked(ngx_http_writeen_catch_t *op,
             op->link = NULL;
             ngx_http_writeen_catch_free(op);
 
-            ngx_http_writeen_link_opened(l);
             ngx_http_writeen_link_free(l);
+            ngx_http_writeen_session_opened(s);
             return;
         }
 
@@ -535,8 +535,12 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
             op->missed = ngx_max(upto - op->after, 0);
         }
 
-        ngx_http_writeen_catch_joined(op, (op->mode == CATCH_INFO) ? l->seq
-                                                                   : seq);
+        if (ngx_http_writeen_catch_joined(op, (op->mode == CATCH_INFO)
+                                              ? l->seq : seq)
+            != NGX_OK)
+        {
+            return;
+        }
     }
 
     n = ngx_http_writeen_result_count(res, 3);
@@ -700,6 +704,11 @@ ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op, const char *code)
         }
 
         ngx_http_writeen_event_error(s, &e);
+
+        if (s->state >= NGX_HTTP_WRITEEN_CLOSING) {
+            /* link and op went with it, or go when it is dropped */
+            return;
+        }
     }
 
     if (l == NULL || l->catch_op != op) {
@@ -717,6 +726,6 @@ ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op, const char *code)
         return;
     }
 
-    ngx_http_writeen_link_opened(l);
     ngx_http_writeen_link_free(l);
+    ngx_http_writeen_session_opened(s);
 }

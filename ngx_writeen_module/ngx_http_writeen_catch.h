@@ -92,7 +92,7 @@ ngx_int_t ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op,
     ngx_str_t *payload);
 void ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res);
-void ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
+ngx_int_t ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
     int64_t seq);
 
 

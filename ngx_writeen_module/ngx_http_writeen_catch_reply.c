@@ -6,7 +6,8 @@
 #include "ngx_http_writeen_catch.h"
 
 
-#define NGX_HTTP_WRITEEN_ONLINE_MAX    100
+#define NGX_HTTP_WRITEEN_ONLINE_MAX    100    /* users named */
+#define NGX_HTTP_WRITEEN_ONLINE_WALK   1000   /* links looked at */
 
 
 const wrt_slice_t  ngx_http_writeen_join_name =
@@ -55,8 +56,8 @@ ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op, ngx_str_t *payload)
     if (h.kind == WRT_EV_LEAVE && h.f[2].n == s->user->node.str.len
         && ngx_memcmp(h.f[2].p, s->user->uid, h.f[2].n) == 0)
     {
-        ngx_http_writeen_link_opened(l);
         ngx_http_writeen_link_free(l);
+        ngx_http_writeen_session_opened(s);
         return NGX_DONE;
     }
 
@@ -110,29 +111,70 @@ ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
 }
 
 
-void
+/* Users of the room on this worker, each once. */
+
+static u_char *
+ngx_http_writeen_catch_online(u_char *p, ngx_http_writeen_room_t *rm)
+{
+    ngx_uint_t                i, n;
+    ngx_queue_t              *q, *prev;
+    ngx_http_writeen_link_t  *l;
+    ngx_http_writeen_user_t  *u;
+
+    i = 0;
+    n = 0;
+
+    for (q = ngx_queue_head(&rm->links);
+         q != ngx_queue_sentinel(&rm->links)
+         && i < NGX_HTTP_WRITEEN_ONLINE_MAX
+         && n < NGX_HTTP_WRITEEN_ONLINE_WALK;
+         q = ngx_queue_next(q), n++)
+    {
+        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
+        u = l->session->user;
+
+        for (prev = ngx_queue_prev(q);
+             prev != ngx_queue_sentinel(&rm->links);
+             prev = ngx_queue_prev(prev))
+        {
+            l = ngx_queue_data(prev, ngx_http_writeen_link_t, room_queue);
+
+            if (l->session->user == u) {
+                break;
+            }
+        }
+
+        if (prev == ngx_queue_sentinel(&rm->links)) {
+            p = ngx_sprintf(p, "%s\"%V\"", i++ ? "," : "", &u->node.str);
+        }
+    }
+
+    return p;
+}
+
+
+/*
+ * NGX_DONE: the client was too slow for it, or memory short; session, link and
+ * op are not to be touched any more.
+ */
+
+ngx_int_t
 ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
 {
-    u_char                      *p, *buf;
-    ngx_uint_t                   i;
+    u_char                      *p, *r, *buf;
     wrt_slice_t                  id;
-    ngx_queue_t                 *q, *prev;
-    ngx_http_writeen_link_t     *l;
-    ngx_http_writeen_user_t     *u;
     ngx_http_writeen_session_t  *s;
+    u_char                       resync[128 + WRT_ID_MAX];
 
     s = op->op.session;
     op->joined = 1;
-
-    id.p = (char *) op->echo;
-    id.n = op->echo_len;
-    ngx_http_writeen_event_ack(s, id, ngx_http_writeen_join_name);
 
     buf = ngx_alloc(512 + WRT_ID_MAX + 6 * WRT_CLIENT_ID_MAX
                     + NGX_HTTP_WRITEEN_ONLINE_MAX * (WRT_ID_MAX + 3)
                     + op->cursors_len, op->worker->log);
     if (buf == NULL) {
-        return;
+        ngx_http_writeen_session_drop(s);
+        return NGX_DONE;
     }
 
     p = ngx_sprintf(buf, "{\"event\":\"conversation_joined\",\"data\":{");
@@ -149,35 +191,9 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
                     op->resync ? "false" : "true", op->missed,
                     op->compact ? "\"compact\":true," : "");
 
-    /* users of this room on this worker, each once */
+    p = ngx_http_writeen_catch_online(p, op->link->room);
 
-    i = 0;
-
-    for (q = ngx_queue_head(&op->link->room->links);
-         q != ngx_queue_sentinel(&op->link->room->links)
-         && i < NGX_HTTP_WRITEEN_ONLINE_MAX;
-         q = ngx_queue_next(q))
-    {
-        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
-        u = l->session->user;
-
-        for (prev = ngx_queue_prev(q);
-             prev != ngx_queue_sentinel(&op->link->room->links);
-             prev = ngx_queue_prev(prev))
-        {
-            l = ngx_queue_data(prev, ngx_http_writeen_link_t, room_queue);
-
-            if (l->session->user == u) {
-                break;
-            }
-        }
-
-        if (prev == ngx_queue_sentinel(&op->link->room->links)) {
-            p = ngx_sprintf(p, "%s\"%V\"", i++ ? "," : "", &u->node.str);
-        }
-    }
-
-    p = ngx_cpymem(p, "],\"cursors\":", sizeof("],\"cursors\":") - 1);
+    p = ngx_sprintf(p, "],\"cursors\":");
 
     if (op->cursors != NULL) {
         p = ngx_cpymem(p, op->cursors, op->cursors_len);
@@ -188,19 +204,28 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
 
     p = ngx_cpymem(p, "}}", 2);
 
-    ngx_http_writeen_output_text(s, buf, p - buf);
+    r = resync;
 
     if (op->resync) {
-        u_char  text[256 + WRT_ID_MAX];
-
         ngx_http_writeen_count(op->worker, resyncs_total);
 
-        p = ngx_sprintf(text, "{\"event\":\"resync_required\",\"data\":{"
+        r = ngx_sprintf(resync, "{\"event\":\"resync_required\",\"data\":{"
                         "\"conversationId\":\"%*s\",\"seq\":%L}}",
                         op->len, op->id, ngx_max(seq, 0));
+    }
 
-        ngx_http_writeen_output_text(s, text, p - text);
+    /* any of these may end the session, and op with it */
+
+    id.p = (char *) op->echo;
+    id.n = op->echo_len;
+    ngx_http_writeen_event_ack(s, id, ngx_http_writeen_join_name);
+    ngx_http_writeen_output_text(s, buf, p - buf);
+
+    if (r != resync) {
+        ngx_http_writeen_output_text(s, resync, r - resync);
     }
 
     ngx_free(buf);
+
+    return (s->state < NGX_HTTP_WRITEEN_CLOSING) ? NGX_OK : NGX_DONE;
 }

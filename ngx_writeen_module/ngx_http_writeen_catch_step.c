@@ -129,7 +129,12 @@ ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
     if (op->answer && !op->joined) {
         op->compact = 1;
         op->missed = lines.n;
-        ngx_http_writeen_catch_joined(op, ngx_max(upto, op->stood));
+
+        if (ngx_http_writeen_catch_joined(op, ngx_max(upto, op->stood))
+            != NGX_OK)
+        {
+            return;
+        }
     }
 
     while (ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK) {

@@ -244,10 +244,11 @@ ngx_http_writeen_link_resync(ngx_http_writeen_link_t *l, int64_t seq)
 
     p = ngx_sprintf(p, ",\"afterSeq\":%L}}", ngx_max(l->seq, 0));
 
-    ngx_http_writeen_output_text(l->session, buf, p - buf);
-
     l->seq = seq;
     l->first = seq;
+
+    /* may close the session, and free the link */
+    ngx_http_writeen_output_text(l->session, buf, p - buf);
 }
 
 
