@@ -117,3 +117,25 @@ crowd e 4 u1
 all e send join_conversation {"conversationId":"room1","afterSeq":0}
 all e expect conversation_joined data.missed==1
 all e expect message_received data.seq==1
+
+
+=== TEST 8: who does not read is let go of, and holds nobody up
+--- with
+writeen_max_message 32k;
+writeen_send_queue 64k;
+--- steps
+room room1 u1 u2 u3
+metric writeen_slow_closed_total mark
+a connect u1 rcvbuf=4096
+b connect u2
+c connect u3
+a pause
+repeat 300 post room1 u3 $long
+b run room1 1 300
+c run room1 1 300
+until metric writeen_slow_closed_total +1
+until metric writeen_queue_bytes = 0
+a resume
+a eof-or-close 5
+--- vars
+long x*16000

@@ -87,6 +87,8 @@ sub run {
             $kind = eval { $self->step($rest) } // '';
             $err = $@;
             last if $err;
+            # who is to be a slow reader says so with `pause`
+            $self->pump(sub { 0 }, 0) if $times > 1;
         }
 
         if ($err) {
@@ -240,12 +242,13 @@ sub channel {
 sub pump {
     my ($self, $done, $seconds) = @_;
     my $until = time + ($seconds // $self->{timeout});
+    my $looked = 0;
 
     while (1) {
         return 1 if $done->();
 
         my $left = $until - time;
-        return 0 if $left <= 0;
+        return 0 if $left <= 0 && $looked++;
 
         for my $timer (@{ $self->{timers} }) {
             my $wait = $timer->[0] - time;
