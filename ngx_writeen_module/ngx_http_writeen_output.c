@@ -97,6 +97,7 @@ ngx_http_writeen_output_append(ngx_http_writeen_session_t *s,
     *s->out_last = out;
     s->out_last = &out->next;
     s->out_bytes += msg->len;
+    ngx_http_writeen_count_n(wk, queue_bytes, msg->len);
 
     return NGX_OK;
 }
@@ -185,6 +186,7 @@ ngx_http_writeen_output_flush(ngx_http_writeen_session_t *s)
         }
 
         ngx_http_writeen_count_n(wk, bytes_out_total, n);
+        ngx_http_writeen_count_n(wk, queue_bytes, -n);
 
         s->sent += n;
         s->out_bytes -= n;
@@ -310,6 +312,7 @@ ngx_http_writeen_output_clear(ngx_http_writeen_session_t *s,
     ngx_http_writeen_worker_t  *wk;
 
     wk = ngx_http_writeen_worker;
+    ngx_http_writeen_count_n(wk, queue_bytes, -s->out_bytes);
 
     if (keep_first && s->out != NULL
         && (s->sent != 0 || !s->connection->write->ready))
@@ -318,6 +321,7 @@ ngx_http_writeen_output_clear(ngx_http_writeen_session_t *s,
         s->out->next = NULL;
         s->out_last = &s->out->next;
         s->out_bytes = s->out->msg->len - s->sent;
+        ngx_http_writeen_count_n(wk, queue_bytes, s->out_bytes);
 
         while (rest != NULL) {
             ngx_http_writeen_out_t  *out = rest;

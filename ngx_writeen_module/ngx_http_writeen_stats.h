@@ -48,10 +48,11 @@ typedef struct {
 #undef X
 } ngx_http_writeen_stats_t;
 
-#define ngx_http_writeen_count(wk, name)                                      \
-    (void) ngx_atomic_fetch_add(&(wk)->stats->name, 1)
+/* A slot has one writer, its nginx worker: no locked instructions. */
 #define ngx_http_writeen_count_n(wk, name, n)                                 \
-    (void) ngx_atomic_fetch_add(&(wk)->stats->name, (ngx_atomic_int_t) (n))
+    ((wk)->stats->name += (ngx_atomic_uint_t) (n))
+#define ngx_http_writeen_count(wk, name)                                      \
+    ngx_http_writeen_count_n(wk, name, 1)
 
 
 /* What /healthz says; kept fresh by status.c and bus.c. */
