@@ -5,12 +5,16 @@ sockets stay and sends are refused as retryable; nothing is lost.
 """
 
 import asyncio
+import signal
 import time
+
+import pytest
 
 from harness import tokens
 from harness.client import ChatClient
 from harness.scene import (fill, join, message, received, send, seqs,
                            uniques)
+from harness.stack import Server
 from harness.ws import Refused, Ws
 
 
@@ -203,3 +207,157 @@ async def test_redis_comes_back_empty(make_stack):
     assert [m["seq"] for m in stack.rest(tokens.token(ann)).history(
         room)] == list(range(1, 22))
     await ws.close()
+
+
+async def test_ack_store_without_the_pool(make_stack):
+    """writeen_ack store: no ack before the database has it, however long
+    that takes; the client that repeats gets the one ack in the end."""
+    stack = make_stack(servers={"store": Server("writeen_ack store;")})
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(0, "store"), ann)
+    other = await Ws.hello(stack.ws(), bob)
+    await send(ws, room, "first")
+    assert stack.worker.stop() is None
+    ws.send("send_message", message(room, "waits", "w1"))
+    await asyncio.sleep(2)
+    early = [e for e in ws.pending() if e["event"] == "message_status"]
+    assert early == []
+    stack.worker.start()
+    ack = None
+    for _ in range(20):
+        try:
+            ack = await ws.wait("message_status", 1)
+            break
+        except AssertionError:
+            ws.send("send_message", message(room, "waits", "w1"))
+    assert ack["data"]["durability"] == "store"
+    assert ack["data"]["seq"] == 2
+    with stack.open_store() as db:
+        assert db.message_ids(room)[1:] == [ack["data"]["messageId"]]
+    assert seqs(await received(other, 2)) == [1, 2]
+    await other.quiet(0.3)
+    await ws.close()
+    await other.close()
+
+
+async def test_redis_hangs(make_stack):
+    """Redis neither dies nor answers: the canary notices, /healthz says 503,
+    and afterwards everything that was sent is there once."""
+    stack = make_stack()
+    users = uniques("ann", "bob")
+    room = stack.make_room(*users)
+    clients = [ChatClient(u, [(stack.ws(), "127.0.0.1", stack.port())],
+                          [room], seed=i) for i, u in enumerate(users)]
+    for c in clients:
+        c.start()
+    sends = [clients[0].send(room, "before")]
+    await clients[0].wait_acked(5)
+    stack.redis[0].signal_all(signal.SIGSTOP)
+    for i in range(20):
+        sends.append(clients[i % 2].send(room, f"m {i}"))
+    await asyncio.to_thread(stack.wait_health, "down", 12)
+    assert stack.health()[0] == 503
+    stack.redis[0].signal_all(signal.SIGCONT)
+    await asyncio.to_thread(stack.wait_health, "ok", 15)
+    for c in clients:
+        await c.wait_acked(15)
+    for c in clients:
+        await c.wait_seq(room, 21, 10)
+        assert sorted(c.rooms[room].got) == list(range(1, 22))
+        assert c.violations == []
+        await c.stop()
+    assert sorted(s.ack[1] for s in sends) == list(range(1, 22))
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_redis_lost_its_last_second(make_stack, stored):
+    """After a power loss Redis knows less than the others.  No number is
+    given twice, and nobody takes a new message for an old one."""
+    stack = make_stack(nginx=2)
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    a = await Ws.hello(stack.ws(0), ann)
+    b = await Ws.hello(stack.ws(1), bob)
+    acks = await fill(a, room, 20)
+    await asyncio.to_thread(stack.wait_applied)
+    stack.redis[0].snapshot()
+    if not stored:
+        assert stack.worker.stop() is None
+    acks += await fill(a, room, 10, start=21)
+    assert seqs(await received(b, 30)) == list(range(1, 31))
+    if stored:
+        await asyncio.to_thread(stack.wait_applied)
+    stack.redis[0].kill()
+    stack.redis[0].restore()
+    stack.redis[0].start()
+    if not stored:
+        stack.worker.start()
+    await asyncio.to_thread(stack.wait_health, "ok", 20)
+    news = await fill(b, room, 5, start=31)
+    numbers = [x["seq"] for x in news]
+    assert numbers == sorted(set(numbers)) and numbers[0] > 30
+    for ws in (a, b):
+        got = [e for e in await received(ws, 5 if ws is b else 35)
+               if e["seq"] > 30]
+        assert [e["message"]["id"] for e in got] == [x["messageId"]
+                                                     for x in news]
+    # who comes back with what he had sees the new ones only
+    back = await Ws.hello(stack.ws(0), bob, resume=True)
+    back.send("resume", {"conversations": {room: 30}})
+    got = await received(back, 5)
+    assert [e["message"]["id"] for e in got] == [x["messageId"]
+                                                 for x in news]
+    await back.quiet(0.3, "conversation_joined")
+    rows = stack.rest(tokens.token(ann)).history(room)
+    kept = acks if stored else acks[:20]
+    assert [m["id"] for m in rows] == [x["messageId"]
+                                       for x in kept + news]
+    for ws in (a, b, back):
+        await ws.close()
+
+
+async def test_two_pools(make_stack):
+    """A second worker pool on the same Redis and store takes over what the
+    first one had, also from one that only sleeps and wakes up again."""
+    stack = make_stack(pools=2)
+    users = uniques("ann", "bob")
+    rooms = [stack.make_room(*users) for _ in range(6)]
+    clients = [ChatClient(u, [(stack.ws(), "127.0.0.1", stack.port())],
+                          rooms, seed=i) for i, u in enumerate(users)]
+    for c in clients:
+        c.start()
+    sent = [0]
+
+    async def traffic(n):
+        for _ in range(n):
+            clients[sent[0] % 2].send(rooms[sent[0] % 6], f"m {sent[0]}")
+            sent[0] += 1
+            await asyncio.sleep(0.02)
+
+    await traffic(60)
+    for pool in stack.pools:
+        # longer than a lease lives
+        pool.signal_all(signal.SIGSTOP)
+        await traffic(310)
+        pool.signal_all(signal.SIGCONT)
+        await traffic(60)
+    stack.pools[0].kill()
+    await traffic(100)
+    for c in clients:
+        await c.wait_acked(10)
+    # the other one has it all, without the dead one's help
+    await asyncio.to_thread(stack.wait_applied, 20)
+    with stack.open_store() as db:
+        for room in rooms:
+            rows = db.messages(room)
+            assert [r[0] for r in rows] == list(range(1, len(rows) + 1))
+            assert {r[0]: r[1] for r in rows} == {
+                n: got[0] for n, got in clients[0].rooms[room].got.items()}
+        assert db.count() == sent[0]
+    stack.wait_health("ok")
+    stack.pools[0].start()
+    for c in clients:
+        assert c.violations == []
+        assert c.stats["connects"] == 1
+        await c.stop()

@@ -296,6 +296,18 @@ def differences(name, want, got):
             yield f"{name} {seq}: want {want.get(seq)}, is {got.get(seq)}"
 
 
+def unread(chat, stack, want):
+    """What was applied twice or not at all would show in a count."""
+    for c in chat.clients:
+        data = stack.rest(tokens.token(c.user)).get(
+            "/api/conversations", limit=100).data
+        for room in data["conversations"]:
+            others = sum(e[1] != c.user for e in want[room["id"]].values())
+            if room["unreadCount"] != others:
+                yield (f"{c.user} {room['id']}: {room['unreadCount']}, "
+                       f"others wrote {others}")
+
+
 def judge(verdict, chat, stack):
     want, problems = truth(chat)
     verdict.check("every send has one ack, every number one message",
@@ -323,6 +335,7 @@ def judge(verdict, chat, stack):
         verdict.check("nothing else in the database", (
             [f"{total} messages, {expected} acknowledged"]
             if total != expected else []))
+    verdict.check("unread counts", unread(chat, stack, want))
     for c in chat.clients:
         problems = list(c.violations)
         for r in c.rooms.values():

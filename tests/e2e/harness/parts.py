@@ -8,6 +8,7 @@ test started can outlive it.
 import atexit
 import os
 import resource
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -146,6 +147,10 @@ class Part:
                        f"{self.name}'s children to die")
         _running.discard(self)
 
+    def signal_all(self, sig):
+        """To every process of the group, at once (SIGSTOP, SIGCONT)."""
+        os.killpg(self.proc.pid, sig)
+
     def stop(self, sig=signal.SIGTERM, timeout=15):
         """Ask it to end; what is wrong about how it ended, or None."""
         if self.proc is None:
@@ -237,6 +242,18 @@ class Redis(Part):
                  else {"host": "127.0.0.1", "port": self.port})
         return redis.Redis(db=db, password=self.password,
                            decode_responses=True, **where)
+
+    def snapshot(self):
+        """The append-only file as it is now: what a machine that loses its
+        power later may come back with."""
+        copy = self.dir / "snapshot"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.dir / "appendonlydir", copy)
+
+    def restore(self):
+        """To be called while it is dead."""
+        shutil.rmtree(self.dir / "appendonlydir")
+        (self.dir / "snapshot").rename(self.dir / "appendonlydir")
 
     def _ready(self):
         self.must_live()

@@ -78,7 +78,7 @@ class Stack:
     def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
                  nginx_workers=2, servers=None, http="", drain="2s",
                  redis_db=0, redis_password=None, redis_unix=False,
-                 redis_of=None, worker_env=None, mongod=None):
+                 redis_of=None, pools=1, mongod=None):
         self.name = name
         self.store = store
         self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
@@ -104,8 +104,11 @@ class Stack:
         self.nginx = [
             self._nginx(i, nginx_workers, servers or {}, http, drain)
             for i in range(nginx)]
-        self.worker = Worker("worker", self.dir / "worker",
-                             self._log("worker"), self._env(worker_env or {}))
+        self.pools = [
+            Worker(name, self.dir / name, self._log(name), self._env(name))
+            for name in ["worker", *(f"worker{i}"
+                                     for i in range(1, pools))]]
+        self.worker = self.pools[0]
 
     def _log(self, name):
         path = self.logs / f"{name}.log"
@@ -130,15 +133,14 @@ class Stack:
             drain=drain, secret=tokens.SECRET, servers="".join(blocks))
         return Nginx(name, directory, self._log(name), conf, ports)
 
-    def _env(self, more):
+    def _env(self, name):
         env = {"REDIS_URL": " ".join(r.url(self.redis_db)
                                      for r in self.redis),
                "STORE": self.store, "SHARDS": "16", "WORKERS": "2",
                "SQLITE_PATH": str(self.dir / "writeen.db"),
-               "PID_FILE": str(self.dir / "worker.pid")}
+               "PID_FILE": str(self.dir / f"{name}.pid")}
         if self.mongod:
             env["MONGODB_URI"] = self.mongod.uri(self.database)
-        env.update(more)
         return env
 
     # ---- life -----------------------------------------------------------
@@ -149,7 +151,8 @@ class Stack:
                 r.start()
             if self.own_mongod:
                 self.mongod.start()
-            self.worker.start()
+            for w in self.pools:
+                w.start()
             self._wait_worker()
             for n in self.nginx:
                 n.start()
@@ -169,7 +172,7 @@ class Stack:
 
     def stop(self):
         """Stop all; returns what was wrong, logs included."""
-        parts = [*self.nginx, self.worker]
+        parts = [*self.nginx, *self.pools]
         if self.own_redis:
             parts += self.redis
         if self.own_mongod:
