@@ -24,7 +24,7 @@
 #include "worker/conf.h"
 #include "worker/store.h"
 
-#define WORKER_VERSION  "1.0.0"
+#define WORKER_VERSION  "0.1.0"
 
 /* The id of a stream entry: two numbers of up to 20 digits, NUL */
 #define EVENT_ENTRY_SIZE  48
