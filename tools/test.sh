@@ -96,7 +96,7 @@ plain_steps() {
     step fault fault-short
     step load load-short
     step backlog backlog-short
-    step fuzz fuzz-short
+    step fuzz fuzz FUZZ_SECONDS=30
     step compile compile
 }
 
