@@ -221,6 +221,7 @@ struct ngx_http_writeen_user_s {
     ngx_queue_t                sessions;
     ngx_queue_t                idle;       /* in worker->idle_users */
     ngx_msec_t                 idle_since;
+    ngx_msec_t                 lease;      /* last renewed */
     ngx_msec_t                 rate_time;
     ngx_uint_t                 rate_tokens;
     u_char                     sub;        /* NGX_HTTP_WRITEEN_SUB_* */
@@ -735,6 +736,16 @@ void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
 /* Read the list of rooms (again) for one session. */
 void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u);
+
+
+/* ngx_http_writeen_lease.c: who is connected */
+
+void ngx_http_writeen_lease_take(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u);
+void ngx_http_writeen_lease_drop(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u);
+void ngx_http_writeen_lease_renew(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
 
 

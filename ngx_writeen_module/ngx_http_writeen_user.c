@@ -87,6 +87,7 @@ ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
     if (ngx_queue_empty(&u->sessions)) {
         ngx_queue_remove(&u->idle);
         ngx_queue_init(&u->idle);
+        ngx_http_writeen_lease_take(wk, u);
     }
 
     ngx_queue_insert_tail(&u->sessions, &s->user_queue);
@@ -115,6 +116,7 @@ ngx_http_writeen_user_detach(ngx_http_writeen_session_t *s)
     if (ngx_queue_empty(&u->sessions)) {
         u->idle_since = ngx_current_msec;
         ngx_queue_insert_tail(&ngx_http_writeen_worker->idle_users, &u->idle);
+        ngx_http_writeen_lease_drop(ngx_http_writeen_worker, u);
     }
 }
 
@@ -270,6 +272,7 @@ ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk)
     }
 
     ngx_http_writeen_user_retry(wk);
+    ngx_http_writeen_user_each(wk, ngx_http_writeen_lease_renew);
 }
 
 

@@ -1,0 +1,54 @@
+"""isOnline of a conversation tells whether somebody else is connected.
+
+Without these a node that dies would leave its users online for ever, or a
+reload would show everybody as gone, and nobody would notice.
+"""
+
+import asyncio
+import time
+
+from harness import tokens
+from harness.scene import uniques
+from harness.ws import Ws
+
+
+async def online(stack, user, room):
+    rest = stack.rest(tokens.token(user))
+    answer = await rest.acall("GET", "/api/conversations")
+    return {c["id"]: c["isOnline"]
+            for c in answer.data["conversations"]}[room]
+
+
+async def until(stack, user, room, want, seconds):
+    end = time.monotonic() + seconds
+    while await online(stack, user, room) is not want:
+        assert time.monotonic() < end, f"isOnline is not {want}"
+        await asyncio.sleep(0.1)
+
+
+async def test_online_while_a_socket_is_open(stack):
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    assert await online(stack, ann, room) is False
+    one = await Ws.hello(stack.ws(0), bob)
+    two = await Ws.hello(stack.ws(1), bob)
+    await until(stack, ann, room, True, 2)
+    # one's own connection does not count
+    assert await online(stack, bob, room) is False
+    await one.close()
+    await asyncio.sleep(0.5)
+    assert await online(stack, ann, room) is True
+    await two.close()
+    await until(stack, ann, room, False, 2)
+
+
+async def test_online_outlives_the_lease(stack):
+    """It is renewed: a silent connection stays online."""
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(), bob)
+    await until(stack, ann, room, True, 2)
+    await asyncio.sleep(17)
+    assert await online(stack, ann, room) is True
+    await ws.close()
+    await until(stack, ann, room, False, 2)
