@@ -695,26 +695,6 @@ void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);
 /* The queue has drained: catch-ups that waited for that may read on. */
 void ngx_http_writeen_catch_next(ngx_http_writeen_session_t *s);
 
-/* wrt_fence: nobody may give a number up to `known` again. */
-ngx_int_t ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk,
-    const char *id, size_t n, int64_t known, int64_t max,
-    ngx_http_writeen_bus_pt handler, void *data);
-
-/* The body of a CHANGES reply: "<upto> <n>\n", then two lines an event. */
-typedef struct {
-    u_char                    *pos;
-    u_char                    *last;
-    ngx_uint_t                 n;          /* events announced */
-} ngx_http_writeen_lines_t;
-
-ngx_int_t ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln,
-    ngx_str_t *body, int64_t *upto);
-ngx_int_t ngx_http_writeen_lines_next(ngx_http_writeen_lines_t *ln,
-    ngx_str_t *payload);
-
-/* The number in a payload's header, -1 when it has none. */
-int64_t ngx_http_writeen_payload_seq(ngx_str_t *payload);
-
 
 /* ngx_http_writeen_user.c: users */
 

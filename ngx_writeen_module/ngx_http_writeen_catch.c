@@ -472,14 +472,43 @@ ngx_http_writeen_catch_peeked(ngx_http_writeen_catch_t *op,
 }
 
 
+/* Send the events of an answer; *upto becomes the last one's number.
+ * NGX_DONE: op is gone. */
+
+static ngx_int_t
+ngx_http_writeen_catch_page(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_result_t *res, int64_t *upto)
+{
+    ngx_str_t   payload;
+    ngx_uint_t  i, n;
+
+    n = ngx_http_writeen_result_count(res, 3);
+
+    if (n != 0) {
+        ngx_http_writeen_count(op->worker, catchups_total);
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
+
+            *upto = ngx_http_writeen_payload_seq(&payload);
+
+            if (ngx_http_writeen_catch_event(op, &payload) != NGX_OK) {
+                return NGX_DONE;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res)
 {
-    int64_t                      seq, upto, floor;
-    ngx_str_t                    payload;
-    ngx_uint_t                   i, n;
-    ngx_http_writeen_link_t     *l;
+    int64_t                   seq, upto, floor;
+    ngx_http_writeen_link_t  *l;
 
     seq = ngx_http_writeen_result_num(res, 0);
     floor = ngx_http_writeen_result_num(res, 2);
@@ -543,22 +572,10 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
         }
     }
 
-    n = ngx_http_writeen_result_count(res, 3);
     upto = seq;
 
-    for (i = 0; i < n; i++) {
-        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
-
-            upto = ngx_http_writeen_payload_seq(&payload);
-
-            if (ngx_http_writeen_catch_event(op, &payload) != NGX_OK) {
-                return;
-            }
-        }
-    }
-
-    if (n != 0) {
-        ngx_http_writeen_count(op->worker, catchups_total);
+    if (ngx_http_writeen_catch_page(op, res, &upto) != NGX_OK) {
+        return;
     }
 
     if (upto < seq && (op->mode == CATCH_CATCH || upto < op->limit)) {

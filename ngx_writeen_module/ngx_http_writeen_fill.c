@@ -9,7 +9,7 @@
  *      +-- no answer --> later: with the next tick, or when Redis is back
  */
 
-#include "ngx_http_writeen.h"
+#include "ngx_http_writeen_catch.h"
 
 
 /* Bytes read and given out in one turn: all members get them at once. */
