@@ -18,6 +18,7 @@
 #define CONNECT_MS      2000
 #define SOCKET_MS       20000       /* one command, a batch of 1,000 at most */
 #define WTIMEOUT_MS     10000       /* a majority must answer by then */
+#define BATCH_ROWS      2000        /* rows of one answer */
 #define MIN_VERSION     5           /* $expr with $gte by index in $lookup */
 
 #define CODE_NAMESPACE_EXISTS  48
@@ -76,12 +77,24 @@ rows(store_mongo_t *st, mongoc_cursor_t *cursor)
 }
 
 
+/* The server's default is 101 rows at first, and a second round trip. */
+static bson_t *
+one_batch(bson_t *opts)
+{
+    opts = opts ? opts : bson_new();
+    BSON_APPEND_INT32(opts, "batchSize", BATCH_ROWS);
+
+    return opts;
+}
+
+
 json_t *
 mg_find(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
     bson_t *opts)
 {
     json_t  *list;
 
+    opts = one_batch(opts);
     list = rows(st, mongoc_collection_find_with_opts(c, query, opts, NULL));
 
     bson_destroy(query);
@@ -97,6 +110,7 @@ mg_aggregate(store_mongo_t *st, mongoc_collection_t *c, bson_t *pipeline,
 {
     json_t  *list;
 
+    opts = one_batch(opts);
     list = rows(st, mongoc_collection_aggregate(c, MONGOC_QUERY_NONE,
                                                 pipeline, opts, NULL));
 

@@ -208,7 +208,8 @@ load(store_mongo_t *st, store_plan_t *p)
 
     if (p->nconvs) {
         in_keys(&query, p, p->nconvs, conv_id);
-        opts = BCON_NEW("projection", "{", "metadata", BCON_INT32(1), "}");
+        opts = BCON_NEW("projection", "{", "metadata", BCON_INT32(1), "}",
+                        "batchSize", BCON_INT64((int64_t) p->nconvs + 1));
         rc = each(st, st->conversations, &query, opts, got_conv, p);
         bson_destroy(opts);
         bson_destroy(&query);
@@ -217,7 +218,8 @@ load(store_mongo_t *st, store_plan_t *p)
     if (rc == STORE_OK && p->nmembers) {
         in_keys(&query, p, p->nmembers, cursor_id);
         opts = BCON_NEW("projection", "{", "readSeq", BCON_INT32(1),
-                        "deliveredSeq", BCON_INT32(1), "}");
+                        "deliveredSeq", BCON_INT32(1), "}",
+                        "batchSize", BCON_INT64((int64_t) p->nmembers + 1));
         rc = each(st, st->participants, &query, opts, got_cursor, p);
         bson_destroy(opts);
         bson_destroy(&query);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "worker/store_sqlite.h"
 
@@ -355,11 +356,16 @@ migrate_schema(store_sqlite_t *st, const char *path, const char *scripts_dir,
     }
 
     if (rc == 0 && migrate
-        && sqlite3_exec(st->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)
-           != SQLITE_OK)
+        && (sqlite3_exec(st->db, "PRAGMA journal_mode = WAL", NULL, NULL,
+                         NULL)
+            != SQLITE_OK
+            || query_int(st->db, "SELECT journal_mode = 'wal'"
+                                 " FROM pragma_journal_mode")
+               != 1))
     {
-        rc = open_error(st, path, "the file and its directory must be"
-                        " writable", err, err_size);
+        rc = open_error(st, path, "no WAL mode; the file and its directory"
+                        " must be writable and on a local disk", err,
+                        err_size);
     }
 
     for (i = found; rc == 0 && i < n; i++) {
@@ -407,6 +413,8 @@ store_t *
 store_sqlite_open(const char *path, const char *scripts_dir, int migrate,
     char *err, size_t err_size)
 {
+    int              rc;
+    mode_t           mask;
     store_sqlite_t  *st;
 
     st = calloc(1, sizeof(store_sqlite_t));
@@ -416,7 +424,13 @@ store_sqlite_open(const char *path, const char *scripts_dir, int migrate,
 
     st->base.ops = &sqlite_ops;
 
-    if (open_database(st, path, scripts_dir, migrate, err, err_size) != 0) {
+    /* a new file holds other people's messages: nobody else's business */
+
+    mask = umask(077);
+    rc = open_database(st, path, scripts_dir, migrate, err, err_size);
+    umask(mask);
+
+    if (rc != 0) {
         sqlite_close(&st->base);
         return NULL;
     }

@@ -318,17 +318,20 @@ writer_waits(void **state)
 }
 
 
-/* One commit more or less: synchronous=FULL in WAL mode, seen from inside. */
+/* synchronous=FULL in WAL mode, seen from inside; nobody else may read. */
 static void
 durable(void **state)
 {
     store_t         *base;
+    struct stat      sb;
     store_sqlite_t  *st;
 
     (void) state;
 
     base = backend_open(&sqlite_backend);
     st = (store_sqlite_t *) base;
+    assert_int_equal(stat(path(), &sb), 0);
+    assert_int_equal(sb.st_mode & 0777, 0600);
     assert_int_equal(number(st->db, "PRAGMA synchronous"), 2);
     assert_int_equal(number(st->db, "SELECT journal_mode = 'wal'"
                                     " FROM pragma_journal_mode"), 1);
