@@ -4,6 +4,8 @@ A log is an output like any other: an [alert] that nobody asked for, a
 sanitizer's report or a piece of a token fails the test that caused it.
 """
 
+import glob
+import os
 import re
 
 from . import tokens
@@ -65,6 +67,32 @@ class LogWatch:
             found += [f"{path.name}: token bytes: {t}"
                       for t in token_bytes(data)]
         return found
+
+
+class SanitizerFiles:
+    """Reports that sanitizers write to files (log_path=... in their
+    options): those that were not there when we began."""
+
+    def __init__(self):
+        self.paths = {m.group(1) for m in (
+            re.search(r"log_path=([^:]+)", os.environ.get(name, ""))
+            for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS")) if m}
+        self.known = self._files()
+
+    def _files(self):
+        return {f for p in self.paths for f in glob.glob(p + ".*")}
+
+    def new_problems(self):
+        new = self._files() - self.known
+        self.known |= new
+        out = []
+        for path in sorted(new):
+            with open(path, errors="replace") as f:
+                lines = [line.strip() for line in f
+                         if "ERROR" in line or "SUMMARY" in line
+                         or "runtime error" in line]
+            out += [f"{path}: {line}" for line in lines]
+        return out
 
 
 def token_bytes(data):

@@ -349,6 +349,13 @@ class Worker(Part):
         env.update(self.env)
         return env
 
+    def wait_ready(self):
+        """Until it has forked: from then on it takes signals as it should."""
+        def forked():
+            self.must_live()
+            return descendants(self.pid)
+        net.wait_until(forked, 10, f"{self.name} to fork")
+
     def role(self, role):
         """Processes of a role, by the name they gave themselves."""
         return [p for p, _ in descendants(self.pid)

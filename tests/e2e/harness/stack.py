@@ -20,7 +20,7 @@ import uuid
 from pathlib import Path
 
 from . import db, net, tokens
-from .logs import LogWatch
+from .logs import LogWatch, SanitizerFiles
 from .parts import BUILD, Mongod, Nginx, Redis, Worker, nginx_binary
 from .rest import Rest
 
@@ -86,6 +86,7 @@ class Stack:
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
         self.watch = LogWatch()
+        self.sanitizers = SanitizerFiles()
         self.redis_db = redis_db
         self.own_mongod = store == "mongo" and mongod is None
         self.problems = []
@@ -183,6 +184,7 @@ class Stack:
                 self.problems.append(wrong)
             self.problems += [f"core dump {c}" for c in part.cores()]
         self.problems += self.watch.new_problems()
+        self.problems += self.sanitizers.new_problems()
         if self.store == "mongo" and not self.own_mongod:
             with self.mongod.client() as c:
                 c.drop_database(self.database)
