@@ -3,8 +3,7 @@
 import asyncio
 
 from harness import tokens
-from harness.scene import (join, received, send, seqs, texts, unique,
-                           uniques)
+from harness.scene import join, received, send, seqs, texts, uniques
 from harness.ws import Ws
 
 
@@ -90,11 +89,3 @@ async def test_room_made_twice_is_announced_once(stack):
     assert (await ws.recv())["event"] == "conversation_created"
     await ws.quiet(0.3)
     await ws.close()
-
-
-async def test_unique_ids(stack):
-    """Ids of the server are never the same."""
-    ann = unique("ann")
-    rooms = {stack.make_room(ann, unique("b"), nginx=i % 2)
-             for i in range(20)}
-    assert len(rooms) == 20

@@ -5,7 +5,6 @@ written.
 """
 
 import asyncio
-import hashlib
 import re
 import time
 from urllib.parse import quote
@@ -38,8 +37,7 @@ async def test_direct_room_is_made_once(stack):
                    {"type": "direct", "participantIds": [bob]})
     assert first.status == 201, first
     room = first.data["conversation"]
-    want = hashlib.sha256("".join(sorted([ann, bob])).encode())
-    assert re.match(OID, room["id"]), want
+    assert re.match(OID, room["id"])
     assert room["type"] == "direct"
     assert re.match(TIME, room["createdAt"])
     assert {p["userId"] for p in room["participants"]} == {ann, bob}
@@ -364,7 +362,7 @@ async def test_history_pages(stack):
 
 
 async def test_before_takes_the_seeds_times(stack):
-    """With and without milliseconds, with an offset."""
+    """With and without milliseconds."""
     ann = unique("ann")
     room = stack.make_room(ann, unique("bob"))
     ws = await Ws.hello(stack.ws(), ann)
@@ -381,13 +379,10 @@ async def test_limits_and_odd_requests(stack):
     ann = unique("ann")
     room = stack.make_room(ann, unique("bob"))
     rest = rest_of(stack, ann)
-    r = rest.call("POST", messages_of(room), {
-        "type": "text", "content": {"text": "x" * 16385}})
-    assert r.status in (400, 413), r
-    assert r.json["error"]["code"] in ("too_large", "invalid_request")
-    r = rest.call("POST", messages_of(room), {
-        "type": "text", "content": {"text": "x"}, "pad": "x" * 140000})
-    r.refused(413, "too_large")
+    for body in ({"content": {"text": "x" * 16385}},
+                 {"content": {"text": "x"}, "pad": "x" * 140000}):
+        rest.call("POST", messages_of(room), {
+            "type": "text", **body}).refused(413, "too_large")
     rest.call("POST", messages_of(room), {
         "type": "text", "content": {"text": "x" * 16384},
         "unknown": {"field": [1, 2, {"deep": None}]}}).data

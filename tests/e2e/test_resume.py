@@ -32,7 +32,7 @@ async def long_room(stack, sender, room, n):
 
 
 async def test_rooms_reach_without_join(stack):
-    ann, bob, room, sender = await two_members(stack)
+    _, bob, room, sender = await two_members(stack)
     ws = await Ws.hello(stack.ws(1), bob)
     await send(sender, room, "unasked")
     assert texts(await received(ws, 1)) == ["unasked"]
@@ -41,7 +41,7 @@ async def test_rooms_reach_without_join(stack):
 
 
 async def test_join_says_where_the_room_stands(stack):
-    ann, bob, room, sender = await two_members(stack)
+    _, bob, room, sender = await two_members(stack)
     ws = await Ws.hello(stack.ws(), bob)
     joined = await join(ws, room)
     assert joined["seq"] == 0
@@ -59,7 +59,7 @@ async def test_join_says_where_the_room_stands(stack):
 
 
 async def test_join_with_after_seq(stack):
-    ann, bob, room, sender = await two_members(stack)
+    _, bob, room, sender = await two_members(stack)
     await fill(sender, room, 20)
     for n, after in enumerate((0, 1, 7, 19, 20)):
         top = 20 + n
@@ -116,7 +116,7 @@ async def test_resume_holds_until_told(stack):
 
 async def test_resume_that_never_comes(stack):
     """After writeen_resume_wait the rooms go live by themselves."""
-    ann, bob, room, sender = await two_members(stack)
+    _, bob, room, sender = await two_members(stack)
     await fill(sender, room, 3)
     ws = await Ws.hello(stack.ws(server="quick"), bob, resume=True)
     start = time.monotonic()
@@ -167,7 +167,7 @@ async def test_resume_names_only_some_rooms(stack):
 async def test_older_than_the_log(stack):
     """The log keeps about 128 events; older ones come from the store in
     compact form, and end in the same state."""
-    ann, bob, room, sender = await two_members(stack, "bulk")
+    _, bob, room, sender = await two_members(stack, "bulk")
     await long_room(stack, sender, room, 400)
     ws = await Ws.hello(stack.ws(), bob, resume=True)
     ws.send("resume", {"conversations": {room: 10}})
@@ -194,7 +194,7 @@ async def test_older_than_the_log(stack):
 
 async def test_compact_while_messages_come(stack):
     """The hand-over from store to live, under traffic, many times."""
-    ann, bob, room, sender = await two_members(stack, "bulk")
+    _, bob, room, sender = await two_members(stack, "bulk")
     await long_room(stack, sender, room, 400)
     stop, top = asyncio.Event(), [400]
 
@@ -223,7 +223,7 @@ async def test_compact_while_messages_come(stack):
 
 
 async def test_more_than_a_thousand_is_resync(stack):
-    ann, bob, room, sender = await two_members(stack, "bulk")
+    _, bob, room, sender = await two_members(stack, "bulk")
     await fill(sender, room, 1105)
     ws = await Ws.hello(stack.ws(), bob, resume=True)
     ws.send("resume", {"conversations": {room: 100}})
@@ -293,7 +293,7 @@ async def test_client_that_knows_more(stack):
 async def test_no_hole_while_joining_under_fire(stack):
     """Connections come and go while messages flow as fast as they can: what
     each sees goes on where the one before it ended."""
-    ann, bob, room, sender = await two_members(stack, "bulk")
+    _, bob, room, sender = await two_members(stack, "bulk")
     rng = random.Random(7)
     stop = asyncio.Event()
 
@@ -340,7 +340,7 @@ async def test_no_hole_while_joining_under_fire(stack):
 async def test_join_again_repeats_nothing(stack):
     """A live connection that joins with afterSeq again and again (the app
     goes from screen to screen) sees no event twice."""
-    ann, bob, room, sender = await two_members(stack, "bulk")
+    _, bob, room, sender = await two_members(stack, "bulk")
     ws = await Ws.hello(stack.ws(), bob)
     await join(ws, room, 0)
     stop = asyncio.Event()

@@ -13,7 +13,6 @@ build/e2e-logs/<name>; data lives in a short temporary path and is removed.
 import json
 import shutil
 import tempfile
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -294,8 +293,3 @@ class Stack:
         reply = rest.call("POST", "/api/conversations", body)
         assert reply.status == 201, reply
         return reply.json["data"]["conversation"]["id"]
-
-
-def settle(seconds):
-    """Give servers time to do something that must not happen."""
-    time.sleep(seconds)
