@@ -1,6 +1,6 @@
 """When parts are away: what clients see, and that it is all there after.
 
-DESIGN: chat goes on without the worker and the database; without Redis
+Chat goes on without the worker and the database; without Redis
 sockets stay and sends are refused as retryable; nothing is lost.
 """
 
