@@ -511,6 +511,7 @@ ngx_int_t ngx_http_writeen_session_identity(ngx_http_writeen_session_t *s,
     ngx_http_writeen_identity_t *id);
 void ngx_http_writeen_session_timer(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_drain_start(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_session_exit(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_reaper_handler(ngx_event_t *ev);
 void ngx_http_writeen_drain_handler(ngx_event_t *ev);
 
@@ -597,6 +598,8 @@ ngx_uint_t ngx_http_writeen_loading(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk,
     const char *p, size_t n);
 /* Each second, for a room with sends that wait for the store. */
+void ngx_http_writeen_send_give_up(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_send_sweep(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 
@@ -651,6 +654,7 @@ void ngx_http_writeen_room_resubscribe(ngx_http_writeen_worker_t *wk,
     ngx_uint_t server);
 /* Commands go out again: fill what could not be filled. */
 void ngx_http_writeen_room_retry(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_room_exit(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_walker_handler(ngx_event_t *ev);
@@ -712,6 +716,7 @@ void ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_user_bus_lost(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_resubscribe(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_retry(ngx_http_writeen_worker_t *wk);
+void ngx_http_writeen_user_exit(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
 /* Read the list of rooms (again) for one session. */
 void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);

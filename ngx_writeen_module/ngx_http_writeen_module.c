@@ -502,8 +502,9 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
 
 
 /*
- * Sessions that are left (TERM) go with the process; what must be undone is
- * what others would see or nginx would complain of: our sockets, counters.
+ * The order matters: sessions let go of what is under way for them, calls and
+ * commands then end in their handlers (which touch no request: wk->rpc is NULL
+ * by then), and what is left is memory.
  */
 
 static void
@@ -517,8 +518,11 @@ ngx_http_writeen_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_http_writeen_session_exit(wk);
     ngx_http_writeen_rpc_exit(wk);
     ngx_http_writeen_bus_exit(wk);
+    ngx_http_writeen_room_exit(wk);
+    ngx_http_writeen_user_exit(wk);
     ngx_http_writeen_status_exit(wk);
     ngx_http_writeen_output_exit(wk);
 }

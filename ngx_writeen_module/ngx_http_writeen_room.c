@@ -346,6 +346,16 @@ ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk)
 }
 
 
+/* The process ends, the bus is gone: nobody waits for a room any more. */
+
+void
+ngx_http_writeen_room_exit(ngx_http_writeen_worker_t *wk)
+{
+    ngx_http_writeen_room_each(wk, -1, ngx_http_writeen_send_give_up);
+    ngx_http_writeen_room_each(wk, -1, ngx_http_writeen_room_free);
+}
+
+
 /* -- events -- */
 
 void

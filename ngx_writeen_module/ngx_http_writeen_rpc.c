@@ -29,6 +29,8 @@ struct ngx_http_writeen_rpc_s {
     char                        id[WRT_OID_LEN + 1];
     unsigned                    waiting:1;  /* in the table */
     unsigned                    queued:1;   /* the XADD is under way */
+    unsigned                    own:1;      /* nginx itself asks */
+    ngx_http_writeen_rpc_t     *next;       /* while the process ends */
 };
 
 
@@ -78,8 +80,9 @@ ngx_http_writeen_rpc_init(ngx_http_writeen_worker_t *wk)
 void
 ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk)
 {
+    ngx_str_t                      none;
     ngx_rbtree_node_t             *node;
-    ngx_http_writeen_rpc_t        *rpc;
+    ngx_http_writeen_rpc_t        *rpc, *own;
     ngx_http_writeen_rpc_table_t  *table;
 
     table = wk->rpc;
@@ -88,15 +91,43 @@ ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk)
         return;
     }
 
+    /*
+     * Calls for a request just end: no request is touched any more.  Those of
+     * our own are told, so that they free what waits for them; by then
+     * nothing can be called again.
+     */
+
+    own = NULL;
+
     while (table->calls.root != table->calls.sentinel) {
         node = ngx_rbtree_min(table->calls.root, table->calls.sentinel);
         rpc = (ngx_http_writeen_rpc_t *) node;
 
-        ngx_http_writeen_rpc_cancel(rpc);
+        if (!rpc->own) {
+            ngx_http_writeen_rpc_cancel(rpc);
+            continue;
+        }
+
+        ngx_http_writeen_rpc_take(rpc);
+        rpc->next = own;
+        own = rpc;
     }
 
     ngx_free(table);
     wk->rpc = NULL;
+
+    ngx_str_null(&none);
+
+    while (own != NULL) {
+        rpc = own;
+        own = rpc->next;
+
+        rpc->handler(rpc->data, 0, &none, 0);
+
+        if (!rpc->queued) {
+            ngx_free(rpc);
+        }
+    }
 }
 
 
@@ -132,6 +163,7 @@ ngx_http_writeen_rpc_call(ngx_http_writeen_worker_t *wk,
     rpc->worker = wk;
     rpc->handler = handler;
     rpc->data = data;
+    rpc->own = (call->identity == NULL);
 
     wrt_oid_next(&wk->oid, ngx_time(), rpc->id);
 

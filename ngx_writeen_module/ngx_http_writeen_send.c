@@ -414,6 +414,23 @@ ngx_http_writeen_send_sweep(ngx_http_writeen_worker_t *wk,
 }
 
 
+/* The process ends: whether the store has them will be seen by the retry. */
+
+void
+ngx_http_writeen_send_give_up(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&rm->acks)) {
+        q = ngx_queue_head(&rm->acks);
+        ngx_http_writeen_send_done(
+            ngx_queue_data(q, ngx_http_writeen_send_t, acks),
+            NGX_HTTP_WRITEEN_R_LOST);
+    }
+}
+
+
 void
 ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk, const char *p,
     size_t n)

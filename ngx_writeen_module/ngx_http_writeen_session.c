@@ -557,3 +557,20 @@ ngx_http_writeen_drain_handler(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_HTTP_WRITEEN_DRAIN_TICK);
 }
+
+
+/* The process ends with sessions open (TERM). */
+
+void
+ngx_http_writeen_session_exit(ngx_http_writeen_worker_t *wk)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&wk->sessions)) {
+        q = ngx_queue_head(&wk->sessions);
+        ngx_http_writeen_session_drop(
+            ngx_queue_data(q, ngx_http_writeen_session_t, queue));
+    }
+
+    ngx_http_writeen_reaper_handler(&wk->reaper);
+}

@@ -276,6 +276,13 @@ ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk)
 }
 
 
+void
+ngx_http_writeen_user_exit(ngx_http_writeen_worker_t *wk)
+{
+    ngx_http_writeen_user_each(wk, ngx_http_writeen_user_free);
+}
+
+
 /* -- what comes on the channel -- */
 
 void
