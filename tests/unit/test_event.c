@@ -28,8 +28,8 @@ slice(const char *s)
 
 
 static const char *
-decode(entry_t *e, const char *conversation, const char *payload,
-    const char *extra)
+decode_as(entry_t *e, const char *entry, const char *conversation,
+    const char *payload, const char *extra)
 {
     const char   *why;
     wrt_slice_t   c, p, x;
@@ -38,13 +38,21 @@ decode(entry_t *e, const char *conversation, const char *payload,
     p = slice(payload);
     x = slice(extra);
 
-    why = event_decode(e, "1700000000000-0", c, p, x);
+    why = event_decode(e, entry, c, p, x);
 
     free((char *) c.p);
     free((char *) p.p);
     free((char *) x.p);
 
     return why;
+}
+
+
+static const char *
+decode(entry_t *e, const char *conversation, const char *payload,
+    const char *extra)
+{
+    return decode_as(e, "1700000000000-0", conversation, payload, extra);
 }
 
 
@@ -206,8 +214,7 @@ long_ids(void **state)
 
     memset(entry, '1', sizeof(entry));
     entry[sizeof(entry) - 1] = '\0';
-    assert_non_null(event_decode(&e, entry, slice("r"), slice("f 1 - -\n"),
-                                 slice("")));
+    assert_non_null(decode_as(&e, entry, "r", "f 1 - -\n", ""));
 }
 
 
