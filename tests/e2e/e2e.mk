@@ -47,11 +47,9 @@ fault-short: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/fault/fault.py \
 	    --seconds $(FAULT_SHORT_SECONDS))
 
-load: E2E_STORES := sqlite
 load: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/load/load.py --scale 1)
 
-load-short: E2E_STORES := sqlite
 load-short: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/load/load.py --scale 0.05)
 
