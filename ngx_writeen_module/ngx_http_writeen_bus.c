@@ -12,7 +12,7 @@
  * SETUP is AUTH and SELECT, then for commands: the Function library has our
  * version and the shard count is ours; for subscriptions: our own channel is
  * acknowledged.  A library that is missing (the worker loads it) is looked for
- * again each second on the same connection.
+ * again soon on the same connection.
  *
  * Liveness: each second a canary is published on the command connection to
  * our own channel.  One that does not come back within WRT_CANARY_LATE_MS means
@@ -32,6 +32,7 @@
 #define NGX_HTTP_WRITEEN_BUS_BACKOFF      100    /* ms, doubled up to */
 #define NGX_HTTP_WRITEEN_BUS_BACKOFF_MAX  2000
 #define NGX_HTTP_WRITEEN_BUS_CONNECT_MS   3000
+#define NGX_HTTP_WRITEEN_BUS_RECHECK     100    /* ms */
 
 
 static void ngx_http_writeen_bus_connect(ngx_http_writeen_bus_conn_t *bc);
@@ -46,6 +47,7 @@ static void ngx_http_writeen_bus_setup(ngx_http_writeen_bus_conn_t *bc);
 static void ngx_http_writeen_bus_setup_reply(redisAsyncContext *ac,
     void *reply, void *data);
 static void ngx_http_writeen_bus_check(ngx_http_writeen_server_t *srv);
+static void ngx_http_writeen_bus_recheck_handler(ngx_event_t *ev);
 static void ngx_http_writeen_bus_version_reply(redisAsyncContext *ac,
     void *reply, void *data);
 static void ngx_http_writeen_bus_shards_reply(redisAsyncContext *ac,
@@ -91,6 +93,11 @@ ngx_http_writeen_bus_init(ngx_http_writeen_worker_t *wk)
         srv->tick.data = srv;
         srv->tick.log = wk->log;
         srv->tick.cancelable = 1;
+
+        srv->recheck.handler = ngx_http_writeen_bus_recheck_handler;
+        srv->recheck.data = srv;
+        srv->recheck.log = wk->log;
+        srv->recheck.cancelable = 1;
 
         srv->cmd.server = srv;
         srv->sub.server = srv;
@@ -444,6 +451,20 @@ ngx_http_writeen_bus_check(ngx_http_writeen_server_t *srv)
 
 
 static void
+ngx_http_writeen_bus_recheck_handler(ngx_event_t *ev)
+{
+    ngx_http_writeen_server_t  *srv;
+
+    srv = ev->data;
+
+    if (srv->cmd.state == BUS_SETUP && !srv->checking) {
+        srv->cmd.since = ngx_current_msec;
+        ngx_http_writeen_bus_check(srv);
+    }
+}
+
+
+static void
 ngx_http_writeen_bus_shards_reply(redisAsyncContext *ac, void *reply,
     void *data)
 {
@@ -496,7 +517,7 @@ ngx_http_writeen_bus_version_reply(redisAsyncContext *ac, void *reply,
         return;
     }
 
-    /* the tick looks again */
+    ngx_add_timer(&srv->recheck, NGX_HTTP_WRITEEN_BUS_RECHECK);
 
     if (!srv->unfit) {
         srv->unfit = 1;
@@ -607,7 +628,9 @@ ngx_http_writeen_bus_tick_handler(ngx_event_t *ev)
         }
     }
 
-    if (srv->cmd.state == BUS_SETUP && !srv->checking) {
+    if (srv->cmd.state == BUS_SETUP && !srv->checking
+        && !srv->recheck.timer_set)
+    {
         srv->cmd.since = now;
         ngx_http_writeen_bus_check(srv);
     }

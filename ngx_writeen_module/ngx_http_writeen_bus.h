@@ -51,6 +51,7 @@ struct ngx_http_writeen_server_s {
     ngx_queue_t                   subscribe;  /* of chan */
     ngx_event_t                   batch;
     ngx_event_t                   tick;
+    ngx_event_t                   recheck;    /* the library, soon again */
     ngx_msec_t                    canary;     /* last one seen */
     int64_t                       canary_n;
     char                          reply[WRT_NAME_BUF];

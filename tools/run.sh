@@ -621,8 +621,11 @@ now_ms
 begin=$now
 told=$now
 
-# Ready is 200.  One that is "degraded" gets a while to become "ok": the
-# worker is still connecting, most often.
+# Ready is 200, ten times: each nginx process answers for itself while it
+# connects.  One that is "degraded" gets a while to become "ok": the worker
+# is still connecting, most often.
+row=0
+
 while :; do
     tick
     watch "${parts[@]}"
@@ -631,12 +634,16 @@ while :; do
 
     case "$health_code:$health" in
     200:*'"status":"ok"'*)
-        break
+        row=$((row + 1))
+        [ $row -lt 10 ] || break
+        continue
         ;;
     200:*)
         [ $((now - begin)) -lt 15000 ] || break
         ;;
     esac
+
+    row=0
 
     if [ $((now - begin)) -gt $start_limit_ms ]; then
         log_tail nginx
