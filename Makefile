@@ -92,7 +92,8 @@ test-deps:
 
 run:
 	@tools/install.sh run
-	@$(MAKE) --no-print-directory module worker
+	@echo 'building'
+	@$(MAKE) -s -j"$$(nproc)" module worker
 	@exec tools/run.sh
 
 test:

@@ -112,7 +112,7 @@ asan_steps() {
 build() {
     echo "==== build"
 
-    if ! make --no-print-directory -j2 module worker "$@"; then
+    if ! make -s -j"$(nproc)" module worker "$@"; then
         echo "the build failed"
         echo "0 passed, 1 failed"
         exit 1
