@@ -64,6 +64,27 @@
 #define WRT_FENCE_MAX            10000  /* a resume may raise seq so far */
 #define WRT_RESUME_WAIT_MS       5000   /* &resume=1: for its event */
 
+/* What happens to a message */
+#define WRT_VERSION_S            3600   /* its last change is kept in Redis */
+#define WRT_EMOJI_MAX            32     /* bytes of a reaction */
+#define WRT_REACTIONS_MAX        500    /* of one message */
+#define WRT_EDITS_MAX            100    /* of one message */
+#define WRT_PREVIEW_MAX          256    /* lastMessage, reply preview: bytes */
+
+/* Searching */
+#define WRT_SEARCH_MAX           256    /* bytes of q */
+#define WRT_SEARCH_WORDS_MAX     16     /* words and phrases of q */
+#define WRT_SEARCH_DEPTH_MAX     1000   /* results that paging reaches */
+#define WRT_PAGE_SEARCH          20
+
+/* Presence and typing */
+#define WRT_PRESENCE_S           (30 * 86400) /* last seen is kept */
+#define WRT_PRESENCE_GRACE_MS    10000  /* before offline */
+#define WRT_PRESENCE_SWEEP_MS    1000
+#define WRT_PRESENCE_ROOM_MAX    256    /* links of a room on one nginx worker:
+                                           no presence in larger ones */
+#define WRT_TYPING_MS            6000   /* stops by itself */
+
 /* Back pressure */
 #define WRT_BACKLOG_MAX          1000000 /* ingest entries per shard */
 #define WRT_SEND_QUEUE           (256 * 1024) /* bytes queued per socket */

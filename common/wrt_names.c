@@ -209,6 +209,25 @@ wrt_key_once(char *out, unsigned k, const char *id, size_t n, const char *uid,
 }
 
 
+/* Of a message's last change, while a decision about it may be under way. */
+size_t
+wrt_key_version(char *out, unsigned k, const char *id, size_t n,
+    const char *mid, size_t mn)
+{
+    wrt_name_t  nm;
+
+    nm = wrt_name_start(out, 0);
+    wrt_name_literal(&nm, ":{");
+    wrt_name_number(&nm, k);
+    wrt_name_literal(&nm, "}:version:");
+    wrt_name_text(&nm, id, n, WRT_ID_MAX);
+    wrt_name_literal(&nm, ":");
+    wrt_name_text(&nm, mid, mn, WRT_ID_MAX);
+
+    return wrt_name_end(&nm);
+}
+
+
 size_t
 wrt_key_profile(char *out, unsigned k, const char *uid, size_t n)
 {
@@ -267,6 +286,13 @@ wrt_key_user_conns(char *out, const char *uid, size_t n)
 
 
 size_t
+wrt_key_user_presence(char *out, const char *uid, size_t n)
+{
+    return wrt_name_user(out, uid, n, ":presence");
+}
+
+
+size_t
 wrt_chan_room(char *out, const wrt_names_t *nm, unsigned k, const char *id,
     size_t n)
 {
@@ -304,6 +330,18 @@ size_t
 wrt_chan_applied(char *out, const wrt_names_t *nm, unsigned k)
 {
     return wrt_name_shard(out, nm->db, k, "}:applied", NULL, 0);
+}
+
+
+size_t
+wrt_chan_presence(char *out, const wrt_names_t *nm)
+{
+    wrt_name_t  name;
+
+    name = wrt_name_start(out, nm->db);
+    wrt_name_literal(&name, ":presence");
+
+    return wrt_name_end(&name);
 }
 
 
@@ -416,6 +454,13 @@ wrt_chan_parse(const wrt_names_t *nm, const char *p, size_t len,
         *n = (size_t) (end - p);
 
         return wrt_name_worker_valid(*id, *n) ? 'w' : 0;
+    }
+
+    if (wrt_name_skip(&p, end, "presence")) {
+        *id = p;
+        *n = 0;
+
+        return p == end ? 'p' : 0;
     }
 
     return 0;

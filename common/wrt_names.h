@@ -19,7 +19,7 @@
 #define WRT_NAME_BUF  (32 + 2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
 
 /* Functions of writeen.lua */
-#define WRT_LIBRARY_VERSION  "1"
+#define WRT_LIBRARY_VERSION  "2"
 #define WRT_FN_VERSION   "wrt_version"
 #define WRT_FN_SEND      "wrt_send"
 #define WRT_FN_EMIT      "wrt_emit"
@@ -29,7 +29,16 @@
 #define WRT_FN_FENCE     "wrt_fence"
 #define WRT_FN_CATCH     "wrt_catch"
 #define WRT_FN_CURSOR    "wrt_cursor"
+#define WRT_FN_TYPING    "wrt_typing"
 #define WRT_FN_PROFILE   "wrt_profile"
+#define WRT_FN_HERE      "wrt_here"
+#define WRT_FN_GONE      "wrt_gone"
+#define WRT_FN_LEFT      "wrt_left"
+#define WRT_FN_STATUS    "wrt_status"
+
+/* What wrt_emit replaces in events, extra fields and values */
+#define WRT_EMIT_SEQ     "\001"
+#define WRT_EMIT_AT      "\002"
 
 /* Fixed keys on the first server (the hub) */
 #define WRT_KEY_CONFIG        "wrt:config"        /* hash: shards */
@@ -37,6 +46,10 @@
 #define WRT_KEY_HB_API        "wrt:hb:api"        /* string, PX: ok|store */
 #define WRT_KEY_HB_PROJECTOR  "wrt:hb:projector"  /* string, PX: ok|store */
 #define WRT_KEY_METRICS       "wrt:metrics"       /* hash: node -> text */
+#define WRT_KEY_ONLINE        "wrt:online"        /* zset: user, ms until when
+                                                     he counts as there */
+#define WRT_KEY_HIDDEN        "wrt:hidden"        /* the same of those who
+                                                     chose to look offline */
 
 /* A fixed key on each server */
 #define WRT_KEY_PROJECTORS    "wrt:projectors"    /* zset: projector, until */
@@ -60,6 +73,12 @@
 
 #define WRT_STATE_ACTIVE    "active"
 #define WRT_STATE_ARCHIVED  "archived"
+
+/* Fields of a user's presence */
+#define WRT_F_CHOSEN   "chosen"  /* away|busy|offline; absent: online */
+#define WRT_F_SHOWN    "shown"   /* what the others were last told */
+#define WRT_F_SEEN     "seen"    /* last sign of life, ISO 8601 */
+#define WRT_F_DEVICE   "d:"      /* + session id: see docs/redis.md */
 
 /* In the hash of a user's rooms: set when the list is whole */
 #define WRT_F_LOADED   "~"
@@ -107,6 +126,8 @@ size_t wrt_key_conv(char *out, unsigned k, const char *id, size_t n);
 size_t wrt_key_log(char *out, unsigned k, const char *id, size_t n);
 size_t wrt_key_once(char *out, unsigned k, const char *id, size_t n,
     const char *uid, size_t un, const char *cmid, size_t cn);
+size_t wrt_key_version(char *out, unsigned k, const char *id, size_t n,
+    const char *mid, size_t mn);
 size_t wrt_key_profile(char *out, unsigned k, const char *uid, size_t n);
 
 /* Keys of a shard */
@@ -118,6 +139,7 @@ size_t wrt_key_lease(char *out, unsigned k);       /* string: holder */
 size_t wrt_key_user_convs(char *out, const char *uid, size_t n);
 size_t wrt_key_user_conns(char *out, const char *uid, size_t n); /* zset: live
                                           connection, ms until it counts */
+size_t wrt_key_user_presence(char *out, const char *uid, size_t n); /* hash */
 
 /* Channels */
 size_t wrt_chan_room(char *out, const wrt_names_t *nm, unsigned k,
@@ -127,12 +149,13 @@ size_t wrt_chan_user(char *out, const wrt_names_t *nm, const char *uid,
 size_t wrt_chan_reply(char *out, const wrt_names_t *nm, const char *worker,
     size_t n);
 size_t wrt_chan_applied(char *out, const wrt_names_t *nm, unsigned k);
+size_t wrt_chan_presence(char *out, const wrt_names_t *nm); /* on the hub */
 
 /*
  * What a received channel name is: 'r' room, 'u' user, 'w' a worker's own
- * (reply), 'a' applied, 0 not ours (another database's, a shard we do not
- * have, no valid id); *id, *n: the id in it, of 'a' the digits of the shard
- * (inside p).
+ * (reply), 'a' applied, 'p' presence, 0 not ours (another database's, a shard
+ * we do not have, no valid id); *id, *n: the id in it, of 'a' the digits of
+ * the shard (inside p), of 'p' nothing.
  */
 int wrt_chan_parse(const wrt_names_t *nm, const char *p, size_t len,
     const char **id, size_t *n);

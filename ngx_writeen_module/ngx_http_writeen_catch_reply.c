@@ -65,13 +65,22 @@ ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op, ngx_str_t *payload)
 }
 
 
+/* ,"<name>":"<time>", if there is one */
+
+static u_char *
+ngx_http_writeen_catch_time(u_char *p, const char *name, ngx_str_t *at)
+{
+    return at->len ? ngx_sprintf(p, ",\"%s\":\"%V\"", name, at) : p;
+}
+
+
 void
 ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res)
 {
     u_char      *p;
-    ngx_str_t    uid, r, d;
-    ngx_uint_t   i, n;
+    ngx_str_t    v[5];             /* user, read, delivered, and when */
+    ngx_uint_t   i, j, n;
 
     if (!op->answer || op->joined || op->cursors != NULL) {
         return;
@@ -79,10 +88,12 @@ ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
 
     n = ngx_http_writeen_result_count(res, 4);
 
-    op->cursors = ngx_alloc(2 + (n / 3) * (WRT_ID_MAX
+    op->cursors = ngx_alloc(2 + (n / 5) * (WRT_ID_MAX
                             + sizeof("{\"userId\":\"\",\"readSeq\":,"
-                                     "\"deliveredSeq\":},")
-                            + 2 * NGX_INT64_LEN), op->worker->log);
+                                     "\"deliveredSeq\":,\"readAt\":\"\","
+                                     "\"deliveredAt\":\"\"},")
+                            + 2 * NGX_INT64_LEN + 2 * WRT_TIME_LEN),
+                            op->worker->log);
     if (op->cursors == NULL) {
         return;
     }
@@ -90,20 +101,27 @@ ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     p = op->cursors;
     *p++ = '[';
 
-    for (i = 0; i + 2 < n; i += 3) {
+    for (i = 0; i + 4 < n; i += 5) {
 
-        if (ngx_http_writeen_result_sub(res, 4, i, &uid) != NGX_OK
-            || ngx_http_writeen_result_sub(res, 4, i + 1, &r) != NGX_OK
-            || ngx_http_writeen_result_sub(res, 4, i + 2, &d) != NGX_OK
-            || uid.len > WRT_ID_MAX || r.len > NGX_INT64_LEN
-            || d.len > NGX_INT64_LEN)
+        for (j = 0; j < 5; j++) {
+            if (ngx_http_writeen_result_sub(res, 4, i + j, &v[j]) != NGX_OK) {
+                break;
+            }
+        }
+
+        if (j < 5 || v[0].len > WRT_ID_MAX || v[1].len > NGX_INT64_LEN
+            || v[2].len > NGX_INT64_LEN || v[3].len > WRT_TIME_LEN
+            || v[4].len > WRT_TIME_LEN)
         {
             continue;
         }
 
         p = ngx_sprintf(p, "%s{\"userId\":\"%V\",\"readSeq\":%V,"
-                        "\"deliveredSeq\":%V}",
-                        (p[-1] == '[') ? "" : ",", &uid, &r, &d);
+                        "\"deliveredSeq\":%V",
+                        (p[-1] == '[') ? "" : ",", &v[0], &v[1], &v[2]);
+        p = ngx_http_writeen_catch_time(p, "readAt", &v[3]);
+        p = ngx_http_writeen_catch_time(p, "deliveredAt", &v[4]);
+        *p++ = '}';
     }
 
     *p++ = ']';

@@ -50,10 +50,12 @@ reemit_fence(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned k,
 }
 
 
-/* The event without its numbers, split where wrt_emit puts the new one. */
+/* The event with places for its new number and time, as wrt_emit fills
+ * them. */
 static void
-reemit_split(const entry_t *e, buf_t *pre, buf_t *mid)
+reemit_template(const entry_t *e, buf_t *text)
 {
+    buf_t         rest;
     json_t       *name, *data, *message;
     const char   *s;
 
@@ -72,16 +74,23 @@ reemit_split(const entry_t *e, buf_t *pre, buf_t *mid)
         json_object_set_new(data, "message", message);
     }
 
-    buf_text(pre, "{\"event\":");
-    buf_json(pre, name);
-    buf_text(pre, ",\"data\":{\"seq\":");
+    memset(&rest, 0, sizeof(rest));
+    buf_json(&rest, data);
+
+    buf_text(text, "{\"event\":");
+    buf_json(text, name);
+    buf_text(text, ",\"data\":{\"seq\":" WRT_EMIT_SEQ
+                   ",\"replayedAt\":\"" WRT_EMIT_AT "\"");
 
     /* {"a":1} becomes ,"a":1 and {} nothing */
-    buf_json(mid, data);
-    mid->p[0] = json_object_size(data) ? ',' : ' ';
-    mid->p[--mid->n] = '\0';
-    buf_text(mid, ",\"replayedAt\":\"");
+    if (json_object_size(data)) {
+        rest.p[0] = ',';
+        buf_add(text, rest.p, rest.n - 1);
+    }
 
+    buf_text(text, "}}");
+
+    buf_free(&rest);
     json_decref(name);
     json_decref(data);
 }
@@ -93,13 +102,12 @@ reemit_event(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned k,
 {
     int       ok;
     char      key[WRT_NAME_BUF], kind[2], at[WRT_TIME_LEN + 1];
-    buf_t     pre, mid;
+    buf_t     text;
     size_t    n;
     reply_t  *r;
 
-    memset(&pre, 0, sizeof(pre));
-    memset(&mid, 0, sizeof(mid));
-    reemit_split(e, &pre, &mid);
+    memset(&text, 0, sizeof(text));
+    reemit_template(e, &text);
 
     n = strlen(e->conversation);
     kind[0] = e->ev.kind;
@@ -115,22 +123,21 @@ reemit_event(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned k,
     cmd_mem(cmd, key, wrt_chan_room(key, &cf->names, k, e->conversation, n));
     cmd_text(cmd, e->conversation);
     cmd_text(cmd, e->actor[0] ? e->actor : "-");
-    cmd_text(cmd, "");
+    cmd_text(cmd, "");              /* the server itself */
+    cmd_text(cmd, "");              /* archived or not */
     cmd_text(cmd, kind);
     cmd_text(cmd, e->target[0] ? e->target : "-");
-    cmd_mem(cmd, pre.p, pre.n);
-    cmd_mem(cmd, mid.p, mid.n);
-    cmd_text(cmd, "\"}}");
+    cmd_mem(cmd, text.p, text.n);
     cmd_mem(cmd, e->x, e->x_len);
     cmd_text(cmd, at);
     cmd_num(cmd, WRT_BACKLOG_MAX);
+    cmd_num(cmd, 0);
 
     r = rds_run(c, cmd);
     ok = strcmp(reply_text(reply_at(r, 0)), "ok") == 0;
     reply_free(r);
 
-    buf_free(&pre);
-    buf_free(&mid);
+    buf_free(&text);
 
     return ok ? 0 : -1;
 }

@@ -23,8 +23,6 @@
 
 #include "common/wrt_limits.h"
 
-#define STORE_PREVIEW_MAX  256      /* lastMessage.content, bytes */
-
 /* One decoded ingest entry.  Borrowed by the store for the call. */
 typedef struct {
     char         kind;          /* WRT_EV_* of common/wrt_bus.h */
@@ -67,6 +65,19 @@ typedef struct {
     int          limit;
 } store_list_t;
 
+/* What to look for.  Strings are checked UTF-8; NULL and -1: no such wish. */
+typedef struct {
+    const char  *user;          /* only in rooms where he is a member */
+    const char  *q;             /* words in any order, "a phrase", pre* */
+    const char  *conversation;
+    const char  *sender;
+    const char  *type;
+    int64_t      before_ms;     /* created before (exclusive) */
+    int64_t      after_ms;      /* created after (exclusive) */
+    int          page;          /* 1.. */
+    int          limit;
+} store_search_t;
+
 /*
  * Open by URL: "sqlite:/path/to/file.db" or "mongodb://...".  scripts_dir is
  * sql_or_mongo_scripts/ (schema and migrations live there and nowhere else).
@@ -84,6 +95,9 @@ const char *store_error(const store_t *st);     /* text of the last failure */
 store_rc_t store_ping(store_t *st);
 
 /*
+ * A member's rights follow the permissions that the last event gave him;
+ * what a block takes away (write, upload) its end gives back.
+ *
  * Apply n events, all or a prefix of them durable when it returns.  On
  * STORE_OK all are (SQLite: synchronous=FULL; MongoDB: w majority, journaled).
  * On STORE_REJECTED *bad is the index of an event that can never be stored;
@@ -108,7 +122,8 @@ store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
  * "lastMessage" ({"content","senderId","sentAt","type"} or null), "isArchived",
  * "context" (object or null).  participants carry those who left, too
  * (leftAt), and "user":{"name","avatar","role"} from users; of a user without
- * a profile name is "", avatar null, role that in the room.
+ * a profile name is "", avatar null, role that in the room.  A participant whom another one has
+ * blocked has "blockedBy" (else null).
  */
 store_rc_t store_conversation(store_t *st, const char *id, json_t **out);
 
@@ -123,7 +138,11 @@ store_rc_t store_conversations(store_t *st, const store_list_t *q,
 
 /*
  * Messages as API documents: seed's GET shape plus conversationId, seq,
- * clientMessageId, updatedAt, deletedAt, editHistory is left out.  sender from
+ * clientMessageId, updatedAt, editedAt, deletedAt, and replyPreview (of the
+ * message that replyTo names, if it is in the same conversation: {"id",
+ * "senderId","sender","type","text" (cut), "deletedAt"}; null when it is not);
+ * editHistory is left out.  A deleted one has content {}, no reactions, no
+ * preview of its own text anywhere.  sender from
  * users, status/readBy derived from cursors (sent: nobody else has it;
  * delivered; read; the sender's own cursor does not count).  *more: are there
  * further ones in that direction?  STORE_NOT_FOUND: no such conversation.
@@ -134,6 +153,29 @@ store_rc_t store_message(store_t *st, const char *conversation,
     const char *id, json_t **out);
 
 /*
+ * A message as those need it who decide about a change of it: as
+ * store_message(), plus "changeSeq" and "editHistory" ([{"editedAt",
+ * "previousContent" (text),"editedBy","seq" (the edit's number)}], oldest
+ * first; [] of a deleted one).
+ */
+store_rc_t store_message_full(store_t *st, const char *conversation,
+    const char *id, json_t **out);
+
+/* [{"conversationId","unreadCount"}] of the user's rooms that have any,
+ * archived ones too, newest activity first. */
+store_rc_t store_unread(store_t *st, const char *user, json_t **out);
+
+/*
+ * Messages that have all that q asks for, newest first (at the same time by
+ * id, descending): [{"message" (as store_messages()),"conversation":{"id",
+ * "title"},"highlights":[...]}].  Case, accents and other marks do not count.
+ * Deleted ones are not found.  *more: is there another page (within
+ * WRT_SEARCH_DEPTH_MAX results)?  The same on all stores.
+ */
+store_rc_t store_search(store_t *st, const store_search_t *q, json_t **out,
+    int *more);
+
+/*
  * Compact catch-up: every message new or changed after seq `after`, once, as
  * it is now, in the order of its last change, with the number of that as
  * "changeSeq" (here only).  *upto: the conversation's seq in the store.
@@ -142,7 +184,8 @@ store_rc_t store_message(store_t *st, const char *conversation,
 store_rc_t store_changes(store_t *st, const char *conversation, int64_t after,
     int max, json_t **out, int64_t *upto);
 
-/* {"id","name","avatar","role"} */
+/* {"id","name","avatar","role"}; a managed profile (a service set it) is not
+ * changed by later ones that are not. */
 store_rc_t store_user(store_t *st, const char *id, json_t **out);
 
 #endif

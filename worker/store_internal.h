@@ -202,7 +202,7 @@ void store_plan_sum(store_plan_t *p);
 int store_plan_participant(const store_op_t *create, size_t i,
     store_participant_t *out);
 
-/* The text of a message for lastMessage.content, cut to STORE_PREVIEW_MAX
+/* The text of a message for lastMessage.content, cut to WRT_PREVIEW_MAX
  * bytes; n is its length. */
 const char *store_plan_preview(const store_op_t *op, size_t *n);
 

@@ -702,7 +702,7 @@ store_plan_preview(const store_op_t *op, size_t *n)
     if (json_string_length(v) > 0) {
         s = json_string_value(v);
         *n = wrt_utf8_cut((const uint8_t *) s, json_string_length(v),
-                          STORE_PREVIEW_MAX);
+                          WRT_PREVIEW_MAX);
         return s;
     }
 

@@ -16,13 +16,14 @@
 --   backlog  the projector is too far behind; try again later
 --   exists   it was there already      old      the log does not reach back
 --   many     more events than asked for
+--   stale    what the caller decided on has changed: read it again
 --
 -- In the conversation hash: seq (last number given), applied (last number in
 -- the store; -1 before the creation is stored), state, at (time of the last
 -- event, ISO 8601), m:<uid> = <permissions>|<role>|<seq at which he joined>,
 -- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor.
 
-local VERSION = '1'
+local VERSION = '2'
 
 local LOG_KEEP = 128        -- WRT_LOG_KEEP
 local LOG_MAX = 2048        -- WRT_LOG_MAX
@@ -31,6 +32,9 @@ local CONV_IDLE_S = 3600    -- WRT_CONV_IDLE_S
 local ONCE_S = 86400        -- WRT_ONCE_S
 local PAGE = 100            -- events in one answer of wrt_catch
 local TRIM_EVERY = 32       -- events between two trims of a log
+local VERSION_S = 3600      -- WRT_VERSION_S
+local FIND_MAX = 256        -- events of a log searched for a message
+local PRESENCE_S = 2592000  -- WRT_PRESENCE_S
 
 -- Number an event, log it, queue it for the projector, publish it.
 -- `h` holds seq and applied as they were before.
@@ -115,41 +119,86 @@ local function send(keys, args)
 end
 
 -- Any other durable event.
--- KEYS conv log ingest   ARGV chan cid actor need kind target pre mid post
---                             extra at backlog [S field value | D field]...
--- need: a permission letter the actor must have, 'm' that he is a member,
--- or '' when the server itself acts.  The event is pre seq mid at post.
--- The trailing operations change the hash in the same step.
+-- KEYS conv log ingest [version]
+-- ARGV chan cid actor need live kind target event extra at backlog expect
+--      [op...]
+-- need: a permission letter that the actor must have, 'm' that he is a member,
+-- or '' when the server itself acts.  live '1': not in an archived room.
+-- version: the number of a message's last change, kept while a decision about
+-- it may be under way; one above expect makes the call stale.
+-- In event, extra and values \1 stands for the number and \2 for the time.
+-- Operations change the hash in the same step; the guards among them (N, Y, V)
+-- are all looked at first:
+--   S field value   set             D field   remove
+--   X seq           take the event of that number out of the log: deleted text
+--   N field         must not be there (else exists)
+--   Y field         must be there (else stale)
+--   V field value   must be this (else stale)
+local OP_SIZE = {S = 3, D = 2, X = 2, N = 2, Y = 2, V = 3}
+
+local function guard(conv, args, first)
+    local i = first
+    while args[i] do
+        local op, field = args[i], args[i + 1]
+        if op == 'N' and redis.call('HEXISTS', conv, field) == 1 then
+            return 'exists'
+        elseif op == 'Y' and redis.call('HEXISTS', conv, field) == 0 then
+            return 'stale'
+        elseif op == 'V' and redis.call('HGET', conv, field) ~= args[i + 2]
+        then
+            return 'stale'
+        end
+        i = i + OP_SIZE[op]
+    end
+end
+
 local function emit(keys, args)
-    local conv, log, ingest = keys[1], keys[2], keys[3]
-    local actor, need, at = args[3], args[4], args[11]
-    local h = redis.call('HMGET', conv, 'seq', 'applied', 'at', 'm:' .. actor)
+    local conv, log, ingest, version = keys[1], keys[2], keys[3], keys[4]
+    local actor, need, at = args[3], args[4], args[10]
+    local h = redis.call('HMGET', conv, 'seq', 'applied', 'at', 'm:' .. actor,
+                         'state')
 
     if not h[1] then return {'noload'} end
     if need ~= '' then
         if not h[4] then return {'denied'} end
         if need ~= 'm' and not may(h[4], need) then return {'forbidden'} end
     end
-    if full(ingest, args[12]) then return {'backlog'} end
+    if args[5] == '1' and h[5] ~= 'active' then return {'archived'} end
+
+    local why = guard(conv, args, 13)
+    if why then return {why} end
+
+    if version then
+        local v = tonumber(redis.call('GET', version) or '0')
+        if v > tonumber(args[12]) then return {'stale', v} end
+    end
+
+    if full(ingest, args[11]) then return {'backlog'} end
     if h[3] and h[3] > at then at = h[3] end
+
+    local seq = tonumber(h[1]) + 1
+    local known = {['\1'] = tostring(seq), ['\2'] = at}
+    local function fill(s) return (string.gsub(s, '[\1\2]', known)) end
 
     local i = 13
     while args[i] do
         if args[i] == 'S' then
-            redis.call('HSET', conv, args[i + 1], args[i + 2])
-            i = i + 3
-        else
+            redis.call('HSET', conv, args[i + 1], fill(args[i + 2]))
+        elseif args[i] == 'D' then
             redis.call('HDEL', conv, args[i + 1])
-            i = i + 2
+        elseif args[i] == 'X' then
+            redis.call('XDEL', log, args[i + 1] .. '-0')
         end
+        i = i + OP_SIZE[args[i]]
     end
 
-    local seq = tonumber(h[1]) + 1
-    local payload = args[5] .. ' ' .. seq .. ' ' .. actor .. ' ' .. args[6]
-                    .. '\n' .. args[7] .. seq .. args[8] .. at .. args[9]
+    if version then
+        redis.call('SET', version, seq, 'EX', VERSION_S)
+    end
 
-    append(conv, log, ingest, args[1], args[2], seq, tonumber(h[2]), payload,
-           args[10], at)
+    append(conv, log, ingest, args[1], args[2], seq, tonumber(h[2]),
+           args[6] .. ' ' .. seq .. ' ' .. actor .. ' ' .. args[7] .. '\n'
+           .. fill(args[8]), fill(args[9]), at)
 
     return {'ok', seq, '', at}
 end
@@ -236,8 +285,9 @@ local function fence(keys, args)
     return {'ok', known}
 end
 
--- Where everybody has read and received to, as {uid, read seq, delivered seq}
--- one after the other, members only.
+-- Where everybody has read and received to, as {uid, read seq, delivered seq,
+-- read at, delivered at} one after the other (a time is '' when there is none),
+-- members only.
 local function cursors(conv)
     local all = redis.call('HGETALL', conv)
     local at, list, n = {}, {}, 0
@@ -245,20 +295,23 @@ local function cursors(conv)
     for i = 1, #all, 2 do
         local k, u = string.match(all[i], '^([rdm]):(.+)$')
         if k then
-            local c = at[u] or {'0', '0', false}
+            local c = at[u] or {'0', '0', '', '', false}
             at[u] = c
             if k == 'm' then
-                c[3] = true
+                c[5] = true
             else
-                c[k == 'r' and 1 or 2] = string.match(all[i + 1], '^%d+')
+                local seq, time = string.match(all[i + 1], '^(%d+) ?(.*)$')
+                c[k == 'r' and 1 or 2] = seq
+                c[k == 'r' and 3 or 4] = time == '-' and '' or time
             end
         end
     end
 
     for u, c in pairs(at) do
-        if c[3] then
-            list[n + 1], list[n + 2], list[n + 3] = u, c[1], c[2]
-            n = n + 3
+        if c[5] then
+            list[n + 1] = u
+            for i = 1, 4 do list[n + 1 + i] = c[i] end
+            n = n + 5
         end
     end
 
@@ -270,7 +323,7 @@ end
 -- KEYS conv log   ARGV uid after max cursors bytes
 -- uid '' asks for the node itself; after -1 asks for nothing but where the
 -- room stands.  Answers {ok|old|many, seq, applied, floor, {payload...},
--- {uid, read, delivered}...}: floor is the number after which the log is
+-- {cursors...}}: floor is the number after which the log is
 -- complete; cursors '1' asks for the last list.  Events come in pages of about
 -- so many bytes, one event at least: a page that ends below seq has a next one.
 local function catch(keys, args)
@@ -278,7 +331,7 @@ local function catch(keys, args)
     local h = redis.call('HMGET', keys[1], 'seq', 'applied', 'm:' .. uid)
 
     if not h[1] then return {'noload'} end
-    if uid ~= '' and not h[3] then return {'denied'} end
+    if uid ~= '' and not (h[3] and may(h[3], 'r')) then return {'denied'} end
 
     local seq, floor = tonumber(h[1]), tonumber(h[1])
     local first = redis.call('XRANGE', keys[2], '-', '+', 'COUNT', 1)[1]
@@ -308,51 +361,263 @@ local function catch(keys, args)
 end
 
 
--- Move a read ('r') or delivered ('d') cursor forward; reading delivers.
--- KEYS conv ingest   ARGV chan cid uid kind seq at json backlog
--- Cursors are state, not numbered events: published and projected only.
-local function cursor(keys, args)
-    local uid, kind, n = args[3], args[4], tonumber(args[5])
-    local h = redis.call('HMGET', keys[1], 'seq', 'm:' .. uid, 'r:' .. uid,
-                   'd:' .. uid)
+-- The number of a message that is still in the log.  Newest first: it is
+-- mostly the last one that somebody has read.
+local function find(log, mid)
+    local want = '"message":{"id":"' .. mid .. '"'
+    local last, count, seen = '+', 4, 0
 
-    if not h[1] then return {'noload'} end
-    if not h[2] then return {'denied'} end
+    while seen < FIND_MAX do
+        local list = redis.call('XREVRANGE', log, last, '-', 'COUNT', count)
+        for i = 1, #list do
+            local p = list[i][2][2]
+            if string.sub(p, 1, 1) ~= 'e' and string.find(p, want, 1, true)
+            then
+                return tonumber(string.match(list[i][1], '^%d+'))
+            end
+        end
+        if #list < count then return nil end
+        last, count, seen = '(' .. list[#list][1], 64, seen + count
+    end
+end
+
+-- One member's cursor.  Answers moved, same, denied or unknown, and where it
+-- stands.
+local function move(keys, args, uid, mid, n)
+    local kind, at = args[3], args[4]
+    local h = redis.call('HMGET', keys[1], 'seq', 'm:' .. uid, 'r:' .. uid,
+                         'd:' .. uid)
+
+    if not h[2] or not may(h[2], 'r') then return 'denied', 0 end
+
+    n = tonumber(n) or find(keys[3], mid)
+    if not n then return 'unknown', 0 end
     if n > tonumber(h[1]) then n = tonumber(h[1]) end
 
     local r = tonumber(string.match(h[3] or '0', '^%d+'))
     local d = tonumber(string.match(h[4] or '0', '^%d+'))
-    if n <= (kind == 'r' and r or d) then
-        return {'ok', kind == 'r' and r or d, 'same'}
-    end
-    if full(keys[2], args[8]) then return {'backlog'} end
+    local have = kind == 'r' and r or d
+    if n <= have then return 'same', have end
 
-    local value = n .. ' ' .. args[6]
+    local value = n .. ' ' .. at
     redis.call('HSET', keys[1], kind .. ':' .. uid, value)
     if kind == 'r' and d < n then
         redis.call('HSET', keys[1], 'd:' .. uid, value)
     end
 
-    local payload = 's 0 ' .. uid .. ' -\n' .. args[7]
-    redis.call('XADD', keys[2], '*', 'c', args[2], 'p', payload,
-         'x', '{"kind":"' .. kind .. '","seq":' .. n .. ',"at":"' .. args[6]
-              .. '"}')
-    redis.call('PUBLISH', args[1], payload)
+    redis.call('XADD', keys[2], '*', 'c', args[2], 'p',
+         's 0 ' .. uid .. ' -\n{}', 'x', '{"kind":"' .. kind .. '","seq":'
+         .. n .. ',"at":"' .. at .. '"}')
 
-    return {'ok', n, 'moved'}
+    return 'moved', n
 end
 
--- Name, avatar and role of a user as his token last said them.
--- KEYS prof ingest   ARGV uid json backlog
+-- Move read ('r') or delivered ('d') cursors forward; reading delivers.
+-- KEYS conv ingest log   ARGV chan cid kind at backlog [uid mid seq]...
+-- Up to the message mid, whose number is seq ('': look for it in the log; one
+-- that is not there is unknown, the store knows it).  Cursors are state, not
+-- numbered events: published and projected only.  Members that moved to the
+-- same message are told of in one event.
+-- Answers {ok, uid, moved|same|denied|unknown, seq...}.
+local function cursor(keys, args)
+    if redis.call('HEXISTS', keys[1], 'seq') == 0 then return {'noload'} end
+    if full(keys[2], args[5]) then return {'backlog'} end
+
+    local cid, kind, at = args[2], args[3], args[4]
+    local answer, order, who = {'ok'}, {}, {}
+
+    for i = 6, #args, 3 do
+        local uid, mid = args[i], args[i + 1]
+        local rc, n = move(keys, args, uid, mid, args[i + 2])
+        local k = #answer
+        answer[k + 1], answer[k + 2], answer[k + 3] = uid, rc, n
+        if rc == 'moved' then
+            if not who[mid] then
+                who[mid] = {seq = n, actor = uid}
+                order[#order + 1] = mid
+            end
+            table.insert(who[mid], '{"userId":"' .. uid .. '","'
+                .. (kind == 'r' and 'readAt' or 'deliveredAt') .. '":"' .. at
+                .. '"}')
+        end
+    end
+
+    for _, mid in ipairs(order) do
+        local w = who[mid]
+        local list = '[' .. table.concat(w, ',') .. ']'
+        redis.call('PUBLISH', args[1], 's 0 ' .. (#w == 1 and w.actor or '-')
+            .. ' -\n{"event":"message_status","data":{"conversationId":"'
+            .. cid .. '","messageId":"' .. mid .. '","seq":' .. w.seq
+            .. (kind == 'r' and ',"status":"read","readBy":' .. list
+                or ',"status":"delivered","readBy":[],"deliveredTo":' .. list)
+            .. '}}')
+    end
+
+    return answer
+end
+
+-- Somebody types, or does not any more: told, not kept.
+-- KEYS conv   ARGV chan uid event
+local function typing(keys, args)
+    local h = redis.call('HMGET', keys[1], 'seq', 'state', 'm:' .. args[2])
+
+    if not h[1] then return {'noload'} end
+    if not h[3] then return {'denied'} end
+    if not may(h[3], 'w') then return {'forbidden'} end
+    if h[2] ~= 'active' then return {'archived'} end
+
+    redis.call('PUBLISH', args[1], 't 0 ' .. args[2] .. ' -\n' .. args[3])
+
+    return {'ok'}
+end
+
+-- Name, avatar and role of a user: as his token last said them, or as a service
+-- set them ('1'), which then stay.
+-- KEYS prof ingest   ARGV uid json backlog managed
 local function profile(keys, args)
-    if redis.call('GET', keys[1]) == args[2] then return {'ok', 0} end
+    local have = redis.call('GET', keys[1])
+    local value = (args[4] == '1' and '!' or '') .. args[2]
+
+    if have == value then return {'ok', 0} end
+    if have and args[4] ~= '1' and string.sub(have, 1, 1) == '!' then
+        return {'ok', 0}
+    end
     if full(keys[2], args[3]) then return {'backlog'} end
 
-    redis.call('SET', keys[1], args[2], 'EX', ONCE_S)
+    redis.call('SET', keys[1], value, 'EX', ONCE_S)
     redis.call('XADD', keys[2], '*', 'c', '-', 'p', 'u 0 ' .. args[1] .. ' -\n'
-         .. args[2], 'x', '')
+         .. args[2], 'x', args[4] == '1' and '{"managed":true}' or '')
 
     return {'ok', 1}
+end
+
+
+-- Presence: on the first server, in one place for all nodes.
+-- KEYS of all four   online hidden conns state rooms
+-- online, hidden: user -> until when he counts, ms; hidden has those who chose
+-- to be seen as offline.  conns: nginx worker -> the same.  state: chosen
+-- (away, busy, offline; absent: online), shown (what the others were last
+-- told), seen (last sign of life, ISO 8601), d:<session> = device.  rooms: his
+-- conversations, which say who is to be told.  Time is this server's.
+
+local function now_ms()
+    local t = redis.call('TIME')
+    return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- Say it, once, when it is news.
+local function show(keys, chan, uid, status)
+    local h = redis.call('HMGET', keys[4], 'shown', 'seen')
+    if (h[1] or 'offline') == status then return 0 end
+
+    redis.call('HSET', keys[4], 'shown', status)
+
+    local rooms, n = redis.call('HKEYS', keys[5]), 0
+    local list = {}
+    for i = 1, #rooms do
+        if rooms[i] ~= '~' then
+            n = n + 1
+            list[n] = rooms[i]
+        end
+    end
+
+    redis.call('PUBLISH', chan, 'p 0 ' .. uid .. ' ' .. n
+        .. '\n{"event":"user_presence","data":{"userId":"' .. uid
+        .. '","status":"' .. status .. '","lastSeen":'
+        .. (h[2] and '"' .. h[2] .. '"' or 'null') .. '}}\n'
+        .. table.concat(list, ' '))
+    return 1
+end
+
+-- Put his time into the set that his choice says.
+local function count(keys, uid, chosen, till)
+    local a, b = keys[1], keys[2]
+    if chosen == 'offline' then a, b = b, a end
+    redis.call('ZADD', a, till, uid)
+    redis.call('ZREM', b, uid)
+end
+
+local function latest(conns)
+    local top = redis.call('ZRANGE', conns, 0, 0, 'REV', 'WITHSCORES')
+    return tonumber(top[2] or '0')
+end
+
+-- An nginx worker has sockets of his (again, or still).
+-- ARGV chan uid node lease at [session device]
+local function here(keys, args)
+    local uid, till = args[2], now_ms() + tonumber(args[4])
+    local chosen = redis.call('HGET', keys[4], 'chosen') or 'online'
+
+    redis.call('ZADD', keys[3], till, args[3])
+    redis.call('PEXPIRE', keys[3], 4 * tonumber(args[4]))
+    redis.call('HSET', keys[4], 'seen', args[5])
+    if args[6] then
+        redis.call('HSET', keys[4], 'd:' .. args[6], args[7])
+    end
+    redis.call('EXPIRE', keys[4], PRESENCE_S)
+    count(keys, uid, chosen, math.max(till, latest(keys[3])))
+
+    return {'ok', show(keys, args[1], uid, chosen)}
+end
+
+-- The last of his sockets there is gone; others count on for the grace time.
+-- ARGV chan uid node grace at [session]
+local function gone(keys, args)
+    local uid, till = args[2], now_ms() + tonumber(args[4])
+
+    redis.call('ZADD', keys[3], till, args[3])
+    redis.call('HSET', keys[4], 'seen', args[5])
+    if args[6] then redis.call('HDEL', keys[4], 'd:' .. args[6]) end
+    count(keys, uid, redis.call('HGET', keys[4], 'chosen') or 'online',
+          latest(keys[3]))
+
+    return {'ok'}
+end
+
+-- Has his time run out?  (from the janitor, for those whose time in online or
+-- hidden has passed)
+-- ARGV chan uid
+local function left(keys, args)
+    local uid, till = args[2], latest(keys[3])
+
+    if till > now_ms() then
+        count(keys, uid, redis.call('HGET', keys[4], 'chosen') or 'online',
+              till)
+        return {'ok', 0}
+    end
+
+    redis.call('DEL', keys[3])
+    redis.call('ZREM', keys[1], uid)
+    redis.call('ZREM', keys[2], uid)
+
+    local fields = redis.call('HKEYS', keys[4])
+    for i = 1, #fields do
+        if string.sub(fields[i], 1, 2) == 'd:' then
+            redis.call('HDEL', keys[4], fields[i])
+        end
+    end
+    redis.call('HDEL', keys[4], 'chosen')
+
+    return {'ok', show(keys, args[1], uid, 'offline')}
+end
+
+-- He chooses how he is seen, on all of his devices, until he is gone.
+-- ARGV chan uid status
+local function status(keys, args)
+    local uid, chosen = args[2], args[3]
+    local till = latest(keys[3])
+
+    if till <= now_ms() then return {'ok', 'offline'} end
+
+    if chosen == 'online' then
+        redis.call('HDEL', keys[4], 'chosen')
+    else
+        redis.call('HSET', keys[4], 'chosen', chosen)
+    end
+    count(keys, uid, chosen, till)
+    show(keys, args[1], uid, chosen)
+
+    return {'ok', chosen}
 end
 
 redis.register_function('wrt_send', send)
@@ -363,5 +628,10 @@ redis.register_function('wrt_applied', applied)
 redis.register_function('wrt_fence', fence)
 redis.register_function('wrt_catch', catch)
 redis.register_function('wrt_cursor', cursor)
+redis.register_function('wrt_typing', typing)
 redis.register_function('wrt_profile', profile)
+redis.register_function('wrt_here', here)
+redis.register_function('wrt_gone', gone)
+redis.register_function('wrt_left', left)
+redis.register_function('wrt_status', status)
 redis.register_function('wrt_version', function() return VERSION end)

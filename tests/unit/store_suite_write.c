@@ -513,8 +513,8 @@ preview(void **state)
     events_put(st, &l);
 
     v = pick(get_conv("c1"), "lastMessage", "content");
-    assert_int_equal(json_string_length(v), STORE_PREVIEW_MAX - 1);
-    assert_memory_equal(json_string_value(v), text, STORE_PREVIEW_MAX - 1);
+    assert_int_equal(json_string_length(v), WRT_PREVIEW_MAX - 1);
+    assert_memory_equal(json_string_value(v), text, WRT_PREVIEW_MAX - 1);
     json_decref(v);
 
     v = pick(get_msg("c1", "m1"), "content", "text");

@@ -135,20 +135,20 @@ sub step_post {
 }
 
 
-# emit ROOM KIND ACTOR TARGET {json with @SEQ@ and then @AT@} [ops...]
+# emit ROOM KIND ACTOR TARGET {json with @SEQ@ and @AT@} [ops...]
 # Another durable event, as the worker makes it.
 sub step_emit {
     my ($self, $text) = @_;
     my ($id, $kind, $actor, $target, $json, $ops) =
         $text =~ /^(\S+) (\S) (\S+) (\S+) (\{.*\})(?: ops=(.*))?$/s
         or die "emit ROOM KIND ACTOR TARGET JSON\n";
-    my ($pre, $mid, $post) = $json =~ /^(.*)\@SEQ\@(.*)\@AT\@(.*)$/s
-        or die "JSON needs \@SEQ\@ and \@AT\@\n";
+    $json =~ s/\@SEQ\@/\x01/g;
+    $json =~ s/\@AT\@/\x02/g;
 
     $self->fcall($self->home($id), 'wrt_emit', 3,
                  (map { $self->expand("%$_($id)") } qw(conv log ingest)),
-                 $self->channel($id), $id, $actor, '', $kind, $target,
-                 $pre, $mid, $post, '', now_iso(), 1000000,
+                 $self->channel($id), $id, $actor, '', '', $kind,
+                 $target, $json, '', now_iso(), 1000000, 0,
                  words($ops // ''));
 }
 
