@@ -529,6 +529,7 @@ setup_nginx() {
         -e "s|@REDIS@|$(quote "${redis# }")|" \
         -e "s|@LISTEN@|$(quote "$BIND:$PORT")|" \
         -e "s|@SHARDS@|$SHARDS|" \
+        -e "s|@WEB@|$(quote "$root/web")|" \
         -e "s|@NGINX_WORKERS@|$NGINX_WORKERS|" \
         -e "s|@NOFILE@|$nofile|" \
         -e "s|@CONNECTIONS@|$((nofile < 16384 ? nofile : 16384))|" \

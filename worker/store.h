@@ -122,8 +122,8 @@ store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
  * "lastMessage" ({"content","senderId","sentAt","type"} or null), "isArchived",
  * "context" (object or null).  participants carry those who left, too
  * (leftAt), and "user":{"name","avatar","role"} from users; of a user without
- * a profile name is "", avatar null, role that in the room.  A participant whom another one has
- * blocked has "blockedBy" (else null).
+ * a profile name is "", avatar null, role that in the room.  A participant whom
+ * another one has blocked has "blockedBy" (else null).
  */
 store_rc_t store_conversation(store_t *st, const char *id, json_t **out);
 
