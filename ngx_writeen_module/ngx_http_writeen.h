@@ -89,7 +89,7 @@ typedef void (*ngx_http_writeen_bus_pt)(void *data,
 
 /* Arguments of a command; what it points to must live until bus_call()
  * returns (hiredis copies). */
-#define NGX_HTTP_WRITEEN_ARGS_MAX  40
+#define NGX_HTTP_WRITEEN_ARGS_MAX  208
 
 typedef struct {
     ngx_uint_t                 n;
@@ -310,6 +310,8 @@ struct ngx_http_writeen_worker_s {
     ngx_rbtree_node_t          rooms_sentinel;
     ngx_rbtree_t               users;
     ngx_rbtree_node_t          users_sentinel;
+    ngx_rbtree_t               gathers;    /* receipt.c */
+    ngx_rbtree_node_t          gathers_sentinel;
     ngx_queue_t                sessions;   /* all but the dead */
     ngx_queue_t                doomed;     /* dead, freed by `reaper` */
     ngx_queue_t                flush;      /* have output to write */
@@ -545,6 +547,14 @@ void ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s,
     wrt_slice_t id, wrt_slice_t event);
 void ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
     ngx_http_writeen_error_t *e);
+/* invalid_request and the like; after WRT_BAD_EVENTS_MAX the connection is
+ * closed. */
+void ngx_http_writeen_event_refuse(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e, wrt_refusal_t *why, wrt_slice_t client_id);
+/* What an accessor of the envelope said of a member that must be there:
+ * NGX_OK, or NGX_ERROR and *why. */
+ngx_int_t ngx_http_writeen_event_required(int found, const char *field,
+    wrt_refusal_t *why);
 
 
 /* ngx_http_writeen_send.c: a message's way into Redis, for both doors */
@@ -782,6 +792,8 @@ ngx_uint_t ngx_http_writeen_result_count(ngx_http_writeen_result_t *res,
     ngx_uint_t i);
 ngx_int_t ngx_http_writeen_result_sub(ngx_http_writeen_result_t *res,
     ngx_uint_t i, ngx_uint_t j, ngx_str_t *out);
+
+#include "ngx_http_writeen_live.h"
 
 
 #endif /* _NGX_HTTP_WRITEEN_H_INCLUDED_ */

@@ -48,8 +48,6 @@ static void ngx_http_writeen_event_ping(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
 static ngx_uint_t ngx_http_writeen_event_rate(ngx_http_writeen_session_t *s,
     ngx_msec_t *retry);
-static void ngx_http_writeen_event_refuse(ngx_http_writeen_session_t *s,
-    wrt_envelope_t *e, wrt_refusal_t *why, wrt_slice_t client_id);
 
 
 static const struct {
@@ -59,6 +57,8 @@ static const struct {
     { "send_message", ngx_http_writeen_event_send },
     { "join_conversation", ngx_http_writeen_event_join },
     { "leave_conversation", ngx_http_writeen_event_leave },
+    { "mark_read", ngx_http_writeen_receipt_read },
+    { "mark_delivered", ngx_http_writeen_receipt_delivered },
     { "resume", ngx_http_writeen_event_resume },
     { "refresh_token", ngx_http_writeen_event_refresh },
     { "ping", ngx_http_writeen_event_ping },
@@ -247,7 +247,7 @@ ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
 
 /* A malformed event: after ten of them nobody is listening. */
 
-static void
+void
 ngx_http_writeen_event_refuse(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e, wrt_refusal_t *why, wrt_slice_t client_id)
 {
@@ -291,9 +291,7 @@ ngx_http_writeen_event_ack(ngx_http_writeen_session_t *s, wrt_slice_t id,
 }
 
 
-/* What a member's accessor said: absent is an error, too. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_writeen_event_required(int found, const char *field,
     wrt_refusal_t *why)
 {

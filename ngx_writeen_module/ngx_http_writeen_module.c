@@ -463,6 +463,8 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
                     ngx_str_rbtree_insert_value);
     ngx_rbtree_init(&wk->users, &wk->users_sentinel,
                     ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&wk->gathers, &wk->gathers_sentinel,
+                    ngx_str_rbtree_insert_value);
 
     ngx_queue_init(&wk->sessions);
     ngx_queue_init(&wk->doomed);
@@ -521,6 +523,7 @@ ngx_http_writeen_exit_process(ngx_cycle_t *cycle)
     ngx_http_writeen_session_exit(wk);
     ngx_http_writeen_rpc_exit(wk);
     ngx_http_writeen_bus_exit(wk);
+    ngx_http_writeen_receipt_exit(wk);
     ngx_http_writeen_room_exit(wk);
     ngx_http_writeen_user_exit(wk);
     ngx_http_writeen_status_exit(wk);

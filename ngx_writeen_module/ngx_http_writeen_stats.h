@@ -28,6 +28,8 @@
     X(bytes_out_total, counter, "Bytes written to WebSocket clients")         \
     X(messages_sent_total, counter, "Messages acknowledged")                  \
     X(messages_refused_total, counter, "Messages refused")                    \
+    X(receipts_total, counter, "Messages marked as read or delivered")        \
+    X(receipt_calls_total, counter, "Calls to Redis for these")               \
     X(bus_messages_total, counter, "Messages received from Redis channels")   \
     X(bus_gaps_total, counter, "Holes found in a room and filled")            \
     X(bus_reconnects_total, counter, "Connections to Redis made anew")        \

@@ -382,15 +382,19 @@ local function find(log, mid)
 end
 
 -- One member's cursor.  Answers moved, same, denied or unknown, and where it
--- stands.
-local function move(keys, args, uid, mid, n)
+-- stands.  found: numbers of messages, looked for once a call.
+local function move(keys, args, uid, mid, n, found)
     local kind, at = args[3], args[4]
     local h = redis.call('HMGET', keys[1], 'seq', 'm:' .. uid, 'r:' .. uid,
                          'd:' .. uid)
 
     if not h[2] or not may(h[2], 'r') then return 'denied', 0 end
 
-    n = tonumber(n) or find(keys[3], mid)
+    n = tonumber(n)
+    if not n then
+        if found[mid] == nil then found[mid] = find(keys[3], mid) or false end
+        n = found[mid]
+    end
     if not n then return 'unknown', 0 end
     if n > tonumber(h[1]) then n = tonumber(h[1]) end
 
@@ -417,29 +421,36 @@ end
 -- Up to the message mid, whose number is seq ('': look for it in the log; one
 -- that is not there is unknown, the store knows it).  Cursors are state, not
 -- numbered events: published and projected only.  Members that moved to the
--- same message are told of in one event.
+-- same message are told of in one event, each with the last one he moved to.
 -- Answers {ok, uid, moved|same|denied|unknown, seq...}.
 local function cursor(keys, args)
     if redis.call('HEXISTS', keys[1], 'seq') == 0 then return {'noload'} end
     if full(keys[2], args[5]) then return {'backlog'} end
 
     local cid, kind, at = args[2], args[3], args[4]
-    local answer, order, who = {'ok'}, {}, {}
+    local answer, order, who, found = {'ok'}, {}, {}, {}
+    local users, last = {}, {}
 
     for i = 6, #args, 3 do
         local uid, mid = args[i], args[i + 1]
-        local rc, n = move(keys, args, uid, mid, args[i + 2])
+        local rc, n = move(keys, args, uid, mid, args[i + 2], found)
         local k = #answer
         answer[k + 1], answer[k + 2], answer[k + 3] = uid, rc, n
         if rc == 'moved' then
-            if not who[mid] then
-                who[mid] = {seq = n, actor = uid}
-                order[#order + 1] = mid
-            end
-            table.insert(who[mid], '{"userId":"' .. uid .. '","'
-                .. (kind == 'r' and 'readAt' or 'deliveredAt') .. '":"' .. at
-                .. '"}')
+            if not last[uid] then users[#users + 1] = uid end
+            last[uid] = {mid, n}
         end
+    end
+
+    for _, uid in ipairs(users) do
+        local mid = last[uid][1]
+        if not who[mid] then
+            who[mid] = {seq = last[uid][2], actor = uid}
+            order[#order + 1] = mid
+        end
+        table.insert(who[mid], '{"userId":"' .. uid .. '","'
+            .. (kind == 'r' and 'readAt' or 'deliveredAt') .. '":"' .. at
+            .. '"}')
     end
 
     for _, mid in ipairs(order) do

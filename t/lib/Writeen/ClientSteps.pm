@@ -573,6 +573,24 @@ sub client_caught_up {
 }
 
 
+# readers N MAX: N users read something, each told of once, in at most MAX events
+sub client_readers {
+    my ($self, $name, $args) = @_;
+    my ($want, $max) = split ' ', $args;
+    my ($n, %seen) = (0);
+
+    while (keys %seen < $want) {
+        my $f = $self->next_frame($name);
+        my $e = event_of($f) or die 'got ' . show($f) . "\n";
+        die 'got ' . show($f) . "\n" if $e->{event} ne 'message_status';
+        for my $by (@{ $e->{data}{readBy} }) {
+            die "$by->{userId} came twice\n" if $seen{ $by->{userId} }++;
+        }
+        die "more than $max events\n" if ++$n > $max;
+    }
+}
+
+
 # try-send ROOM: a message with always the same id is accepted
 sub client_try_send {
     my ($self, $name, $room) = @_;

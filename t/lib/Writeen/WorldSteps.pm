@@ -118,12 +118,13 @@ sub step_post {
     my ($id, $uid, $body) = $text =~ /^(\S+) (\S+) (.*)$/s
         or die "post ROOM UID TEXT\n";
     my $mid = oid();
-    my $head = ',"message":' . $Json->encode({
-        id => $mid, conversationId => $id, senderId => $uid,
+    # the id first, as wrt_cursor looks for it
+    my $head = ',"message":{"id":"' . $mid . '",' . substr $Json->encode({
+        conversationId => $id, senderId => $uid,
         sender => { name => undef, avatar => undef }, type => 'text',
         content => { text => $body }, status => 'sent', readBy => [],
         replyTo => undef, reactions => [],
-    });
+    }), 1;
     $head =~ s/\}$/,"createdAt":"/;
 
     $self->fcall($self->home($id), 'wrt_send', 3,
