@@ -111,6 +111,15 @@
 #define WRT_SHARDS_MAX           1024
 #define WRT_REDIS_SERVERS_MAX    16
 
+/* Storage of files in S3 */
+#define WRT_S3_PART              (8 * 1024 * 1024) /* larger: multipart */
+#define WRT_S3_CONNECT_MS        3000
+#define WRT_S3_STALL_MS          20000  /* without a byte either way */
+#define WRT_S3_DEADLINE_MS       60000  /* one request with all its tries */
+#define WRT_S3_PING_MS           2000
+#define WRT_S3_PAUSE_MS          100    /* after the first failure, doubled */
+#define WRT_S3_PAUSE_MAX_MS      3000
+
 /* Worker */
 #define WRT_BATCH_MAX            1000   /* ingest entries in one transaction */
 #define WRT_JOB_TRIES            5      /* before the dead-letter stream */

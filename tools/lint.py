@@ -233,6 +233,8 @@ HOMES = {
     r"sqlite3\.h": r"worker/store_sqlite\w*\.[ch]",
     r"(mongoc|bson)/.*": r"worker/store_mongo\w*\.[ch]",
     r"jansson\.h": r"common/wrt_envelope\.c|worker/\w+\.[ch]",
+    r"curl/.*": r"worker/blob_s3_http\.c",
+    r"expat\.h": r"worker/blob_s3_xml\.c",
     r"zlib\.h": r"ngx_writeen_module/ngx_http_writeen_deflate\.c",
     r"(ngx_writeen_module/)?ngx_(?!http_writeen).*":
         r"ngx_writeen_module/\w+\.[ch]",
@@ -282,6 +284,17 @@ def check_store_layer():
         for n, header in s.includes():
             if re.search(r"redis|wrt_names|worker/worker\.h|wrt_url", header):
                 yield s, n, f"{header} in a store"
+
+
+def check_blob_layer():
+    """the storage of files knows nothing of Redis or stores"""
+    for s in load("worker/blob*.[ch]"):
+        for n, header in s.includes():
+            if header.startswith(("worker/", "common/")) \
+                    and not re.fullmatch(r"worker/blob\w*\.h"
+                                         r"|common/wrt_(limits|id)\.h",
+                                         header):
+                yield s, n, f"{header} in the storage of files"
 
 
 def check_names():
