@@ -23,6 +23,7 @@ PORT=${PORT:-8080}
 BIND=${BIND:-127.0.0.1}
 RUN_DIR=${RUN_DIR:-./run}
 STORE=${STORE:-sqlite}
+STORAGE=${STORAGE:-local}
 SHARDS=${SHARDS:-16}
 NGINX_WORKERS=${NGINX_WORKERS:-auto}
 
@@ -295,6 +296,8 @@ shutdown() {
 # ---- settings ----
 
 check_settings() {
+    local name
+
     case "$PORT" in
     '' | *[!0-9]* | ??????*)  die "PORT is not a port number: $PORT" ;;
     esac
@@ -312,6 +315,23 @@ check_settings() {
 
     *)
         die "STORE is sqlite or mongo, not $STORE"
+        ;;
+    esac
+
+    case "$STORAGE" in
+    local)
+        ;;
+
+    s3)
+        for name in MINIO_ENDPOINT MINIO_ACCESS_KEY MINIO_SECRET_KEY; do
+            [ -n "${!name:-}" ] || die \
+                "STORAGE=s3 needs $name: host:port of a running MinIO or S3," \
+                "access key and secret key"
+        done
+        ;;
+
+    *)
+        die "STORAGE is local or s3, not $STORAGE"
         ;;
     esac
 
@@ -587,11 +607,15 @@ if [ -z "${JWT_SECRET:-}" ]; then
         "\"$dev_secret\" lets anybody mint tokens"
 fi
 
-export REDIS_URL STORE JWT_SECRET SHARDS
+export REDIS_URL STORE STORAGE JWT_SECRET SHARDS
 unset PID_FILE
 
 if [ "$STORE" = sqlite ]; then
     export SQLITE_PATH=${SQLITE_PATH:-$RUN_DIR/data/writeen.db}
+fi
+
+if [ "$STORAGE" = local ]; then
+    export STORAGE_PATH=${STORAGE_PATH:-$RUN_DIR/data/files}
 fi
 
 setup_nginx
@@ -604,7 +628,8 @@ fi
 
 parts+=(worker nginx)
 
-say "data and logs in $RUN_DIR, store $STORE, redis ${REDIS_URL##*@}"
+say "data and logs in $RUN_DIR, store $STORE, files $STORAGE," \
+    "redis ${REDIS_URL##*@}"
 
 if [ "${parts[0]}" = redis ]; then
     start redis

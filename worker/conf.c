@@ -12,18 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "worker/conf_internal.h"
 #include "worker/worker.h"
 
 #define CONF_REDIS_DEFAULT   "redis://127.0.0.1:6379/0"
 #define CONF_SQLITE_DEFAULT  "./writeen.db"
 #define CONF_SPACE           " ,\t\n"
-
-typedef struct {
-    conf_t       *cf;
-    conf_get_pt   get;
-    char         *err;
-    size_t        size;
-} conf_ctx_t;
 
 typedef struct {
     const char   *name;
@@ -47,11 +41,13 @@ static const conf_var_t  conf_vars[] = {
     { "STORE",       conf_store },
     { "SCRIPTS_DIR", conf_scripts },
     { "PID_FILE",    conf_pid_file },
+    { "STORAGE",     conf_storage },
+    { "CDN_BASE_URL", conf_cdn },
     { NULL,          NULL }
 };
 
 
-static int __attribute__((format(printf, 2, 3)))
+int
 conf_error(conf_ctx_t *x, const char *fmt, ...)
 {
     va_list  args;
@@ -61,6 +57,44 @@ conf_error(conf_ctx_t *x, const char *fmt, ...)
     va_end(args);
 
     return -1;
+}
+
+
+const char *
+conf_value(conf_ctx_t *x, const char *name)
+{
+    const char  *value;
+
+    value = x->get(name);
+
+    return value && value[0] ? value : NULL;
+}
+
+
+int
+conf_absolute(conf_ctx_t *x, const char *name, const char *path, char *out,
+    size_t size)
+{
+    size_t  n;
+
+    out[0] = '\0';
+
+    if (path[0] != '/' && getcwd(out, size - 1) == NULL) {
+        return conf_error(x, "%s is relative and the current directory is "
+                          "not readable, or its path is too long; give an "
+                          "absolute path", name);
+    }
+
+    n = strlen(out);
+
+    if (n + 1 + strlen(path) >= size) {
+        return conf_error(x, "%s is longer than %zu bytes; use a shorter "
+                          "path", name, size - 1);
+    }
+
+    snprintf(out + n, size - n, "%s%s", n ? "/" : "", path);
+
+    return 0;
 }
 
 
@@ -79,11 +113,7 @@ conf_load(conf_t *cf, conf_get_pt get, char *err, size_t size)
     x.size = size;
 
     for (var = conf_vars; var->name; var++) {
-        value = get(var->name);
-
-        if (value && value[0] == '\0') {
-            value = NULL;
-        }
+        value = conf_value(&x, var->name);
 
         if (var->read(&x, var->name, value) != 0) {
             return -1;
@@ -259,30 +289,19 @@ static int
 conf_sqlite(conf_ctx_t *x)
 {
     char         dir[PATH_MAX], *slash;
-    size_t       n;
     struct stat  st;
     const char  *path;
 
-    path = x->get("SQLITE_PATH");
-    if (path == NULL || path[0] == '\0') {
+    path = conf_value(x, "SQLITE_PATH");
+
+    if (path == NULL) {
         path = CONF_SQLITE_DEFAULT;
     }
 
-    dir[0] = '\0';
-
-    if (path[0] != '/' && getcwd(dir, sizeof(dir) - 1) == NULL) {
-        return conf_error(x, "SQLITE_PATH is relative and the current "
-                          "directory is not readable; give an absolute path");
+    if (conf_absolute(x, "SQLITE_PATH", path, dir, sizeof(dir)) != 0) {
+        return -1;
     }
 
-    n = strlen(dir);
-
-    if (n + 1 + strlen(path) >= sizeof(dir)) {
-        return conf_error(x, "SQLITE_PATH is longer than %d bytes; use a "
-                          "shorter path", PATH_MAX - 1);
-    }
-
-    snprintf(dir + n, sizeof(dir) - n, "%s%s", n ? "/" : "", path);
     snprintf(x->cf->store_url, sizeof(x->cf->store_url), "sqlite:%s", dir);
 
     slash = strrchr(dir, '/');
@@ -316,9 +335,9 @@ conf_mongo(conf_ctx_t *x)
     int          n;
     const char  *uri;
 
-    uri = x->get("MONGODB_URI");
+    uri = conf_value(x, "MONGODB_URI");
 
-    if (uri == NULL || uri[0] == '\0') {
+    if (uri == NULL) {
         return conf_error(x, "STORE is mongo, but MONGODB_URI is not set; "
                           "write mongodb://host:port/writeen?replicaSet=..., "
                           "or unset STORE for sqlite");

@@ -15,6 +15,7 @@
 #include "common/wrt_limits.h"
 #include "common/wrt_names.h"
 #include "common/wrt_url.h"
+#include "worker/blob.h"
 
 #define CONF_WORKERS_MAX   64
 #define CONF_ERROR_SIZE    1024
@@ -32,6 +33,10 @@ typedef struct {
     char             store_url[PATH_MAX + 16];  /* may hold a password */
     char             scripts_dir[PATH_MAX];
     char             pid_file[PATH_MAX];        /* "": none */
+
+    blob_conf_t      storage;       /* where files are; has a secret */
+    char             cdn_url[WRT_URL_MAX];      /* no slash at the end; "":
+                                                   none */
 
     unsigned         workers;       /* api processes */
     int              log_level;     /* LOG_LEVEL_* of worker.h */

@@ -31,6 +31,16 @@ static const char  main_usage[] =
     "  SCRIPTS_DIR  sql_or_mongo_scripts (" WRT_SCRIPTS_DIR ")\n"
     "  LOG_LEVEL    error, warn, info or debug (info)\n"
     "  PID_FILE     where to write the process number (none)\n"
+    "  STORAGE      where files are: local, or s3 for MinIO and S3 (local)\n"
+    "  STORAGE_PATH       local: their directory (./files)\n"
+    "  MINIO_ENDPOINT     s3: host:port, http://... or https://...\n"
+    "  MINIO_ACCESS_KEY, MINIO_SECRET_KEY\n"
+    "                     s3: a key that may list, read, write and delete\n"
+    "  MINIO_BUCKET       s3: made when it is not there (writeen)\n"
+    "  MINIO_REGION       s3: (us-east-1)\n"
+    "  S3_STYLE           s3: bucket in the path or in the host (path)\n"
+    "  S3_SSE             s3: have files encrypted, on or off (on)\n"
+    "  CDN_BASE_URL       prefix of links to public files (none)\n"
     "\n"
     "See writeen-worker(8).\n";
 

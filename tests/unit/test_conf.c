@@ -13,7 +13,7 @@
 
 #include "worker/worker.h"
 
-#define ENV_MAX  8
+#define ENV_MAX  24
 
 typedef struct {
     const char  *name;
@@ -58,7 +58,8 @@ defaults(void **state)
     static const pair_t  empty[ENV_MAX] = {
         { "REDIS_URL", "" }, { "STORE", "" }, { "SQLITE_PATH", "" },
         { "SHARDS", "" }, { "WORKERS", "" }, { "LOG_LEVEL", "" },
-        { "PID_FILE", "" }, { "SCRIPTS_DIR", "" }
+        { "PID_FILE", "" }, { "SCRIPTS_DIR", "" }, { "STORAGE", "" },
+        { "STORAGE_PATH", "" }, { "CDN_BASE_URL", "" }
     };
 
     (void) state;
@@ -78,6 +79,11 @@ defaults(void **state)
     assert_non_null(getcwd(cwd, sizeof(cwd)));
     assert_int_equal(strncmp(cf.store_url, "sqlite:/", 8), 0);
     assert_int_equal(strncmp(cf.store_url + 7, cwd, strlen(cwd)), 0);
+
+    assert_int_equal(cf.storage.kind, BLOB_LOCAL);
+    assert_int_equal(strncmp(cf.storage.path, cwd, strlen(cwd)), 0);
+    assert_string_equal(cf.storage.path + strlen(cwd), "/./files");
+    assert_string_equal(cf.cdn_url, "");
 
     /* set to nothing is not set */
     assert_int_equal(load(&cf, empty, err), 0);
@@ -141,6 +147,166 @@ sqlite_paths(void **state)
 }
 
 
+#define S3_ENV(endpoint)                                                     \
+    { "STORAGE", "s3" }, { "MINIO_ENDPOINT", endpoint },                     \
+    { "MINIO_ACCESS_KEY", "writeen" }, { "MINIO_SECRET_KEY", "secret-key" }
+
+static void
+storage(void **state)
+{
+    char    err[CONF_ERROR_SIZE];
+    size_t  i;
+    conf_t  cf;
+
+    static const struct {
+        const char  *given, *made;
+    } endpoints[] = {
+        { "minio:9000", "http://minio:9000" },
+        { "minio", "http://minio" },
+        { "http://minio:80/", "http://minio" },
+        { "https://s3.eu-central-1.amazonaws.com",
+          "https://s3.eu-central-1.amazonaws.com" },
+        { "https://h:443", "https://h" },
+        { "https://h:80", "https://h:80" },
+        { "[::1]:9000", "http://[::1]:9000" },
+        { "http://[::1]", "http://[::1]" },
+        { "127.0.0.1:9000", "http://127.0.0.1:9000" }
+    };
+    static const pair_t  all[ENV_MAX] = {
+        S3_ENV("h:9000"), { "MINIO_BUCKET", "my.bucket-1" },
+        { "MINIO_REGION", "eu-central-1" }, { "S3_STYLE", "host" },
+        { "S3_SSE", "off" }, { "CDN_BASE_URL", "https://cdn.example/f//" }
+    };
+    pair_t               p[ENV_MAX] = { S3_ENV("h:9000"), { NULL, NULL } };
+    pair_t               local[ENV_MAX] = {
+        { "STORAGE_PATH", "/tmp//" }, { "MINIO_ENDPOINT", "not looked at" },
+        { "S3_STYLE", "neither" }
+    };
+
+    (void) state;
+
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_int_equal(cf.storage.kind, BLOB_S3);
+    assert_string_equal(cf.storage.access_key, "writeen");
+    assert_string_equal(cf.storage.secret_key, "secret-key");
+    assert_string_equal(cf.storage.bucket, "writeen");
+    assert_string_equal(cf.storage.region, "us-east-1");
+    assert_int_equal(cf.storage.host_style, 0);
+    assert_int_equal(cf.storage.sse, 1);
+
+    for (i = 0; i < UNIT_COUNT(endpoints); i++) {
+        p[1].value = endpoints[i].given;
+        assert_int_equal(load(&cf, p, err), 0);
+        assert_string_equal(cf.storage.endpoint, endpoints[i].made);
+    }
+
+    assert_int_equal(load(&cf, all, err), 0);
+    assert_string_equal(cf.storage.bucket, "my.bucket-1");
+    assert_string_equal(cf.storage.region, "eu-central-1");
+    assert_int_equal(cf.storage.host_style, 1);
+    assert_int_equal(cf.storage.sse, 0);
+    assert_string_equal(cf.cdn_url, "https://cdn.example/f");
+
+    assert_int_equal(load(&cf, local, err), 0);
+    assert_string_equal(cf.storage.path, "/tmp");
+
+    local[0].value = "/tmp/not-yet-there";
+    assert_int_equal(load(&cf, local, err), 0);
+    assert_string_equal(cf.storage.path, "/tmp/not-yet-there");
+}
+
+
+/* One setting of S3 at a time is wrong; each error names its variable and none
+ * repeats a key. */
+static void
+storage_errors(void **state)
+{
+    char                 err[CONF_ERROR_SIZE], longer[300];
+    size_t               i, k;
+    conf_t               cf;
+    pair_t               p[ENV_MAX];
+
+    static const pair_t  good[] = { S3_ENV("h:9000") };
+    const pair_t         bad[] = {
+        { "MINIO_ENDPOINT", "" },
+        { "MINIO_ENDPOINT", "ftp://h" },
+        { "MINIO_ENDPOINT", "http://" },
+        { "MINIO_ENDPOINT", "http://user:secret-key@h:9000" },
+        { "MINIO_ENDPOINT", "h:9000/path" },
+        { "MINIO_ENDPOINT", "h:0" },
+        { "MINIO_ENDPOINT", "h:65536" },
+        { "MINIO_ENDPOINT", "h:" },
+        { "MINIO_ENDPOINT", "h: 1" },
+        { "MINIO_ENDPOINT", "::1" },
+        { "MINIO_ENDPOINT", "[::1" },
+        { "MINIO_ENDPOINT", "[::1]x" },
+        { "MINIO_ENDPOINT", "h\r\nX: y" },
+        { "MINIO_ENDPOINT", longer },
+        { "MINIO_ACCESS_KEY", "" },
+        { "MINIO_ACCESS_KEY", "ab" },
+        { "MINIO_ACCESS_KEY", "a b c" },
+        { "MINIO_ACCESS_KEY", longer },
+        { "MINIO_SECRET_KEY", "" },
+        { "MINIO_SECRET_KEY", "secret" },
+        { "MINIO_SECRET_KEY", "secret key" },
+        { "MINIO_SECRET_KEY", "secret-key\n" },
+        { "MINIO_SECRET_KEY", longer },
+        { "MINIO_BUCKET", "ab" },
+        { "MINIO_BUCKET", "Writeen" },
+        { "MINIO_BUCKET", "write_en" },
+        { "MINIO_BUCKET", "-writeen" },
+        { "MINIO_BUCKET", "writeen." },
+        { "MINIO_BUCKET", "wri..teen" },
+        { "MINIO_BUCKET", "192.168.0.1" },
+        { "MINIO_BUCKET", "a/b" },
+        { "MINIO_BUCKET", longer },
+        { "MINIO_REGION", "EU" },
+        { "MINIO_REGION", "eu/central" },
+        { "MINIO_REGION", longer },
+        { "S3_STYLE", "virtual" },
+        { "S3_SSE", "yes" },
+        { "STORAGE", "minio" }
+    };
+
+    (void) state;
+
+    memset(longer, 'a', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+
+    for (i = 0; i < UNIT_COUNT(bad); i++) {
+        memset(p, 0, sizeof(p));
+        memcpy(p, good, sizeof(good));
+
+        for (k = 0; p[k].name && strcmp(p[k].name, bad[i].name) != 0; k++) {
+            /* void */
+        }
+
+        p[k] = bad[i];
+
+        if (load(&cf, p, err) != -1) {
+            fail_msg("%s=%s is taken", bad[i].name, bad[i].value);
+        }
+
+        assert_non_null(strstr(err, bad[i].name));
+        assert_null(strstr(err, "secret"));
+    }
+
+    /* what does not go together */
+    memset(p, 0, sizeof(p));
+    memcpy(p, good, sizeof(good));
+    p[4] = (pair_t) { "S3_STYLE", "host" };
+    p[1].value = "127.0.0.1:9000";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "S3_STYLE"));
+
+    p[1].value = "https://h";
+    assert_int_equal(load(&cf, p, err), 0);
+    p[5] = (pair_t) { "MINIO_BUCKET", "with.dots" };
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "MINIO_BUCKET"));
+}
+
+
 /* Each names its variable and none a password. */
 static void
 errors(void **state)
@@ -182,7 +348,20 @@ errors(void **state)
         { "SCRIPTS_DIR", "/nowhere", NULL, NULL },
         { "SCRIPTS_DIR", "/etc/passwd", NULL, NULL },
         { "SCRIPTS_DIR", longer, NULL, NULL },
-        { "PID_FILE", longer, NULL, NULL }
+        { "PID_FILE", longer, NULL, NULL },
+        { "STORAGE", "disk", NULL, NULL },
+        { "STORAGE_PATH", "/", NULL, NULL },
+        { "STORAGE_PATH", "/nowhere/at/all", NULL, NULL },
+        { "STORAGE_PATH", "/etc/passwd", NULL, NULL },
+        { "STORAGE_PATH", "/etc/passwd/x", NULL, NULL },
+        { "STORAGE_PATH", longer, NULL, NULL },
+        { "CDN_BASE_URL", "cdn.example", NULL, NULL },
+        { "CDN_BASE_URL", "https://", NULL, NULL },
+        { "CDN_BASE_URL", "https:///", NULL, NULL },
+        { "CDN_BASE_URL", "https://a b", NULL, NULL },
+        { "CDN_BASE_URL", "https://h/?secret=1", NULL, NULL },
+        { "CDN_BASE_URL", "https://u:secret@h", NULL, NULL },
+        { "CDN_BASE_URL", longer, NULL, NULL }
     };
 
     (void) state;
@@ -212,6 +391,8 @@ main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(values),
         cmocka_unit_test(sqlite_paths),
+        cmocka_unit_test(storage),
+        cmocka_unit_test(storage_errors),
         cmocka_unit_test(errors)
     };
 

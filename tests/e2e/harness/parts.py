@@ -1,4 +1,4 @@
-"""The processes of a stack: Redis, nginx, the worker pool, mongod.
+"""The processes of a stack: Redis, nginx, the worker pool, mongod, MinIO.
 
 Each part runs in its own process group, in the foreground, with its output
 in a log file; kill() takes the whole group with SIGKILL, so nothing that a
@@ -6,11 +6,13 @@ test started can outlive it.
 """
 
 import atexit
+import base64
 import os
 import resource
 import shutil
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
@@ -428,6 +430,49 @@ class Mongod(Part):
             return False
 
 
+class Minio(Part):
+    """A MinIO with a key for SSE-S3; killed and started, it has its data."""
+
+    user = "writeen"
+    password = "writeen-test-secret"
+
+    def __init__(self, name, directory, log):
+        super().__init__(name, directory, log)
+        self.port = net.free_port()
+        self.binary = find_minio()
+        self.kms = "writeen:" + base64.b64encode(os.urandom(32)).decode()
+
+    def command(self):
+        return [self.binary, "server", "--quiet", "--address",
+                f"127.0.0.1:{self.port}", str(self.dir / "data")]
+
+    def environment(self):
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith("MINIO_")}
+        env.update(MINIO_ROOT_USER=self.user, MINIO_BROWSER="off",
+                   MINIO_ROOT_PASSWORD=self.password, MINIO_UPDATE="off",
+                   MINIO_CI_CD="on", MINIO_KMS_SECRET_KEY=self.kms)
+        return env
+
+    def settings(self):
+        """What the worker needs to use it."""
+        return {"STORAGE": "s3", "MINIO_ENDPOINT": f"127.0.0.1:{self.port}",
+                "MINIO_ACCESS_KEY": self.user,
+                "MINIO_SECRET_KEY": self.password}
+
+    def _ready(self):
+        self.must_live()
+        url = f"http://127.0.0.1:{self.port}/minio/health/ready"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def wait_ready(self):
+        net.wait_until(self._ready, 30, f"{self.name} to be ready")
+
+
 def nginx_binary():
     """(nginx, module file or "").  WRT_NGINX is a binary that has the module
     compiled in; NGINX_BIN and NGINX_MODULE come from the Makefile, where an
@@ -451,6 +496,17 @@ def find_mongod():
         if path and Path(path).is_file() and os.access(path, os.X_OK):
             return str(path)
     raise RuntimeError("no mongod: set MONGOD or run tools/install.sh")
+
+
+def find_minio():
+    candidates = [os.environ.get("MINIO"), BUILD / "deps" / "minio",
+                  REPO / "build" / "deps" / "minio"]
+    candidates += [Path(d) / "minio"
+                   for d in os.environ.get("PATH", "").split(":") if d]
+    for path in candidates:
+        if path and Path(path).is_file() and os.access(path, os.X_OK):
+            return str(path)
+    raise RuntimeError("no minio: set MINIO or run tools/install.sh")
 
 
 def find_k6():

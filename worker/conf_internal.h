@@ -1,0 +1,33 @@
+/*
+ * conf_internal.h: what the conf*.c files share and nobody else sees.
+ */
+
+#ifndef CONF_INTERNAL_H
+#define CONF_INTERNAL_H
+
+#include "worker/conf.h"
+
+/* One reading of the environment. */
+typedef struct {
+    conf_t       *cf;
+    conf_get_pt   get;
+    char         *err;
+    size_t        size;
+} conf_ctx_t;
+
+/* Note the text, return -1. */
+int conf_error(conf_ctx_t *x, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A variable's value, NULL when it is not set or empty. */
+const char *conf_value(conf_ctx_t *x, const char *name);
+
+/* A path made absolute: in out, or -1 and the error. */
+int conf_absolute(conf_ctx_t *x, const char *name, const char *path,
+    char *out, size_t size);
+
+/* conf_files.c: STORAGE and what belongs to it; CDN_BASE_URL. */
+int conf_storage(conf_ctx_t *x, const char *name, const char *value);
+int conf_cdn(conf_ctx_t *x, const char *name, const char *value);
+
+#endif
