@@ -260,7 +260,7 @@ conv_get(api_t *a, call_t *c)
         return API_DONE;
     }
 
-    rc = store_conversation(st, id, &doc);
+    rc = store_conversation(st, id, c->user, &doc);
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {

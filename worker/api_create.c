@@ -430,7 +430,7 @@ create_answer(api_t *a, call_t *c, const create_t *m)
         return API_DONE;
     }
 
-    rc = store_conversation(st, m->id, &doc);
+    rc = store_conversation(st, m->id, c->user, &doc);
     role_store_result(a->role, rc);
 
     if (rc == STORE_NOT_FOUND) {

@@ -129,11 +129,12 @@ store_user_rooms(store_t *st, const char *user, json_t **out)
 
 
 store_rc_t
-store_conversation(store_t *st, const char *id, json_t **out)
+store_conversation(store_t *st, const char *id, const char *user,
+    json_t **out)
 {
     *out = NULL;
 
-    return finish(st, st->ops->conversation(st, id, out), out);
+    return finish(st, st->ops->conversation(st, id, user, out), out);
 }
 
 
@@ -197,7 +198,30 @@ store_message(store_t *st, const char *conversation, const char *id,
 {
     *out = NULL;
 
-    return finish(st, st->ops->message(st, conversation, id, out), out);
+    return finish(st, st->ops->message(st, conversation, id, 0, out), out);
+}
+
+
+store_rc_t
+store_message_full(store_t *st, const char *conversation, const char *id,
+    json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->message(st, conversation, id,
+                                       STORE_WITH_CHANGE
+                                       | STORE_WITH_HISTORY,
+                                       out),
+                  out);
+}
+
+
+store_rc_t
+store_unread(store_t *st, const char *user, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->unread(st, user, out), out);
 }
 
 

@@ -111,6 +111,8 @@ store_rc_t store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad);
  * What wrt_load puts into Redis: {"seq","state":"active"|"archived","at",
  * "members":[{"userId","role","permissions":["read",...],"joinSeq",
  * "readSeq","readAt","deliveredSeq","deliveredAt"}]} (present members only).
+ * One who is blocked has "blockedBy" and "given" besides: what he may do again
+ * when the block ends.
  */
 store_rc_t store_conversation_state(store_t *st, const char *id, json_t **out);
 
@@ -123,9 +125,11 @@ store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
  * "context" (object or null).  participants carry those who left, too
  * (leftAt), and "user":{"name","avatar","role"} from users; of a user without
  * a profile name is "", avatar null, role that in the room.  A participant whom
- * another one has blocked has "blockedBy" (else null).
+ * another one has blocked has "blockedBy" (else null).  user: whose
+ * "unreadCount" (as below) is to be in it, when he is a member; NULL: nobody's.
  */
-store_rc_t store_conversation(store_t *st, const char *id, json_t **out);
+store_rc_t store_conversation(store_t *st, const char *id, const char *user,
+    json_t **out);
 
 /*
  * A user's conversations, newest activity first: documents as above plus
@@ -138,14 +142,14 @@ store_rc_t store_conversations(store_t *st, const store_list_t *q,
 
 /*
  * Messages as API documents: seed's GET shape plus conversationId, seq,
- * clientMessageId, updatedAt, editedAt, deletedAt, and replyPreview (of the
- * message that replyTo names, if it is in the same conversation: {"id",
- * "senderId","sender","type","text" (cut), "deletedAt"}; null when it is not);
- * editHistory is left out.  A deleted one has content {}, no reactions, no
- * preview of its own text anywhere.  sender from
- * users, status/readBy derived from cursors (sent: nobody else has it;
- * delivered; read; the sender's own cursor does not count).  *more: are there
- * further ones in that direction?  STORE_NOT_FOUND: no such conversation.
+ * clientMessageId, updatedAt, editedAt, deletedAt, deletedBy, and replyPreview
+ * (of the message that replyTo names, if it is in the same conversation: {"id",
+ * "senderId","sender","type","text" (cut; "" of a deleted one), "deletedAt"};
+ * null when it is not); editHistory is left out.  A deleted one has content {},
+ * no reactions, no preview of its own text anywhere.  sender from users,
+ * status/readBy derived from cursors (sent: nobody else has it; delivered;
+ * read; the sender's own cursor does not count).  *more: are there further ones
+ * in that direction?  STORE_NOT_FOUND: no such conversation.
  */
 store_rc_t store_messages(store_t *st, const store_page_t *q, json_t **out,
     int *more);
@@ -178,7 +182,7 @@ store_rc_t store_search(store_t *st, const store_search_t *q, json_t **out,
 /*
  * Compact catch-up: every message new or changed after seq `after`, once, as
  * it is now, in the order of its last change, with the number of that as
- * "changeSeq" (here only).  *upto: the conversation's seq in the store.
+ * "changeSeq".  *upto: the conversation's seq in the store.
  * STORE_TOO_MANY above max.
  */
 store_rc_t store_changes(store_t *st, const char *conversation, int64_t after,

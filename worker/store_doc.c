@@ -89,6 +89,19 @@ doc_person(const char *name, const char *avatar)
 
 
 json_t *
+store_doc_unread(const char *conversation, int64_t n)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "conversationId", store_doc_string(conversation));
+    store_doc_set(o, "unreadCount", json_integer(n));
+
+    return o;
+}
+
+
+json_t *
 store_doc_user(const char *id, const char *name, const char *avatar,
     const char *role)
 {
@@ -101,6 +114,16 @@ store_doc_user(const char *id, const char *name, const char *avatar,
     store_doc_set(o, "role", store_doc_string(role));
 
     return o;
+}
+
+
+/* What he may do now. */
+static json_t *
+doc_permissions(const store_member_row_t *m)
+{
+    return store_permissions_json(m->blocked_by
+                                  ? m->permissions & ~STORE_P_BLOCKED
+                                  : m->permissions);
 }
 
 
@@ -118,7 +141,8 @@ store_doc_participant(const store_member_row_t *m)
     store_doc_set(o, "role", store_doc_string(m->role));
     store_doc_set(o, "joinedAt", store_doc_time(m->joined_at));
     store_doc_set(o, "leftAt", store_doc_time(m->left_at));
-    store_doc_set(o, "permissions", store_permissions_json(m->permissions));
+    store_doc_set(o, "permissions", doc_permissions(m));
+    store_doc_set(o, "blockedBy", store_doc_string(m->blocked_by));
     store_doc_set(o, "user", user);
 
     return o;
@@ -133,7 +157,13 @@ store_doc_state_member(const store_member_row_t *m)
     o = json_object();
     store_doc_set(o, "userId", store_doc_string(m->user));
     store_doc_set(o, "role", store_doc_string(m->role));
-    store_doc_set(o, "permissions", store_permissions_json(m->permissions));
+    store_doc_set(o, "permissions", doc_permissions(m));
+
+    if (m->blocked_by) {
+        store_doc_set(o, "blockedBy", store_doc_string(m->blocked_by));
+        store_doc_set(o, "given", store_permissions_json(m->permissions));
+    }
+
     store_doc_set(o, "joinSeq", json_integer(m->join_seq));
     store_doc_set(o, "readSeq", json_integer(m->read_seq));
     store_doc_set(o, "readAt", store_doc_time(m->read_at));
@@ -295,16 +325,87 @@ set_receipts(json_t *o, const store_msg_row_t *m,
 }
 
 
+void
+store_doc_drop_message(store_msg_row_t *m)
+{
+    json_decref(m->content);
+    json_decref(m->reactions);
+    json_decref(m->history);
+    json_decref(m->parent.content);
+
+    m->content = NULL;
+    m->reactions = NULL;
+    m->history = NULL;
+    m->parent.content = NULL;
+}
+
+
+/* A list (NULL: an empty one) whose entries have a time in milliseconds. */
+static json_t *
+doc_timed(json_t *list, const char *key)
+{
+    size_t    i;
+    json_t   *e;
+
+    if (list == NULL) {
+        return json_array();
+    }
+
+    json_array_foreach(list, i, e) {
+        store_doc_set(e, key,
+                      store_doc_time(json_integer_value(json_object_get(e,
+                                                                  key))));
+    }
+
+    return json_incref(list);
+}
+
+
+/* What the message replies to, in short. */
+static json_t *
+doc_parent(const store_parent_row_t *p)
+{
+    size_t       n;
+    json_t      *o;
+    const char  *text;
+
+    if (p->id == NULL) {
+        return json_null();
+    }
+
+    text = "";
+    n = 0;
+
+    if (p->deleted_at < 0) {
+        text = store_plan_preview(p->type, p->content, &n);
+    }
+
+    o = json_object();
+    store_doc_set(o, "id", store_doc_string(p->id));
+    store_doc_set(o, "senderId", store_doc_string(p->sender));
+    store_doc_set(o, "sender", doc_person(p->name, p->avatar));
+    store_doc_set(o, "type", store_doc_string(p->type));
+    store_doc_set(o, "text", json_stringn_nocheck(text, n));
+    store_doc_set(o, "deletedAt", store_doc_time(p->deleted_at));
+
+    return o;
+}
+
+
 static json_t *
 doc_message(store_msg_row_t *m, const store_reader_t *readers,
-    size_t nreaders, read_by_t *by, int changes)
+    size_t nreaders, read_by_t *by, unsigned with)
 {
     json_t  *o;
 
     if (m->deleted_at >= 0) {
         /* what was deleted is never shown again */
         json_decref(m->content);
+        json_decref(m->reactions);
+        json_decref(m->history);
         m->content = json_object();
+        m->reactions = NULL;
+        m->history = NULL;
     }
 
     o = json_object();
@@ -314,27 +415,33 @@ doc_message(store_msg_row_t *m, const store_reader_t *readers,
     store_doc_set(o, "senderId", store_doc_string(m->sender));
     store_doc_set(o, "sender", doc_person(m->name, m->avatar));
     store_doc_set(o, "type", store_doc_string(m->type));
-    store_doc_set(o, "content", m->content);
+    store_doc_set(o, "content", json_incref(m->content));
 
     set_receipts(o, m, readers, nreaders, by);
 
     store_doc_set(o, "replyTo", store_doc_string(m->reply_to));
-    store_doc_set(o, "reactions", m->reactions ? m->reactions : json_array());
+    store_doc_set(o, "replyPreview", doc_parent(&m->parent));
+    store_doc_set(o, "reactions", doc_timed(m->reactions, "addedAt"));
 
     if (m->client_id) {
         store_doc_set(o, "clientMessageId", store_doc_string(m->client_id));
     }
 
-    if (changes) {
+    if (with & STORE_WITH_CHANGE) {
         store_doc_set(o, "changeSeq", json_integer(m->change_seq));
+    }
+
+    if (with & STORE_WITH_HISTORY) {
+        store_doc_set(o, "editHistory", doc_timed(m->history, "editedAt"));
     }
 
     store_doc_set(o, "createdAt", store_doc_time(m->created_at));
     store_doc_set(o, "updatedAt", store_doc_time(m->updated_at));
+    store_doc_set(o, "editedAt", store_doc_time(m->edited_at));
     store_doc_set(o, "deletedAt", store_doc_time(m->deleted_at));
+    store_doc_set(o, "deletedBy", store_doc_string(m->deleted_by));
 
-    m->content = NULL;
-    m->reactions = NULL;
+    store_doc_drop_message(m);
 
     return o;
 }
@@ -342,7 +449,7 @@ doc_message(store_msg_row_t *m, const store_reader_t *readers,
 
 json_t *
 store_doc_messages(store_msg_row_t *rows, size_t n,
-    const store_reader_t *readers, size_t nreaders, int changes)
+    const store_reader_t *readers, size_t nreaders, unsigned with)
 {
     size_t      i;
     json_t     *list;
@@ -357,7 +464,7 @@ store_doc_messages(store_msg_row_t *rows, size_t n,
 
     for (i = 0; i < n; i++) {
         store_doc_append(list, doc_message(&rows[i], readers, nreaders, by,
-                                           changes));
+                                           with));
     }
 
     free(by);

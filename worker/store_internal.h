@@ -42,6 +42,7 @@
 #define STORE_P_UPLOAD    0x4
 #define STORE_P_DOWNLOAD  0x8
 #define STORE_P_ALL       0xf
+#define STORE_P_BLOCKED   (STORE_P_WRITE | STORE_P_UPLOAD)  /* taken away */
 
 
 /* store_mem.c */
@@ -202,14 +203,28 @@ void store_plan_sum(store_plan_t *p);
 int store_plan_participant(const store_op_t *create, size_t i,
     store_participant_t *out);
 
-/* The text of a message for lastMessage.content, cut to WRT_PREVIEW_MAX
- * bytes; n is its length. */
-const char *store_plan_preview(const store_op_t *op, size_t *n);
+/* A message in short, for lastMessage and those that reply to it, cut to
+ * WRT_PREVIEW_MAX bytes; n is its length. */
+const char *store_plan_preview(const char *type, const json_t *content,
+    size_t *n);
 
 
 /* store_doc.c */
 
-/* A message as read.  Strings in the arena, content and reactions owned. */
+/* The message that another one replies to. */
+typedef struct {
+    const char      *id;            /* NULL: there is none */
+    const char      *sender;
+    const char      *name;          /* NULL: unknown user */
+    const char      *avatar;
+    const char      *type;
+    json_t          *content;       /* owned */
+    int64_t          deleted_at;
+} store_parent_row_t;
+
+/* A message as read.  Strings in the arena, JSON owned.  reactions:
+ * [{"userId","emoji","addedAt"}]; history: [{"editedAt","previousContent",
+ * "editedBy","seq"}]; times in both are milliseconds. */
 typedef struct {
     const char      *id;
     const char      *conversation;
@@ -219,12 +234,17 @@ typedef struct {
     const char      *type;
     const char      *client_id;
     const char      *reply_to;
+    const char      *deleted_by;
     json_t          *content;
     json_t          *reactions;     /* NULL: none */
+    json_t          *history;       /* NULL: none */
+    store_parent_row_t  parent;
+    int64_t          row;           /* SQLite's key */
     int64_t          seq;
     int64_t          change_seq;
     int64_t          created_at;
     int64_t          updated_at;
+    int64_t          edited_at;
     int64_t          deleted_at;
 } store_msg_row_t;
 
@@ -244,7 +264,8 @@ typedef struct {
 typedef struct {
     const char      *user;
     const char      *role;
-    unsigned         permissions;
+    unsigned         permissions;   /* as given */
+    const char      *blocked_by;    /* NULL: nobody */
     int64_t          joined_at;
     int64_t          left_at;
     int64_t          join_seq;
@@ -279,14 +300,20 @@ typedef struct {
     int64_t          unread;        /* -1: not asked for */
 } store_conv_row_t;
 
-/* The array of a page; the rows' JSON is taken over, `changes` adds
- * changeSeq. */
+/* What a message may have besides. */
+#define STORE_WITH_CHANGE   0x1     /* changeSeq */
+#define STORE_WITH_HISTORY  0x2     /* editHistory */
+
+/* Give a row's JSON back. */
+void store_doc_drop_message(store_msg_row_t *m);
+/* The array of a page; the rows' JSON is taken over. */
 json_t *store_doc_messages(store_msg_row_t *rows, size_t n,
-    const store_reader_t *readers, size_t nreaders, int changes);
+    const store_reader_t *readers, size_t nreaders, unsigned with);
 json_t *store_doc_participant(const store_member_row_t *m);
 json_t *store_doc_state_member(const store_member_row_t *m);
 /* Takes over the row's JSON and the participants. */
 json_t *store_doc_conversation(store_conv_row_t *c, json_t *participants);
+json_t *store_doc_unread(const char *conversation, int64_t n);
 json_t *store_doc_user(const char *id, const char *name, const char *avatar,
     const char *role);
 json_t *store_doc_state(int64_t seq, int64_t archived_at, int64_t at,
@@ -340,13 +367,15 @@ typedef struct {
                         size_t *bad);
     store_rc_t (*state)(store_t *st, const char *id, json_t **out);
     store_rc_t (*user_rooms)(store_t *st, const char *user, json_t **out);
-    store_rc_t (*conversation)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*conversation)(store_t *st, const char *id,
+                               const char *user, json_t **out);
     store_rc_t (*conversations)(store_t *st, const store_list_t *q,
                                 json_t **out, int64_t *total);
     store_rc_t (*messages)(store_t *st, const store_page_t *q, json_t **out,
                            int *more);
     store_rc_t (*message)(store_t *st, const char *conversation,
-                          const char *id, json_t **out);
+                          const char *id, unsigned with, json_t **out);
+    store_rc_t (*unread)(store_t *st, const char *user, json_t **out);
     store_rc_t (*changes)(store_t *st, const char *conversation,
                           int64_t after, int max, json_t **out,
                           int64_t *upto);

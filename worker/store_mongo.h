@@ -112,7 +112,8 @@ store_rc_t store_mongo_state(store_t *st, const char *id, json_t **out);
 store_rc_t store_mongo_user_rooms(store_t *st, const char *user,
     json_t **out);
 store_rc_t store_mongo_conversation(store_t *st, const char *id,
-    json_t **out);
+    const char *user, json_t **out);
+store_rc_t store_mongo_unread(store_t *st, const char *user, json_t **out);
 store_rc_t store_mongo_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);
 store_rc_t store_mongo_user(store_t *st, const char *id, json_t **out);
@@ -128,7 +129,7 @@ store_rc_t mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq);
 store_rc_t store_mongo_messages(store_t *st, const store_page_t *q,
     json_t **out, int *more);
 store_rc_t store_mongo_message(store_t *st, const char *conversation,
-    const char *id, json_t **out);
+    const char *id, unsigned with, json_t **out);
 store_rc_t store_mongo_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
 

@@ -560,7 +560,7 @@ append_metadata(bson_t *b, const store_conv_t *c)
     op = c->last;
 
     if (op) {
-        preview = store_plan_preview(op, &n);
+        preview = store_plan_preview(op->type, op->content, &n);
 
         BSON_APPEND_DATE_TIME(&meta, "activityAt", op->at);
         BSON_APPEND_DATE_TIME(&meta, "lastMessageAt", op->at);

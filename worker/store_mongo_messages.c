@@ -11,8 +11,31 @@
 #include "worker/store_mongo.h"
 
 
+/* The message that another one replies to, if it is there. */
 static void
-read_message(json_t *row, const json_t *users, store_msg_row_t *m)
+read_parent(const json_t *row, const json_t *users, store_parent_row_t *p)
+{
+    const json_t  *user;
+
+    if (row == NULL) {
+        return;
+    }
+
+    p->id = mg_text(row, "_id");
+    p->sender = mg_text(row, "senderId");
+    p->type = mg_text(row, "type");
+    p->content = json_incref(json_object_get(row, "content"));
+    p->deleted_at = mg_time(row, "deletedAt");
+
+    user = json_object_get(users, p->sender);
+    p->name = mg_text(user, "name");
+    p->avatar = mg_text(user, "avatar");
+}
+
+
+static void
+read_message(json_t *row, const json_t *parents, const json_t *users,
+    store_msg_row_t *m)
 {
     const json_t  *user;
 
@@ -27,15 +50,23 @@ read_message(json_t *row, const json_t *users, store_msg_row_t *m)
     m->reply_to = mg_text(row, "replyTo");
     m->content = json_incref(json_object_get(row, "content"));
     m->reactions = json_incref(json_object_get(row, "reactions"));
+    m->history = json_incref(json_object_get(row, "editHistory"));
+    m->deleted_by = mg_text(row, "deletedBy");
     m->seq = mg_int(row, "seq");
     m->change_seq = mg_int(row, "changeSeq");
     m->created_at = mg_time(row, "createdAt");
     m->updated_at = mg_time(row, "updatedAt");
+    m->edited_at = mg_time(row, "editedAt");
     m->deleted_at = mg_time(row, "deletedAt");
 
     user = json_object_get(users, m->sender);
     m->name = mg_text(user, "name");
     m->avatar = mg_text(user, "avatar");
+
+    if (m->reply_to) {
+        read_parent(json_object_get(parents, m->reply_to), users,
+                    &m->parent);
+    }
 }
 
 
@@ -120,14 +151,71 @@ read_readers(store_mongo_t *st, const json_t *rows)
 }
 
 
+/* It may be far longer than the message itself. */
+static bson_t *
+without_history(void)
+{
+    return BCON_NEW("projection", "{", "editHistory", BCON_INT32(0), "}");
+}
+
+
+/* The messages that the rows reply to, as {id: row}; NULL on error. */
+static json_t *
+parent_rows(store_mongo_t *st, const char *conversation, const json_t *rows)
+{
+    size_t       i;
+    bson_t       query;
+    json_t      *row, *ids, *list, *parents;
+    const char  *id;
+
+    ids = json_object();
+
+    json_array_foreach(rows, i, row) {
+        id = mg_text(row, "replyTo");
+
+        if (id) {
+            store_doc_set(ids, id, json_null());
+        }
+    }
+
+    if (json_object_size(ids) == 0) {
+        return ids;
+    }
+
+    bson_init(&query);
+    mg_append_in(&query, "_id", ids);
+    BSON_APPEND_UTF8(&query, "conversationId", conversation);
+    json_decref(ids);
+
+    list = mg_find(st, st->messages, &query,
+                   BCON_NEW("projection", "{", "senderId", BCON_INT32(1),
+                            "type", BCON_INT32(1), "content", BCON_INT32(1),
+                            "deletedAt", BCON_INT32(1), "}"));
+    if (list == NULL) {
+        return NULL;
+    }
+
+    parents = json_object();
+
+    json_array_foreach(list, i, row) {
+        store_doc_set(parents, mg_text(row, "_id"), json_incref(row));
+    }
+
+    json_decref(list);
+
+    return parents;
+}
+
+
 /* Rows -> documents. */
 static store_rc_t
 msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
-    int changes, json_t **out)
+    unsigned with, json_t **out)
 {
     size_t            i, n;
-    json_t           *row, *ids, *users, *readers;
+    json_t           *row, *ids, *users, *readers, *parents;
     int64_t           seq, lo, hi;
+    const char       *id;
     store_msg_row_t  *list;
 
     n = json_array_size(rows);
@@ -135,6 +223,11 @@ msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
     if (n == 0) {
         *out = json_array();
         return STORE_OK;
+    }
+
+    parents = parent_rows(st, conversation, rows);
+    if (parents == NULL) {
+        return STORE_DOWN;
     }
 
     lo = INT64_MAX;
@@ -148,6 +241,10 @@ msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
         store_doc_set(ids, mg_text(row, "senderId"), json_null());
     }
 
+    json_object_foreach(parents, id, row) {
+        store_doc_set(ids, mg_text(row, "senderId"), json_null());
+    }
+
     users = mg_users(st, ids);
     json_decref(ids);
 
@@ -157,13 +254,14 @@ msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
         list = store_alloc(&st->base.arena, n * sizeof(store_msg_row_t));
 
         json_array_foreach(rows, i, row) {
-            read_message(row, users, &list[i]);
+            read_message(row, parents, users, &list[i]);
         }
 
         *out = store_doc_messages(list, n, read_readers(st, readers),
-                                  json_array_size(readers), changes);
+                                  json_array_size(readers), with);
     }
 
+    json_decref(parents);
     json_decref(readers);
     json_decref(users);
 
@@ -213,7 +311,7 @@ page_rows(store_mongo_t *st, const store_page_t *q, int64_t upto)
 {
     bson_t  *opts, sort;
 
-    opts = bson_new();
+    opts = without_history();
     BSON_APPEND_DOCUMENT_BEGIN(opts, "sort", &sort);
 
     if (q->before_ms >= 0) {
@@ -289,7 +387,7 @@ store_mongo_messages(store_t *base, const store_page_t *q, json_t **out,
 
 store_rc_t
 store_mongo_message(store_t *base, const char *conversation, const char *id,
-    json_t **out)
+    unsigned with, json_t **out)
 {
     json_t         *rows, *list;
     int64_t         upto;
@@ -307,7 +405,7 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
                    BCON_NEW("_id", BCON_UTF8(id),
                             "conversationId", BCON_UTF8(conversation),
                             "seq", "{", "$lte", BCON_INT64(upto), "}"),
-                   NULL);
+                   with & STORE_WITH_HISTORY ? NULL : without_history());
     if (rows == NULL) {
         return STORE_DOWN;
     }
@@ -316,7 +414,7 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
 
     if (json_array_size(rows)) {
         list = NULL;
-        rc = msg_docs(st, conversation, rows, 0, &list);
+        rc = msg_docs(st, conversation, rows, with, &list);
         *out = json_incref(json_array_get(list, 0));
         json_decref(list);
     }
@@ -387,7 +485,9 @@ change_rows(store_mongo_t *st, const char *conversation, int64_t after,
                              "seq", "{", "$gt", BCON_INT64(after),
                              "$lte", BCON_INT64(upto), "}"),
                     BCON_NEW("sort", "{", "seq", BCON_INT32(1), "}",
-                             "limit", BCON_INT64(limit)));
+                             "limit", BCON_INT64(limit),
+                             "projection", "{", "editHistory",
+                             BCON_INT32(0), "}"));
 
     if (fresh == NULL || json_array_size(fresh) == (size_t) limit) {
         return fresh;
@@ -402,7 +502,9 @@ change_rows(store_mongo_t *st, const char *conversation, int64_t after,
                                    "$lte", BCON_INT64(upto), "}",
                                    "seq", "{", "$lte", BCON_INT64(after),
                                    "}"),
-                          BCON_NEW("limit", BCON_INT64(limit))));
+                          BCON_NEW("limit", BCON_INT64(limit),
+                                   "projection", "{", "editHistory",
+                                   BCON_INT32(0), "}")));
 }
 
 
@@ -427,7 +529,8 @@ store_mongo_changes(store_t *base, const char *conversation, int64_t after,
     }
 
     rc = json_array_size(rows) > (size_t) max
-         ? STORE_TOO_MANY : msg_docs(st, conversation, rows, 1, out);
+         ? STORE_TOO_MANY
+         : msg_docs(st, conversation, rows, STORE_WITH_CHANGE, out);
 
     json_decref(rows);
 

@@ -2,9 +2,12 @@
  * store_mongo_read.c: conversations, participants and users out of MongoDB.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "worker/store_mongo.h"
+
+#define UNREAD_ROOMS  200       /* counted in one query */
 
 
 /* A set of strings as the keys of an object. */
@@ -125,6 +128,7 @@ read_member(const json_t *row, const json_t *user, store_member_row_t *m)
     m->name = mg_text(user, "name");
     m->avatar = mg_text(user, "avatar");
     m->user_role = mg_text(user, "role");
+    m->blocked_by = mg_text(row, "blockedBy");
 }
 
 
@@ -234,41 +238,6 @@ conv_doc(json_t *row, json_t *members, int64_t unread)
 
 
 store_rc_t
-store_mongo_conversation(store_t *base, const char *id, json_t **out)
-{
-    json_t         *rows, *members;
-    store_rc_t      rc;
-    store_mongo_t  *st;
-
-    st = (store_mongo_t *) base;
-
-    rows = mg_find(st, st->conversations, BCON_NEW("_id", BCON_UTF8(id)),
-                   NULL);
-    if (rows == NULL) {
-        return STORE_DOWN;
-    }
-
-    rc = STORE_NOT_FOUND;
-
-    if (json_array_size(rows)) {
-        members = participants(st, rows);
-        rc = STORE_DOWN;
-
-        if (members) {
-            *out = conv_doc(json_array_get(rows, 0), members, -1);
-            rc = STORE_OK;
-        }
-
-        json_decref(members);
-    }
-
-    json_decref(rows);
-
-    return rc;
-}
-
-
-store_rc_t
 store_mongo_state(store_t *base, const char *id, json_t **out)
 {
     size_t               i;
@@ -329,6 +298,29 @@ memberships(store_mongo_t *st, const char *user)
                             "conversationId", BCON_INT32(1),
                             "joinSeq", BCON_INT32(1),
                             "readSeq", BCON_INT32(1), "}"));
+}
+
+
+/* The numbers above which messages count as unread: {conversation: number} of
+ * memberships. */
+static json_t *
+read_to(const json_t *rooms)
+{
+    size_t    i;
+    json_t   *row, *after;
+    int64_t   join_seq, read_seq;
+
+    after = json_object();
+
+    json_array_foreach(rooms, i, row) {
+        join_seq = mg_int(row, "joinSeq");
+        read_seq = mg_int(row, "readSeq");
+        store_doc_set(after, mg_text(row, "conversationId"),
+                      json_integer(join_seq > read_seq ? join_seq
+                                                       : read_seq));
+    }
+
+    return after;
 }
 
 
@@ -437,6 +429,193 @@ count_unread(store_mongo_t *st, const json_t *conversations,
 }
 
 
+/* What is unread by a member: -1 of somebody else; -2 on error. */
+static int64_t
+unread_of(store_mongo_t *st, const json_t *rows, const char *user)
+{
+    char         key[MG_KEY_MAX];
+    json_t      *list, *after, *counts;
+    int64_t      n;
+    const char  *id;
+
+    id = mg_text(json_array_get(rows, 0), "_id");
+    snprintf(key, sizeof(key), "%s/%s", id, user);
+
+    list = mg_find(st, st->participants,
+                   BCON_NEW("_id", BCON_UTF8(key), "leftAt", BCON_NULL),
+                   NULL);
+    if (list == NULL) {
+        return -2;
+    }
+
+    n = -1;
+
+    if (json_array_size(list)) {
+        after = read_to(list);
+        counts = count_unread(st, rows, after, user);
+        n = counts ? mg_int(counts, id) : -2;
+        json_decref(counts);
+        json_decref(after);
+    }
+
+    json_decref(list);
+
+    return n;
+}
+
+
+store_rc_t
+store_mongo_conversation(store_t *base, const char *id, const char *user,
+    json_t **out)
+{
+    json_t         *rows, *members;
+    int64_t         unread;
+    store_rc_t      rc;
+    store_mongo_t  *st;
+
+    st = (store_mongo_t *) base;
+
+    rows = mg_find(st, st->conversations, BCON_NEW("_id", BCON_UTF8(id)),
+                   NULL);
+    if (rows == NULL) {
+        return STORE_DOWN;
+    }
+
+    rc = STORE_NOT_FOUND;
+
+    if (json_array_size(rows)) {
+        members = participants(st, rows);
+        unread = members && user ? unread_of(st, rows, user) : -1;
+        rc = STORE_DOWN;
+
+        if (members && unread != -2) {
+            *out = conv_doc(json_array_get(rows, 0), members, unread);
+            rc = STORE_OK;
+        }
+
+        json_decref(members);
+    }
+
+    json_decref(rows);
+
+    return rc;
+}
+
+
+/* The rooms in which something is above where the user is, newest activity
+ * first. */
+static json_t *
+rooms_ahead(store_mongo_t *st, const json_t *after)
+{
+    size_t   i;
+    bson_t   query;
+    json_t  *rows, *row, *ahead;
+
+    if (json_object_size(after) == 0) {
+        return json_array();
+    }
+
+    bson_init(&query);
+    mg_append_in(&query, "_id", after);
+
+    rows = mg_find(st, st->conversations, &query,
+                   BCON_NEW("projection", "{", "metadata.seq",
+                            BCON_INT32(1), "}",
+                            "sort", "{", "metadata.activityAt",
+                            BCON_INT32(-1), "_id", BCON_INT32(1), "}"));
+    if (rows == NULL) {
+        return NULL;
+    }
+
+    ahead = json_array();
+
+    json_array_foreach(rows, i, row) {
+        if (conv_seq(row) > mg_int(after, mg_text(row, "_id"))) {
+            store_doc_append(ahead, json_incref(row));
+        }
+    }
+
+    json_decref(rows);
+
+    return ahead;
+}
+
+
+/* In portions: each room is a branch of the query. */
+static store_rc_t
+unread_docs(store_mongo_t *st, const json_t *rows, const json_t *after,
+    const char *user, json_t *out)
+{
+    size_t       i, from, n;
+    json_t      *part, *counts;
+    int64_t      unread;
+    const char  *id;
+
+    n = json_array_size(rows);
+
+    for (from = 0; from < n; from += UNREAD_ROOMS) {
+        part = json_array();
+
+        for (i = from; i < n && i < from + UNREAD_ROOMS; i++) {
+            store_doc_append(part, json_incref(json_array_get(rows, i)));
+        }
+
+        counts = count_unread(st, part, after, user);
+
+        for (i = 0; counts && i < json_array_size(part); i++) {
+            id = mg_text(json_array_get(part, i), "_id");
+            unread = mg_int(counts, id);
+
+            if (unread) {
+                store_doc_append(out, store_doc_unread(id, unread));
+            }
+        }
+
+        json_decref(part);
+
+        if (counts == NULL) {
+            return STORE_DOWN;
+        }
+
+        json_decref(counts);
+    }
+
+    return STORE_OK;
+}
+
+
+store_rc_t
+store_mongo_unread(store_t *base, const char *user, json_t **out)
+{
+    json_t         *rooms, *after, *rows;
+    store_rc_t      rc;
+    store_mongo_t  *st;
+
+    st = (store_mongo_t *) base;
+
+    rooms = memberships(st, user);
+    if (rooms == NULL) {
+        return STORE_DOWN;
+    }
+
+    after = read_to(rooms);
+    json_decref(rooms);
+
+    rows = rooms_ahead(st, after);
+    rc = STORE_DOWN;
+
+    if (rows) {
+        *out = json_array();
+        rc = unread_docs(st, rows, after, user, *out);
+    }
+
+    json_decref(rows);
+    json_decref(after);
+
+    return rc;
+}
+
+
 /* The page's rows, and how many there are on all pages. */
 static json_t *
 list_rows(store_mongo_t *st, const store_list_t *q, const json_t *ids,
@@ -481,7 +660,6 @@ store_mongo_conversations(store_t *base, const store_list_t *q, json_t **out,
 {
     size_t          i;
     json_t         *rooms, *row, *after, *rows, *members, *counts;
-    int64_t         join_seq, read_seq;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
@@ -491,16 +669,7 @@ store_mongo_conversations(store_t *base, const store_list_t *q, json_t **out,
         return STORE_DOWN;
     }
 
-    after = json_object();
-
-    json_array_foreach(rooms, i, row) {
-        join_seq = mg_int(row, "joinSeq");
-        read_seq = mg_int(row, "readSeq");
-        store_doc_set(after, mg_text(row, "conversationId"),
-                      json_integer(join_seq > read_seq ? join_seq
-                                                       : read_seq));
-    }
-
+    after = read_to(rooms);
     members = NULL;
     counts = NULL;
 

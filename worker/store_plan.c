@@ -692,12 +692,12 @@ store_plan_sum(store_plan_t *p)
 
 
 const char *
-store_plan_preview(const store_op_t *op, size_t *n)
+store_plan_preview(const char *type, const json_t *content, size_t *n)
 {
     const char    *s;
     const json_t  *v;
 
-    v = json_object_get(op->content, "text");
+    v = json_object_get(content, "text");
 
     if (json_string_length(v) > 0) {
         s = json_string_value(v);
@@ -706,10 +706,10 @@ store_plan_preview(const store_op_t *op, size_t *n)
         return s;
     }
 
-    s = string_of(json_object_get(op->content, "systemMessage"), "action");
+    s = string_of(json_object_get(content, "systemMessage"), "action");
 
     if (s == NULL) {
-        s = strcmp(op->type, "sticker") == 0 ? "Sticker" : "";
+        s = strcmp(type, "sticker") == 0 ? "Sticker" : "";
     }
 
     *n = strlen(s);

@@ -34,6 +34,8 @@ typedef enum {
     SQ_CONVS,
     SQ_CONVS_TOTAL,
     SQ_UNREAD,
+    SQ_UNREAD_FROM,
+    SQ_UNREAD_ALL,
     SQ_MEMBERS,
     SQ_STATE_MEMBERS,
     SQ_ROOMS,
@@ -44,6 +46,7 @@ typedef enum {
     SQ_THREAD_BEFORE_MS,
     SQ_THREAD_AFTER,
     SQ_MESSAGE,
+    SQ_HISTORY,
     SQ_CHANGES,
     SQ_READERS,
     SQ_MOVES,
@@ -103,13 +106,14 @@ store_rc_t store_sqlite_state(store_t *st, const char *id, json_t **out);
 store_rc_t store_sqlite_user_rooms(store_t *st, const char *user,
     json_t **out);
 store_rc_t store_sqlite_conversation(store_t *st, const char *id,
-    json_t **out);
+    const char *user, json_t **out);
 store_rc_t store_sqlite_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);
 store_rc_t store_sqlite_messages(store_t *st, const store_page_t *q,
     json_t **out, int *more);
 store_rc_t store_sqlite_message(store_t *st, const char *conversation,
-    const char *id, json_t **out);
+    const char *id, unsigned with, json_t **out);
+store_rc_t store_sqlite_unread(store_t *st, const char *user, json_t **out);
 store_rc_t store_sqlite_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
 store_rc_t store_sqlite_user(store_t *st, const char *id, json_t **out);

@@ -399,7 +399,7 @@ set_conv(store_sqlite_t *st, const store_conv_t *c)
         return STORE_DOWN;
     }
 
-    preview = store_plan_preview(c->last, &n);
+    preview = store_plan_preview(c->last->type, c->last->content, &n);
 
     sqlite3_bind_int64(s, 1, c->row);
     sqlite3_bind_int64(s, 2, c->seq);

@@ -10,8 +10,13 @@
 #define MSG_COLUMNS  \
     "SELECT m.id, m.seq, m.change_seq, m.sender, u.name, u.avatar, m.type," \
     " m.content, m.client_message_id, m.reply_to, m.reactions," \
-    " m.created_at, m.updated_at, m.deleted_at" \
-    " FROM message m LEFT JOIN user u ON u.id = m.sender"
+    " m.created_at, m.updated_at, m.edited_at, m.deleted_at," \
+    " m.deleted_by, p.id, p.sender, v.name, v.avatar, p.type, p.content," \
+    " p.deleted_at, m.n" \
+    " FROM message m LEFT JOIN user u ON u.id = m.sender" \
+    " LEFT JOIN message p ON p.id = m.reply_to" \
+    " AND p.conversation = m.conversation" \
+    " LEFT JOIN user v ON v.id = p.sender"
 
 
 static store_rc_t
@@ -30,10 +35,20 @@ msg_row(store_sqlite_t *st, sqlite3_stmt *s, const char *conversation,
     m->reply_to = sq_text(st, s, 9);
     m->created_at = sq_time(s, 11);
     m->updated_at = sq_time(s, 12);
-    m->deleted_at = sq_time(s, 13);
+    m->edited_at = sq_time(s, 13);
+    m->deleted_at = sq_time(s, 14);
+    m->deleted_by = sq_text(st, s, 15);
+    m->parent.id = sq_text(st, s, 16);
+    m->parent.sender = sq_text(st, s, 17);
+    m->parent.name = sq_text(st, s, 18);
+    m->parent.avatar = sq_text(st, s, 19);
+    m->parent.type = sq_text(st, s, 20);
+    m->parent.deleted_at = sq_time(s, 22);
+    m->row = sqlite3_column_int64(s, 23);
 
     if (sq_json(st, s, 7, &m->content) != 0
-        || sq_json(st, s, 10, &m->reactions) != 0)
+        || sq_json(st, s, 10, &m->reactions) != 0
+        || sq_json(st, s, 21, &m->parent.content) != 0)
     {
         return STORE_DOWN;
     }
@@ -70,8 +85,7 @@ msg_rows_free(store_msg_row_t *rows, size_t n)
     size_t  i;
 
     for (i = 0; i < n; i++) {
-        json_decref(rows[i].content);
-        json_decref(rows[i].reactions);
+        store_doc_drop_message(&rows[i]);
     }
 }
 
@@ -175,7 +189,7 @@ readers(store_sqlite_t *st, int64_t conv, int64_t lo, int64_t hi,
 /* Rows -> documents; takes over the rows. */
 static store_rc_t
 msg_docs(store_sqlite_t *st, int64_t conv, store_msg_row_t *rows, size_t n,
-    int changes, json_t **out)
+    unsigned with, json_t **out)
 {
     size_t           i, nreaders;
     int64_t          lo, hi;
@@ -199,7 +213,7 @@ msg_docs(store_sqlite_t *st, int64_t conv, store_msg_row_t *rows, size_t n,
         return rc;
     }
 
-    *out = store_doc_messages(rows, n, list, nreaders, changes);
+    *out = store_doc_messages(rows, n, list, nreaders, with);
 
     return STORE_OK;
 }
@@ -343,9 +357,41 @@ store_sqlite_messages(store_t *base, const store_page_t *q, json_t **out,
 }
 
 
+/* What a message said before its edits, oldest first. */
+static store_rc_t
+history(store_sqlite_t *st, store_msg_row_t *m)
+{
+    int            step;
+    json_t        *e;
+    sqlite3_stmt  *s;
+
+    s = sq_get(st, SQ_HISTORY,
+               "SELECT edited_at, previous, edited_by, seq FROM message_edit"
+               " WHERE message = ?1 ORDER BY seq");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    m->history = json_array();
+    sqlite3_bind_int64(s, 1, m->row);
+
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        e = json_object();
+        store_doc_set(e, "editedAt", json_integer(sq_time(s, 0)));
+        store_doc_set(e, "previousContent",
+                      store_doc_string(sq_text(st, s, 1)));
+        store_doc_set(e, "editedBy", store_doc_string(sq_text(st, s, 2)));
+        store_doc_set(e, "seq", json_integer(sqlite3_column_int64(s, 3)));
+        store_doc_append(m->history, e);
+    }
+
+    return sq_done(st, s, step);
+}
+
+
 static store_rc_t
 one_message(store_sqlite_t *st, const char *conversation, const char *id,
-    json_t **out)
+    unsigned with, json_t **out)
 {
     size_t           n;
     json_t          *list;
@@ -373,12 +419,16 @@ one_message(store_sqlite_t *st, const char *conversation, const char *id,
 
     rc = msg_rows(st, s, conversation, &row, 1, &n);
 
+    if (rc == STORE_OK && n && (with & STORE_WITH_HISTORY)) {
+        rc = history(st, &row);
+    }
+
     if (rc != STORE_OK || n == 0) {
         msg_rows_free(&row, n);
         return rc != STORE_OK ? rc : STORE_NOT_FOUND;
     }
 
-    rc = msg_docs(st, conv, &row, 1, 0, &list);
+    rc = msg_docs(st, conv, &row, 1, with, &list);
 
     if (rc == STORE_OK) {
         *out = json_incref(json_array_get(list, 0));
@@ -391,7 +441,7 @@ one_message(store_sqlite_t *st, const char *conversation, const char *id,
 
 store_rc_t
 store_sqlite_message(store_t *base, const char *conversation, const char *id,
-    json_t **out)
+    unsigned with, json_t **out)
 {
     store_sqlite_t  *st;
 
@@ -401,7 +451,7 @@ store_sqlite_message(store_t *base, const char *conversation, const char *id,
         return STORE_DOWN;
     }
 
-    return sq_end(st, one_message(st, conversation, id, out));
+    return sq_end(st, one_message(st, conversation, id, with, out));
 }
 
 
@@ -453,7 +503,7 @@ changes(store_sqlite_t *st, const char *conversation, int64_t after, int max,
         return rc;
     }
 
-    return msg_docs(st, conv, rows, n, 1, out);
+    return msg_docs(st, conv, rows, n, STORE_WITH_CHANGE, out);
 }
 
 

@@ -112,6 +112,7 @@ members(store_sqlite_t *st, sq_id_t id, const char *sql, int64_t conv,
         m.name = (const char *) sqlite3_column_text(s, 10);
         m.avatar = (const char *) sqlite3_column_text(s, 11);
         m.user_role = (const char *) sqlite3_column_text(s, 12);
+        m.blocked_by = (const char *) sqlite3_column_text(s, 13);
 
         store_doc_append(*out, doc(&m));
     }
@@ -127,7 +128,8 @@ participants(store_sqlite_t *st, int64_t conv, json_t **out)
                    "SELECT m.user, m.role, m.permissions, m.joined_at,"
                    " m.left_at, m.join_seq, m.read_seq, m.read_at,"
                    " m.delivered_seq, m.delivered_at, u.name, u.avatar,"
-                   " u.role FROM member m LEFT JOIN user u ON u.id = m.user"
+                   " u.role, m.blocked_by"
+                   " FROM member m LEFT JOIN user u ON u.id = m.user"
                    " WHERE m.conversation = ?1 ORDER BY m.position, m.user",
                    conv, store_doc_participant, out);
 }
@@ -154,33 +156,6 @@ conv_doc(store_sqlite_t *st, store_conv_row_t *c, json_t **out)
 
 
 store_rc_t
-store_sqlite_conversation(store_t *base, const char *id, json_t **out)
-{
-    store_rc_t         rc;
-    store_sqlite_t    *st;
-    store_conv_row_t   c;
-
-    st = (store_sqlite_t *) base;
-    memset(&c, 0, sizeof(c));
-
-    if (sq_begin(st) != STORE_OK) {
-        return STORE_DOWN;
-    }
-
-    rc = find_conv(st, id, &c);
-
-    if (rc == STORE_OK) {
-        rc = conv_doc(st, &c, out);
-
-    } else {
-        conv_row_free(&c);
-    }
-
-    return sq_end(st, rc);
-}
-
-
-store_rc_t
 store_sqlite_state(store_t *base, const char *id, json_t **out)
 {
     json_t            *list;
@@ -202,7 +177,8 @@ store_sqlite_state(store_t *base, const char *id, json_t **out)
         rc = members(st, SQ_STATE_MEMBERS,
                      "SELECT user, role, permissions, joined_at, left_at,"
                      " join_seq, read_seq, read_at, delivered_seq,"
-                     " delivered_at, NULL, NULL, NULL FROM member"
+                     " delivered_at, NULL, NULL, NULL, blocked_by"
+                     " FROM member"
                      " WHERE conversation = ?1 AND left_at IS NULL"
                      " ORDER BY position, user",
                      c.row, store_doc_state_member, &list);
@@ -285,6 +261,109 @@ unread(store_sqlite_t *st, int64_t conv, int64_t after, const char *user,
     sq_bind_text(s, 3, user);
 
     return count(st, s, n);
+}
+
+
+/* What is unread by a member; nothing is noted of somebody else. */
+static store_rc_t
+unread_of(store_sqlite_t *st, store_conv_row_t *c, const char *user)
+{
+    int            step;
+    int64_t        after;
+    sqlite3_stmt  *s;
+
+    s = sq_get(st, SQ_UNREAD_FROM,
+               "SELECT max(join_seq, read_seq) FROM member"
+               " WHERE conversation = ?1 AND user = ?2 AND left_at IS NULL");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sqlite3_bind_int64(s, 1, c->row);
+    sq_bind_text(s, 2, user);
+
+    after = -1;
+    step = sqlite3_step(s);
+
+    if (step == SQLITE_ROW) {
+        after = sqlite3_column_int64(s, 0);
+    }
+
+    if (sq_done(st, s, step) != STORE_OK) {
+        return STORE_DOWN;
+    }
+
+    return after < 0 ? STORE_OK : unread(st, c->row, after, user, &c->unread);
+}
+
+
+store_rc_t
+store_sqlite_conversation(store_t *base, const char *id, const char *user,
+    json_t **out)
+{
+    store_rc_t         rc;
+    store_sqlite_t    *st;
+    store_conv_row_t   c;
+
+    st = (store_sqlite_t *) base;
+    memset(&c, 0, sizeof(c));
+
+    if (sq_begin(st) != STORE_OK) {
+        return STORE_DOWN;
+    }
+
+    rc = find_conv(st, id, &c);
+
+    if (rc == STORE_OK && user) {
+        rc = unread_of(st, &c, user);
+    }
+
+    if (rc == STORE_OK) {
+        rc = conv_doc(st, &c, out);
+
+    } else {
+        conv_row_free(&c);
+    }
+
+    return sq_end(st, rc);
+}
+
+
+/* A room whose number is not above where he is has nothing to be counted. */
+store_rc_t
+store_sqlite_unread(store_t *base, const char *user, json_t **out)
+{
+    int              step;
+    sqlite3_stmt    *s;
+    store_sqlite_t  *st;
+
+    st = (store_sqlite_t *) base;
+
+    s = sq_get(st, SQ_UNREAD_ALL,
+               "SELECT c.id, (SELECT count(*)"
+               " FROM message INDEXED BY message_unread"
+               " WHERE conversation = c.n AND seq > max(m.join_seq,"
+               " m.read_seq) AND sender <> ?1 AND deleted_at IS NULL)"
+               " FROM member m JOIN conversation c ON c.n = m.conversation"
+               " WHERE m.user = ?1 AND m.left_at IS NULL"
+               " AND c.seq > max(m.join_seq, m.read_seq)"
+               " ORDER BY c.activity_at DESC, c.id");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    *out = json_array();
+    sq_bind_text(s, 1, user);
+
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        if (sqlite3_column_int64(s, 1) > 0) {
+            store_doc_append(*out,
+                store_doc_unread((const char *) sqlite3_column_text(s, 0),
+                                 sqlite3_column_int64(s, 1)));
+        }
+    }
+
+    return sq_done(st, s, step);
 }
 
 

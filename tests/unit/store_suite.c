@@ -39,7 +39,7 @@ get_conv(const char *id)
 {
     json_t  *v;
 
-    assert_int_equal(store_conversation(st, id, &v), STORE_OK);
+    assert_int_equal(store_conversation(st, id, NULL, &v), STORE_OK);
 
     return v;
 }

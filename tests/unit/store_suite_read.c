@@ -397,10 +397,40 @@ unread_is(const char *user, const char *id, json_int_t expected)
 }
 
 
+/* The rooms in which a user has something to read; c1's document agrees. */
+static void
+unread_all(const char *user, const char *expected)
+{
+    size_t   i;
+    json_t  *all, *one, *n, *c1;
+
+    assert_int_equal(store_unread(st, user, &all), STORE_OK);
+    assert_int_equal(store_conversation(st, "c1", user, &c1), STORE_OK);
+    n = json_integer(0);
+
+    json_array_foreach(all, i, one) {
+        if (strcmp(json_string_value(json_object_get(one, "conversationId")),
+                   "c1")
+            == 0)
+        {
+            json_decref(n);
+            n = json_incref(json_object_get(one, "unreadCount"));
+        }
+    }
+
+    expect_equal(json_object_get(c1, "unreadCount"), n, "unread in c1");
+
+    json_decref(n);
+    json_decref(c1);
+    expect_json(all, expected);
+}
+
+
 static void
 unread(void **state)
 {
-    events_t  l = { 0 };
+    json_t    *v;
+    events_t   l = { 0 };
 
     (void) state;
 
@@ -416,6 +446,20 @@ unread(void **state)
     unread_is("s1", "c1", 3);
     unread_is("t1", "c1", 1);
     unread_is("s1", "c2", 1);
+    unread_all("s1", "[{'conversationId':'c2','unreadCount':1},"
+                     "{'conversationId':'c1','unreadCount':3}]");
+    unread_all("t1", "[{'conversationId':'c1','unreadCount':1}]");
+
+    /* a stranger has no count, nor has nobody */
+
+    assert_int_equal(store_unread(st, "s9", &v), STORE_OK);
+    expect_json(v, "[]");
+    assert_int_equal(store_conversation(st, "c1", "s9", &v), STORE_OK);
+    assert_null(json_object_get(v, "unreadCount"));
+    json_decref(v);
+    v = get_conv("c1");
+    assert_null(json_object_get(v, "unreadCount"));
+    json_decref(v);
 
     events_cursor(&l, "c1", "s1", 'd', 6, 5000);
     events_cursor(&l, "c1", "s1", 'r', 1, 6000);
@@ -428,6 +472,7 @@ unread(void **state)
     events_cursor(&l, "c1", "s1", 'r', 6, 8000);
     events_put(st, &l);
     unread_is("s1", "c1", 0);
+    unread_all("s1", "[{'conversationId':'c2','unreadCount':1}]");
 
     /* who comes later has nothing to catch up with */
 
@@ -440,6 +485,15 @@ unread(void **state)
     events_put(st, &l);
     unread_is("s2", "c1", 1);
     unread_is("s1", "c1", 2);
+
+    /* an archived room counts, one that he left does not */
+
+    be->archive("c2", STORE_TEST_T0 + 11000);
+    unread_all("s1", "[{'conversationId':'c1','unreadCount':2},"
+                     "{'conversationId':'c2','unreadCount':1}]");
+    events_member(&l, WRT_EV_LEAVE, "c2", 2, "n2", "s1", "s1", 12000, NULL);
+    events_put(st, &l);
+    unread_all("s1", "[{'conversationId':'c1','unreadCount':2}]");
 }
 
 
@@ -502,10 +556,11 @@ changes(void **state)
                 "{'id':'m2','conversationId':'c1','seq':2,'changeSeq':7,"
                 "'senderId':'t1','sender':{'name':'','avatar':null},"
                 "'type':'text','content':{'text':'two'},'status':'sent',"
-                "'readBy':[],'replyTo':null,'reactions':[],"
+                "'readBy':[],'replyTo':null,'replyPreview':null,'reactions':[],"
                 "'clientMessageId':'k2',"
                 "'createdAt':'2024-01-15T10:00:02.000Z',"
-                "'updatedAt':'2024-01-15T10:00:02.000Z','deletedAt':null}");
+                "'updatedAt':'2024-01-15T10:00:02.000Z','editedAt':null,"
+                "'deletedAt':null,'deletedBy':null}");
     json_decref(v);
 
     /* what was deleted is not shown, here or anywhere */
@@ -514,10 +569,10 @@ changes(void **state)
                 "{'id':'m1','conversationId':'c1','seq':1,"
                 "'senderId':'s1','sender':{'name':'','avatar':null},"
                 "'type':'text','content':{},'status':'sent',"
-                "'readBy':[],'replyTo':null,'reactions':[],"
+                "'readBy':[],'replyTo':null,'replyPreview':null,'reactions':[],"
                 "'createdAt':'2024-01-15T10:00:01.000Z',"
-                "'updatedAt':'2024-01-15T10:00:01.000Z',"
-                "'deletedAt':'2024-01-15T10:00:06.000Z'}");
+                "'updatedAt':'2024-01-15T10:00:01.000Z','editedAt':null,"
+                "'deletedAt':'2024-01-15T10:00:06.000Z','deletedBy':null}");
     assert_string_equal(ids_of(get_msgs("c1")), "m4 m3 m2 m1");
 }
 
@@ -532,7 +587,8 @@ unknown(void **state)
 
     (void) state;
 
-    assert_int_equal(store_conversation(st, "c1", &v), STORE_NOT_FOUND);
+    assert_int_equal(store_conversation(st, "c1", "s1", &v),
+                     STORE_NOT_FOUND);
     assert_null(v);
     assert_int_equal(store_conversation_state(st, "c1", &v),
                      STORE_NOT_FOUND);

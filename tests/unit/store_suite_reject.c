@@ -150,7 +150,7 @@ rejects(void **state)
     rejected(WRT_EV_TYPING, "good", 0, "s1", "", "{}", NULL);
     rejected('?', "good", 500000, "s1", "", "{}", NULL);
 
-    rc = store_conversation(st, "bad", &v);
+    rc = store_conversation(st, "bad", NULL, &v);
     assert_int_equal(rc, STORE_NOT_FOUND);
     assert_int_equal(store_user(st, "s1", &v), STORE_NOT_FOUND);
 }

@@ -47,11 +47,13 @@ create(void **state)
                 "'consultationId':'k1','participants':["
                 "{'userId':'s1','role':'student','joinedAt':"
                 "'2024-01-15T10:00:00.000Z','leftAt':null,'permissions':"
-                "['read','download'],'user':{'name':'','avatar':null,"
+                "['read','download'],'blockedBy':null,"
+                "'user':{'name':'','avatar':null,"
                 "'role':'student'}},"
                 "{'userId':'t1','role':'tutor','joinedAt':"
                 "'2024-01-15T10:00:01.000Z','leftAt':null,'permissions':"
-                "['read','write','upload','download'],'user':{'name':"
+                "['read','write','upload','download'],'blockedBy':null,"
+                "'user':{'name':"
                 "'Dr. Jane Smith','avatar':'https://cdn/jane.jpg',"
                 "'role':'tutor'}}],"
                 "'settings':{'allowFileUpload':true,"
@@ -115,10 +117,12 @@ create_bare(void **state)
                 "'consultationId':null,'participants':["
                 "{'userId':'s1','role':'student','joinedAt':"
                 "'2024-01-15T10:00:00.000Z','leftAt':null,'permissions':"
-                "['read','write','upload','download'],'user':{'name':'',"
+                "['read','write','upload','download'],'blockedBy':null,"
+                "'user':{'name':'',"
                 "'avatar':null,'role':'student'}},"
                 "{'userId':'s2','role':'student','joinedAt':"
                 "'2024-01-15T10:00:00.000Z','leftAt':null,'permissions':[],"
+                "'blockedBy':null,"
                 "'user':{'name':'','avatar':null,'role':'student'}}],"
                 "'settings':{},'context':null,"
                 "'metadata':{'lastMessageAt':null,'messageCount':0,"
@@ -139,9 +143,11 @@ one_message(void **state)
         "{'id':'m1','conversationId':'c1','seq':1,'senderId':'s1',"
         "'sender':{'name':'','avatar':null},'type':'text',"
         "'content':{'text':'Hello there!'},'status':'sent','readBy':[],"
-        "'replyTo':null,'reactions':[],'clientMessageId':'client_123',"
+        "'replyTo':null,'replyPreview':null,'reactions':[],"
+        "'clientMessageId':'client_123',"
         "'createdAt':'2024-01-15T10:00:01.000Z',"
-        "'updatedAt':'2024-01-15T10:00:01.000Z','deletedAt':null}";
+        "'updatedAt':'2024-01-15T10:00:01.000Z','editedAt':null,"
+        "'deletedAt':null,'deletedBy':null}";
 
     (void) state;
 
@@ -172,9 +178,13 @@ one_message(void **state)
                 "{'id':'m2','conversationId':'c1','seq':2,'senderId':'t1',"
                 "'sender':{'name':'Dr. Jane Smith','avatar':null},"
                 "'type':'text','content':{'text':'Hello!'},'status':'sent',"
-                "'readBy':[],'replyTo':'m1','reactions':[],"
+                "'readBy':[],'replyTo':'m1','replyPreview':"
+                "{'id':'m1','senderId':'s1','sender':{'name':'',"
+                "'avatar':null},'type':'text','text':'Hello there!',"
+                "'deletedAt':null},'reactions':[],"
                 "'createdAt':'2024-01-15T10:00:02.000Z',"
-                "'updatedAt':'2024-01-15T10:00:02.000Z','deletedAt':null}");
+                "'updatedAt':'2024-01-15T10:00:02.000Z','editedAt':null,"
+                "'deletedAt':null,'deletedBy':null}");
 
     expect_json(pick(get_conv("c1"), "metadata", NULL),
                 "{'lastMessageAt':'2024-01-15T10:00:02.000Z',"
@@ -348,6 +358,7 @@ membership(void **state)
                 "{'userId':'s2','role':'student','joinedAt':"
                 "'2024-01-15T10:00:02.000Z','leftAt':"
                 "'2024-01-15T10:00:03.000Z','permissions':['read'],"
+                "'blockedBy':null,"
                 "'user':{'name':'','avatar':null,'role':'student'}}");
     json_decref(v);
 
@@ -363,6 +374,7 @@ membership(void **state)
                 "{'userId':'s2','role':'tutor','joinedAt':"
                 "'2024-01-15T10:00:06.000Z','leftAt':null,'permissions':"
                 "['read','write','upload','download'],"
+                "'blockedBy':null,"
                 "'user':{'name':'','avatar':null,'role':'tutor'}}");
     json_decref(v);
     v = pick(get_state("c1"), "members", NULL);

@@ -499,7 +499,7 @@ add_conversation(store_t *st, json_t *all, const char *id)
 
     one = json_object();
 
-    rc = store_conversation(st, id, &v);
+    rc = store_conversation(st, id, NULL, &v);
     add(one, "conversation", rc, v);
     rc = store_conversation_state(st, id, &v);
     add(one, "state", rc, v);
@@ -554,6 +554,8 @@ snapshot(store_t *st, const char *conversations, const char *users)
         json_object_set_new(one, "total", json_integer(total));
         rc = store_user_rooms(st, name, &v);
         add(one, "rooms", rc, v);
+        rc = store_unread(st, name, &v);
+        add(one, "unread", rc, v);
         rc = store_user(st, name, &v);
         add(one, "user", rc, v);
 

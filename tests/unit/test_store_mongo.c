@@ -284,7 +284,7 @@ remnants(void **state)
     events_message(&l, "c1", 5, "same4", "s1", "id taken", "k4", 3300);
     events_put(st, &l);
 
-    assert_int_equal(store_conversation(st, "c1", &v), STORE_OK);
+    assert_int_equal(store_conversation(st, "c1", NULL, &v), STORE_OK);
     assert_int_equal(json_integer_value(json_object_get(v, "seq")), 5);
     assert_int_equal(json_integer_value(json_object_get(
                          json_object_get(v, "metadata"), "messageCount")),
@@ -424,7 +424,7 @@ poison(void **state)
     assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
     assert_string_equal(ids_of(v), "m5 m3 m1");
 
-    assert_int_equal(store_conversation(st, "c1", &v), STORE_OK);
+    assert_int_equal(store_conversation(st, "c1", NULL, &v), STORE_OK);
     assert_int_equal(json_integer_value(json_object_get(
                          json_object_get(v, "metadata"), "messageCount")),
                      3);
@@ -718,7 +718,7 @@ plans(void **state)
         json_decref(v);
     }
 
-    assert_int_equal(store_message(st, "c1", "m201", &v), STORE_OK);
+    assert_int_equal(store_message_full(st, "c1", "m201", &v), STORE_OK);
     json_decref(v);
     assert_int_equal(store_changes(st, "c1", 390, 10, &v, &n), STORE_OK);
     json_decref(v);
