@@ -9,6 +9,9 @@
  *   api_create.c    POST conversations
  *   api_body.c      its body, checked
  *   api_message.c   GET messages
+ *   api_may.c       who may do what
+ *   api_emit.c      a decision becomes an event: wait, decide, emit, wait
+ *   api_change.c    one message: read, edit, delete, react
  *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
  */
 
@@ -36,7 +39,8 @@ typedef api_rc_t (*api_handler_pt)(api_t *a, call_t *c);
 
 typedef struct {
     const char      *method;
-    const char      *path;          /* ":" stands for an id */
+    const char      *path;          /* ":" stands for an id, "*" at the end
+                                       for any text without a slash */
     api_handler_pt   handler;
     const char      *name;          /* for figures */
 } api_route_t;
@@ -82,6 +86,7 @@ struct call_s {
 
     unsigned           route;       /* index */
     char               ids[API_PATH_IDS][WRT_ID_MAX + 1];
+    const char        *rest;        /* what "*" stands for, in path */
     param_t            params[API_PARAMS_MAX];
     unsigned           nparams;
 
@@ -191,10 +196,18 @@ api_rc_t api_store_error(api_t *a, call_t *c, store_rc_t rc);
 /* The store, or NULL: answered. */
 store_t *api_store(api_t *a, call_t *c);
 
+#define BODY_READ      0x1
+#define BODY_WRITE     0x2
+#define BODY_UPLOAD    0x4
+#define BODY_DOWNLOAD  0x8
+#define BODY_ALL       0xf
+
 typedef struct {
-    int64_t  seq;
-    int64_t  applied;               /* equal when it is not in Redis */
-    int      member;
+    int64_t   seq;
+    int64_t   applied;              /* equal when it is not in Redis */
+    int       member;
+    unsigned  permissions;          /* BODY_*, of a member */
+    int       tutor;                /* that is a member's role here */
 } access_t;
 
 /* May the caller see the conversation?  0, or -1: answered. */
@@ -216,12 +229,6 @@ api_rc_t conv_create(api_t *a, call_t *c);
 
 /* api_body.c: the body of POST /api/conversations */
 
-#define BODY_READ      0x1
-#define BODY_WRITE     0x2
-#define BODY_UPLOAD    0x4
-#define BODY_DOWNLOAD  0x8
-#define BODY_ALL       0xf
-
 typedef struct {
     const char  *user;              /* into the envelope or the call */
     const char  *role;              /* NULL: not said */
@@ -242,8 +249,96 @@ typedef struct {
 
 /* 0, or -1: answered.  body_free() in any case. */
 int body_parse(call_t *c, body_t *b);
+/* Answer with what the envelope refused; returns -1. */
+int body_refused(call_t *c, const wrt_refusal_t *why);
 void body_free(void *b);
 json_t *body_permissions(unsigned bits);
+
+/* "read", "write"... as BODY_*; 0 for other words. */
+unsigned body_permission(const char *name);
+/* BODY_* as the letters of a member's field in Redis. */
+void body_letters(char out[5], unsigned bits);
+
+
+/* api_may.c: who may do what.  Each answers 0, or -1: answered with 403. */
+
+/* Read messages: members with the permission, those who run the place. */
+int may_read(call_t *c, const access_t *x);
+/* Edit a message: who wrote it. */
+int may_edit(call_t *c, const char *sender);
+/* Delete a message: who wrote it, tutors of the room, admins. */
+int may_delete(call_t *c, const access_t *x, const char *sender);
+/* Title, settings, archive, participants: in a direct room both; else who made
+ * the room, its tutors, services, admins.  doc: store_conversation(). */
+int may_manage(call_t *c, const access_t *x, const json_t *doc);
+/* Set other users' profiles: services and admins. */
+int may_set_users(call_t *c);
+
+
+/* api_emit.c */
+
+#define EMIT_OPS_MAX  (3 * (WRT_EDITS_MAX + 8))
+
+/* A durable event, decided upon.  The JSON is borrowed. */
+typedef struct {
+    const char  *conversation;
+    const char  *kind;              /* "e", "j" or "l" */
+    const char  *target;            /* user of j and l, else "-" */
+    const char  *need;              /* permission letter or "m"; see Lua */
+    int          live;              /* not in an archived room */
+    const char  *message;           /* that it changes, or NULL */
+    int64_t      expect;            /* its changeSeq as read */
+    json_t      *event;
+    json_t      *extra;             /* or NULL */
+    const char  *ops[EMIT_OPS_MAX]; /* emit_op() */
+    unsigned     nops;
+    char         numbers[WRT_EDITS_MAX + 8][24];    /* for emit_op_redact() */
+    unsigned     nnumbers;
+} emit_t;
+
+typedef enum {
+    EMIT_OK,
+    EMIT_STALE,                     /* what was decided on has changed */
+    EMIT_EXISTS,                    /* a guard N was not met */
+    EMIT_ANSWERED
+} emit_rc_t;
+
+/* Stand for the event's number and time in event, extra; emit_op_*: text in
+ * ops.  New references. */
+json_t *emit_seq(const call_t *c);
+json_t *emit_at(const call_t *c);
+
+void emit_op(emit_t *e, const char *op, const char *field,
+    const char *value);             /* value NULL: the op has none */
+/* Take the event of that number out of the log. */
+void emit_op_redact(emit_t *e, int64_t seq);
+
+/* Emit it, as the caller or, for who is no member, as the server; the
+ * conversation is loaded when needed.  Refusals by Redis are answered. */
+emit_rc_t api_emit(api_t *a, call_t *c, const access_t *x, emit_t *e,
+    int64_t *seq);
+
+/*
+ * A call that changes a conversation (ids[0]): waits until the store has all
+ * of it, lets decide() read and emit, waits until the store has that, lets
+ * answer() say what is there now.  decide() is called again when it was
+ * stale.  EMIT_EXISTS: nothing needs to be done, answer at once.
+ */
+typedef emit_rc_t (*emit_decide_pt)(api_t *a, call_t *c, store_t *st,
+    const access_t *x, int64_t *seq);
+typedef api_rc_t (*emit_answer_pt)(api_t *a, call_t *c, store_t *st,
+    int changed);
+api_rc_t api_change(api_t *a, call_t *c, emit_decide_pt decide,
+    emit_answer_pt answer);
+
+
+/* api_change.c */
+api_rc_t message_get(api_t *a, call_t *c);
+api_rc_t message_edit(api_t *a, call_t *c);
+api_rc_t message_delete(api_t *a, call_t *c);
+api_rc_t message_history(api_t *a, call_t *c);
+api_rc_t reaction_put(api_t *a, call_t *c);
+api_rc_t reaction_delete(api_t *a, call_t *c);
 
 /* api_message.c */
 api_rc_t message_list(api_t *a, call_t *c);

@@ -40,7 +40,7 @@ body_refuse(call_t *c, const char *field, const char *message)
 }
 
 
-static int
+int
 body_refused(call_t *c, const wrt_refusal_t *why)
 {
     if (strcmp(why->code, "unavailable") == 0) {
@@ -83,6 +83,30 @@ body_member(const json_t *o, const char *name)
     v = json_object_get(o, name);
 
     return json_is_null(v) ? NULL : v;
+}
+
+
+unsigned
+body_permission(const char *name)
+{
+    unsigned  i;
+
+    for (i = 0; name && body_permission_names[i]; i++) {
+        if (strcmp(body_permission_names[i], name) == 0) {
+            return 1u << i;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+body_letters(char out[5], unsigned bits)
+{
+    snprintf(out, 5, "%s%s%s%s", bits & BODY_READ ? "r" : "",
+             bits & BODY_WRITE ? "w" : "", bits & BODY_UPLOAD ? "u" : "",
+             bits & BODY_DOWNLOAD ? "d" : "");
 }
 
 

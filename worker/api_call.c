@@ -264,10 +264,10 @@ api_store(api_t *a, call_t *c)
 static int
 access_stored(api_t *a, call_t *c, const char *id, access_t *out)
 {
-    size_t       i;
-    json_t      *state, *m;
+    size_t       i, n;
+    json_t      *state, *m, *v;
     store_t     *st;
-    const char  *user;
+    const char  *user, *role;
     store_rc_t   rc;
 
     st = api_store(a, c);
@@ -290,7 +290,13 @@ access_stored(api_t *a, call_t *c, const char *id, access_t *out)
         user = json_string_value(json_object_get(m, "userId"));
 
         if (user && strcmp(user, c->user) == 0) {
+            role = json_string_value(json_object_get(m, "role"));
             out->member = 1;
+            out->tutor = role && strcmp(role, "tutor") == 0;
+
+            json_array_foreach(json_object_get(m, "permissions"), n, v) {
+                out->permissions |= body_permission(json_string_value(v));
+            }
             break;
         }
     }
@@ -298,6 +304,22 @@ access_stored(api_t *a, call_t *c, const char *id, access_t *out)
     json_decref(state);
 
     return 0;
+}
+
+
+/* A member's field in Redis: <permissions>|<role>|<join seq> */
+static void
+access_member(access_t *out, const char *s)
+{
+    out->member = 1;
+
+    for ( ; *s && *s != '|'; s++) {
+        out->permissions |= *s == 'r' ? BODY_READ : *s == 'w' ? BODY_WRITE
+                            : *s == 'u' ? BODY_UPLOAD
+                            : *s == 'd' ? BODY_DOWNLOAD : 0;
+    }
+
+    out->tutor = strncmp(s, "|tutor|", 7) == 0;
 }
 
 
@@ -335,7 +357,11 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     loaded = !reply_is_nil(reply_at(r, 0));
     out->seq = reply_int(reply_at(r, 0), 0);
     out->applied = reply_int(reply_at(r, 1), -1);
-    out->member = !reply_is_nil(reply_at(r, 2));
+
+    if (!reply_is_nil(reply_at(r, 2))) {
+        access_member(out, reply_text(reply_at(r, 2)));
+    }
+
     reply_free(r);
 
     if (!loaded && access_stored(a, c, id, out) != 0) {

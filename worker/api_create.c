@@ -237,7 +237,7 @@ create_call(api_t *a, call_t *c, rds_t *shard, unsigned k, create_t *m,
     const char *at, json_t *stored, json_t *shown)
 {
     int          i;
-    char         key[WRT_NAME_BUF];
+    char         key[WRT_NAME_BUF], letters[5];
     buf_t        text;
     json_t      *v;
     cmd_t       *cmd;
@@ -276,12 +276,8 @@ create_call(api_t *a, call_t *c, rds_t *shard, unsigned k, create_t *m,
         cmd_mem(cmd, text.p, text.n);
 
         buf_clear(&text);
-        buf_fmt(&text, "%s%s%s%s|%s|0",
-                b->people[n].permissions & BODY_READ ? "r" : "",
-                b->people[n].permissions & BODY_WRITE ? "w" : "",
-                b->people[n].permissions & BODY_UPLOAD ? "u" : "",
-                b->people[n].permissions & BODY_DOWNLOAD ? "d" : "",
-                b->people[n].role);
+        body_letters(letters, b->people[n].permissions);
+        buf_fmt(&text, "%s|%s|0", letters, b->people[n].role);
         cmd_mem(cmd, text.p, text.n);
     }
 

@@ -39,7 +39,9 @@ message_list(api_t *a, call_t *c)
     }
 
     /* asked again after a wait: who was put out meanwhile sees nothing */
-    if (api_access(a, c, q.conversation, &access) != 0) {
+    if (api_access(a, c, q.conversation, &access) != 0
+        || may_read(c, &access) != 0)
+    {
         return API_DONE;
     }
 

@@ -20,10 +20,22 @@ const api_route_t  api_routes[] = {
     { "GET",  "/api/conversations/:", conv_get, "conversation" },
     { "GET",  "/api/conversations/:/messages", message_list, "messages" },
 
+    { "GET",  "/api/conversations/:/messages/:", message_get, "message" },
+    { "PATCH", "/api/conversations/:/messages/:", message_edit,
+      "edit_message" },
+    { "DELETE", "/api/conversations/:/messages/:", message_delete,
+      "delete_message" },
+    { "GET",  "/api/conversations/:/messages/:/history", message_history,
+      "message_history" },
+    { "PUT",  "/api/conversations/:/messages/:/reactions/*", reaction_put,
+      "add_reaction" },
+    { "DELETE", "/api/conversations/:/messages/:/reactions/*",
+      reaction_delete, "remove_reaction" },
+
     { WRT_RPC_LOAD,    ":",   internal_load, "load" },
     { WRT_RPC_USER,    ":",   internal_user, "user" },
     { WRT_RPC_CHANGES, ":",   internal_changes, "changes" },
-    { WRT_RPC_MESSAGE, ":/:", internal_message, "message" },
+    { WRT_RPC_MESSAGE, ":/:", internal_message, "message_again" },
 
     { NULL, NULL, NULL, "none" }        /* 404 and 405 are counted here */
 };
@@ -51,7 +63,14 @@ route_match(call_t *c, const char *pattern)
     p = c->path;
     i = 0;
 
+    c->rest = NULL;
+
     while (*pattern) {
+        if (*pattern == '*') {
+            c->rest = p;
+            return *p != '\0' && strchr(p, '/') == NULL;
+        }
+
         if (*pattern != ':') {
             if (*pattern++ != *p++) {
                 return 0;

@@ -158,7 +158,7 @@ typedef enum {
     ROLE_MAX
 } role_type_t;
 
-#define METRICS_ROUTES    24    /* api.c checks that its table fits */
+#define METRICS_ROUTES    48    /* api.c checks that its table fits */
 #define METRICS_STATUSES  16
 
 /* The counters of one place in the pool: its process alone writes them (but
