@@ -75,7 +75,10 @@
 #define WRT_SEARCH_MAX           256    /* bytes of q */
 #define WRT_SEARCH_WORDS_MAX     16     /* words and phrases of q */
 #define WRT_SEARCH_DEPTH_MAX     1000   /* results that paging reaches */
+#define WRT_SEARCH_WORD_MAX      64     /* bytes of a folded word */
+#define WRT_SEARCH_TEXT_WORDS    8192   /* words of a text that are found */
 #define WRT_PAGE_SEARCH          20
+#define WRT_PAGE_SEARCH_MAX      100
 
 /* Presence and typing */
 #define WRT_PRESENCE_S           (30 * 86400) /* last seen is kept */

@@ -141,7 +141,8 @@ need_for_run() {
     need "between nginx and the worker" redis-server redis-tools
     need "libraries of the module" \
         libhiredis-dev libjwt-dev libjansson-dev libssl-dev zlib1g-dev
-    need "stores of the worker" libsqlite3-dev libmongoc-dev
+    need "stores and search of the worker" \
+        libsqlite3-dev libmongoc-dev libutf8proc-dev
     need "storage of files" libcurl4-openssl-dev libexpat1-dev
 }
 

@@ -232,6 +232,7 @@ HOMES = {
         r"(_\w+)?\.[ch]",
     r"sqlite3\.h": r"worker/store_sqlite\w*\.[ch]",
     r"(mongoc|bson)/.*": r"worker/store_mongo\w*\.[ch]",
+    r"utf8proc\.h": r"worker/words\.c",
     r"jansson\.h": r"common/wrt_envelope\.c|worker/\w+\.[ch]",
     r"curl/.*": r"worker/blob_s3_http\.c",
     r"expat\.h": r"worker/blob_s3_xml\.c",

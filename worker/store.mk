@@ -3,12 +3,13 @@
 
 ifndef STORE_LIB
 
-STORE_SRCS := $(wildcard worker/store*.c)
+STORE_SRCS := $(wildcard worker/store*.c worker/words*.c)
 STORE_OBJS := $(STORE_SRCS:worker/%.c=$(BUILD)/store/%.o)
 STORE_LIB  := $(BUILD)/libwrt_store.a
 
 STORE_CFLAGS := $(shell pkg-config --cflags libmongoc-1.0)
-STORE_LIBS   := $(shell pkg-config --libs libmongoc-1.0) -lsqlite3 -ljansson
+STORE_LIBS   := $(shell pkg-config --libs libmongoc-1.0) -lsqlite3 -ljansson \
+                -lutf8proc
 
 $(STORE_LIB): $(STORE_OBJS)
 	rm -f $@

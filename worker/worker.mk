@@ -1,7 +1,7 @@
 # worker.mk: the worker pool and the tool that mints development tokens.
 
-WORKER_SRCS := $(filter-out worker/store%.c worker/blob%.c worker/token.c, \
-                 $(wildcard worker/*.c))
+WORKER_SRCS := $(filter-out worker/store%.c worker/words%.c worker/blob%.c \
+                 worker/token.c, $(wildcard worker/*.c))
 WORKER_OBJS := $(WORKER_SRCS:%.c=$(BUILD)/%.o)
 WORKER      := $(BUILD)/writeen-worker
 TOKEN       := $(BUILD)/writeen-token

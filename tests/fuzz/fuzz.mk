@@ -4,7 +4,7 @@
 # in tests/fuzz/corpus/<name>; what it finds on the way is kept in the build
 # folder, a crash in $(BUILD)/fuzz/<name>-crash-*.
 
-FUZZ_TARGETS := frame envelope bus text
+FUZZ_TARGETS := frame envelope bus text words
 FUZZ_BINS    := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 FUZZ_SECONDS ?= 3600
 FUZZ_CC      ?= clang
@@ -22,8 +22,16 @@ fuzz: $(FUZZ_BINS)
 fuzz-short:
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=60
 
+FUZZ_words      := worker/words.c worker/words_query.c \
+                   worker/words_mark.c worker/store_mem.c
+FUZZ_LIBS_words := -lutf8proc
+
+.SECONDEXPANSION:
+
 # The sources anew: the library is not instrumented
 $(FUZZ_BINS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(COMMON_SRCS) \
-        $(wildcard common/*.h tests/fuzz/*.h tests/unit/wire.h)
+        $(wildcard common/*.h worker/words.h tests/fuzz/*.h tests/unit/wire.h) \
+        $$(FUZZ_$$*)
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $< $(COMMON_SRCS) $(COMMON_LIBS)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $< $(COMMON_SRCS) $(FUZZ_$*) \
+	    $(COMMON_LIBS) $(FUZZ_LIBS_$*)

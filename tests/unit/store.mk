@@ -9,8 +9,9 @@ STORE_TESTS  := mem sqlite mongo pair
 STORE_PROGS  := $(STORE_TESTS:%=$(BUILD)/unit/test_store_%)
 STORE_MONGO  := $(BUILD)/unit/store_mongo $(BUILD)/unit/store_standalone \
                 $(BUILD)/unit/store_pair
-STORE_BINS   := $(BUILD)/unit/test_store_mem $(BUILD)/unit/test_store_sqlite \
-                $(STORE_MONGO)
+WORDS_TEST   := $(BUILD)/unit/test_words
+STORE_BINS   := $(WORDS_TEST) $(BUILD)/unit/test_store_mem \
+                $(BUILD)/unit/test_store_sqlite $(STORE_MONGO)
 UNIT_BINS    += $(STORE_BINS)
 
 STORE_SHARED := tests/unit/store_test.c tests/unit/store_suite.c \
@@ -32,6 +33,12 @@ $(STORE_PROGS): $(BUILD)/unit/test_store_%: tests/unit/test_store_%.c \
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(STORE_CFLAGS) -o $@ $< $(STORE_SHARED) \
 	    $(STORE_LIB) $(COMMON_LIB) -lcmocka $(STORE_LIBS) $(LDFLAGS)
+
+$(WORDS_TEST): tests/unit/test_words.c tests/unit/unit.h $(STORE_LIB) \
+               $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< $(STORE_LIB) $(COMMON_LIB) -lcmocka \
+	    $(STORE_LIBS) $(LDFLAGS)
 
 # name: the program it runs, with or without a replica set
 store_prog    = $(BUILD)/unit/test_$(subst standalone,mongo,$(1))
