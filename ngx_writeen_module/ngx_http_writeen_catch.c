@@ -508,6 +508,7 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res)
 {
     int64_t                   seq, upto, floor;
+    ngx_str_t                 none;
     ngx_http_writeen_link_t  *l;
 
     seq = ngx_http_writeen_result_num(res, 0);
@@ -564,8 +565,10 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
             op->missed = ngx_max(upto - op->after, 0);
         }
 
+        ngx_str_null(&none);
+
         if (ngx_http_writeen_catch_joined(op, (op->mode == CATCH_INFO)
-                                              ? l->seq : seq)
+                                              ? l->seq : seq, &none)
             != NGX_OK)
         {
             return;

@@ -92,8 +92,9 @@ ngx_int_t ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op,
     ngx_str_t *payload);
 void ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res);
+/* conversation: its document as JSON, of a compact catch-up; or empty. */
 ngx_int_t ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
-    int64_t seq);
+    int64_t seq, ngx_str_t *conversation);
 
 /* also for the holes of a room (fill.c): */
 
@@ -102,10 +103,12 @@ ngx_int_t ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk,
     const char *id, size_t n, int64_t known, int64_t max,
     ngx_http_writeen_bus_pt handler, void *data);
 
-/* The body of a CHANGES reply: "<upto> <n>\n", then two lines an event. */
+/* The body of a CHANGES reply: "<upto> <n>\n", the conversation (on the first
+ * page, else empty) and a newline, then two lines an event. */
 typedef struct {
     u_char                    *pos;
     u_char                    *last;
+    ngx_str_t                  conversation;
     ngx_uint_t                 n;          /* events announced */
 } ngx_http_writeen_lines_t;
 

@@ -177,7 +177,8 @@ ngx_http_writeen_catch_online(u_char *p, ngx_http_writeen_room_t *rm)
  */
 
 ngx_int_t
-ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
+ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq,
+    ngx_str_t *conversation)
 {
     u_char                      *p, *r, *buf;
     wrt_slice_t                  id;
@@ -189,7 +190,7 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
 
     buf = ngx_alloc(512 + WRT_ID_MAX + 6 * WRT_CLIENT_ID_MAX
                     + NGX_HTTP_WRITEEN_ONLINE_MAX * (WRT_ID_MAX + 3)
-                    + op->cursors_len, op->worker->log);
+                    + op->cursors_len + conversation->len, op->worker->log);
     if (buf == NULL) {
         ngx_http_writeen_session_drop(s);
         return NGX_DONE;
@@ -218,6 +219,10 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq)
 
     } else {
         p = ngx_cpymem(p, "[]", 2);
+    }
+
+    if (conversation->len != 0) {
+        p = ngx_sprintf(p, ",\"conversation\":%V", conversation);
     }
 
     p = ngx_cpymem(p, "}}", 2);

@@ -130,7 +130,8 @@ ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
         op->compact = 1;
         op->missed = lines.n;
 
-        if (ngx_http_writeen_catch_joined(op, ngx_max(upto, op->stood))
+        if (ngx_http_writeen_catch_joined(op, ngx_max(upto, op->stood),
+                                          &lines.conversation)
             != NGX_OK)
         {
             return;
@@ -303,7 +304,7 @@ ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln, ngx_str_t *body,
 
     ln->n = n;
 
-    return NGX_OK;
+    return ngx_http_writeen_lines_line(ln, &ln->conversation);
 }
 
 

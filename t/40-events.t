@@ -639,10 +639,10 @@ a find ack data.id=r
 === TEST 38: a catch-up older than the log comes from the store
 --- steps
 room room1 u1 u2 seq=500
-worker CHANGES room1 200 "500 2\nm 400 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":400,\"message\":{\"id\":\"a\",\"seq\":400}}}\ne 500 u2 -\n{\"event\":\"message_updated\",\"data\":{\"conversationId\":\"room1\",\"seq\":500}}\n"
+worker CHANGES room1 200 "500 2\n{\"id\":\"room1\",\"title\":\"T\"}\nm 400 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":400,\"message\":{\"id\":\"a\",\"seq\":400}}}\ne 500 u2 -\n{\"event\":\"message_updated\",\"data\":{\"conversationId\":\"room1\",\"seq\":500}}\n"
 a connect u1
 a send join_conversation {"conversationId":"room1","afterSeq":399}
-a expect conversation_joined data.seq==500 data.compact==true data.recovered==true data.missed==2
+a expect conversation_joined data.seq==500 data.compact==true data.recovered==true data.missed==2 data.conversation.title=T
 a expect message_received data.seq==400
 a expect message_updated data.seq==500
 call CHANGES room1 q~^399\b

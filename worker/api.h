@@ -12,6 +12,8 @@
  *   api_may.c       who may do what
  *   api_emit.c      a decision becomes an event: wait, decide, emit, wait
  *   api_change.c    one message: read, edit, delete, react
+ *   api_member.c    participants come and go
+ *   api_settings.c  title, settings, archive, block
  *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
  */
 
@@ -223,6 +225,12 @@ api_rc_t conv_list(api_t *a, call_t *c);
 api_rc_t conv_get(api_t *a, call_t *c);
 /* Add what only Redis knows (isOnline) to conversations. */
 void conv_finish(api_t *a, const char *user, json_t *list);
+/* The conversation of the path as the store has it, for the caller; 0, or -1:
+ * answered. */
+int conv_read(api_t *a, call_t *c, store_t *st, json_t **out);
+/* Answer with it: {"conversation"}; takes the document. */
+api_rc_t conv_answer(api_t *a, call_t *c, int status, const char *said,
+    json_t *doc);
 
 /* api_create.c */
 api_rc_t conv_create(api_t *a, call_t *c);
@@ -249,6 +257,13 @@ typedef struct {
 
 /* 0, or -1: answered.  body_free() in any case. */
 int body_parse(call_t *c, body_t *b);
+/* One person of a body; prefix goes before the names of fields in errors.  0,
+ * or -1: answered.  out->role NULL: not said. */
+int body_person(call_t *c, const json_t *from, const char *prefix,
+    person_t *out);
+/* Old settings with the given ones over them; NULL: answered. */
+json_t *body_settings_merge(call_t *c, const json_t *old,
+    const json_t *given);
 /* Answer with what the envelope refused; returns -1. */
 int body_refused(call_t *c, const wrt_refusal_t *why);
 void body_free(void *b);
@@ -339,6 +354,17 @@ api_rc_t message_delete(api_t *a, call_t *c);
 api_rc_t message_history(api_t *a, call_t *c);
 api_rc_t reaction_put(api_t *a, call_t *c);
 api_rc_t reaction_delete(api_t *a, call_t *c);
+
+/* api_settings.c */
+api_rc_t conv_update(api_t *a, call_t *c);
+api_rc_t conv_archive(api_t *a, call_t *c);
+api_rc_t conv_unarchive(api_t *a, call_t *c);
+api_rc_t conv_block(api_t *a, call_t *c);
+api_rc_t conv_unblock(api_t *a, call_t *c);
+
+/* api_member.c */
+api_rc_t member_add(api_t *a, call_t *c);
+api_rc_t member_remove(api_t *a, call_t *c);
 
 /* api_message.c */
 api_rc_t message_list(api_t *a, call_t *c);

@@ -130,7 +130,8 @@ body_permissions(unsigned bits)
 
 
 static int
-body_permission_bits(call_t *c, const json_t *list, unsigned *bits)
+body_permission_bits(call_t *c, const json_t *list, const char *field,
+    unsigned *bits)
 {
     int      n;
     size_t   i;
@@ -156,7 +157,7 @@ body_permission_bits(call_t *c, const json_t *list, unsigned *bits)
     }
 
     if (!json_is_array(list) || !(*bits & BODY_READ)) {
-        return body_refuse(c, "participants.permissions",
+        return body_refuse(c, field,
                            "permissions must be a list of read, write, "
                            "upload and download, with read among them");
     }
@@ -193,45 +194,56 @@ body_add(call_t *c, body_t *b, json_t *seen, const char *user,
 }
 
 
+int
+body_person(call_t *c, const json_t *from, const char *prefix, person_t *out)
+{
+    int          role;
+    char         field[64];
+    json_t      *id, *r;
+
+    id = body_member(from, "userId");
+    r = body_member(from, "role");
+    role = body_find(r, body_roles);
+
+    if (!json_is_string(id) || !wrt_id_valid(json_string_value(id),
+                                             json_string_length(id)))
+    {
+        snprintf(field, sizeof(field), "%suserId", prefix);
+        return body_refuse(c, field,
+                           "an id of 1 to 64 letters, digits, underscores or "
+                           "hyphens is required");
+    }
+
+    if (r && role < 0) {
+        snprintf(field, sizeof(field), "%srole", prefix);
+        return body_refuse(c, field, "role must be student or tutor");
+    }
+
+    snprintf(field, sizeof(field), "%spermissions", prefix);
+
+    out->user = json_string_value(id);
+    out->role = role < 0 ? NULL : body_roles[role];
+
+    return body_permission_bits(c, body_member(from, "permissions"), field,
+                                &out->permissions);
+}
+
+
 /* participants: [{userId, role?, permissions?}] */
 static int
 body_participants(call_t *c, body_t *b, json_t *seen, const json_t *list)
 {
-    int          role;
-    size_t       i;
-    json_t      *p, *id, *r;
-    unsigned     bits;
+    size_t     i;
+    json_t    *p;
+    person_t   who;
 
     if (list && !json_is_array(list)) {
         return body_refuse(c, "participants", "a list is required");
     }
 
     json_array_foreach(list, i, p) {
-        id = body_member(p, "userId");
-        r = body_member(p, "role");
-        role = body_find(r, body_roles);
-
-        if (!json_is_string(id) || !wrt_id_valid(json_string_value(id),
-                                                 json_string_length(id)))
-        {
-            return body_refuse(c, "participants.userId",
-                               "an id of 1 to 64 letters, digits, "
-                               "underscores or hyphens is required");
-        }
-
-        if (r && role < 0) {
-            return body_refuse(c, "participants.role",
-                               "role must be student or tutor");
-        }
-
-        if (body_permission_bits(c, body_member(p, "permissions"), &bits)
-            != 0)
-        {
-            return -1;
-        }
-
-        if (body_add(c, b, seen, json_string_value(id),
-                     role < 0 ? NULL : body_roles[role], bits) != 0)
+        if (body_person(c, p, "participants.", &who) != 0
+            || body_add(c, b, seen, who.user, who.role, who.permissions) != 0)
         {
             return -1;
         }
@@ -401,26 +413,63 @@ body_types_list(call_t *c, const json_t *from, json_t *to)
 }
 
 
+/* All of them, made anew from those that are given. */
 static int
-body_settings(call_t *c, body_t *b)
+body_settings_of(call_t *c, const json_t *from, json_t *to)
 {
-    json_t  *from;
-
-    from = body_member(b->envelope.data, "settings");
-
     if (from && !json_is_object(from)) {
         return body_refuse(c, "settings", "an object is required");
     }
 
+    return body_flag(c, from, "allowFileUpload", 1, to)
+           || body_number(c, from, "maxFileSize", WRT_FILE_MAX, WRT_FILE_MAX,
+                          to)
+           || body_types_list(c, from, to)
+           || body_flag(c, from, "autoArchive", 0, to)
+           || body_number(c, from, "retention", WRT_RETENTION_DAYS,
+                          WRT_RETENTION_DAYS_MAX, to) ? -1 : 0;
+}
+
+
+static int
+body_settings(call_t *c, body_t *b)
+{
     b->settings = json_object();
 
-    return body_flag(c, from, "allowFileUpload", 1, b->settings)
-           || body_number(c, from, "maxFileSize", WRT_FILE_MAX, WRT_FILE_MAX,
-                          b->settings)
-           || body_types_list(c, from, b->settings)
-           || body_flag(c, from, "autoArchive", 0, b->settings)
-           || body_number(c, from, "retention", WRT_RETENTION_DAYS,
-                          WRT_RETENTION_DAYS_MAX, b->settings) ? -1 : 0;
+    return body_settings_of(c, body_member(b->envelope.data, "settings"),
+                            b->settings);
+}
+
+
+json_t *
+body_settings_merge(call_t *c, const json_t *old, const json_t *given)
+{
+    json_t      *from, *to, *v;
+    const char  *name;
+
+    if (!json_is_object(given)) {
+        (void) body_refuse(c, "settings", "an object is required");
+        return NULL;
+    }
+
+    from = json_is_object(old) ? json_copy((json_t *) old) : json_object();
+
+    json_object_foreach((json_t *) given, name, v) {
+        if (!json_is_null(v)) {
+            json_object_set(from, name, v);
+        }
+    }
+
+    to = json_object();
+
+    if (body_settings_of(c, from, to) != 0) {
+        json_decref(to);
+        to = NULL;
+    }
+
+    json_decref(from);
+
+    return to;
 }
 
 

@@ -236,41 +236,59 @@ conv_list(api_t *a, call_t *c)
 }
 
 
-api_rc_t
-conv_get(api_t *a, call_t *c)
+int
+conv_read(api_t *a, call_t *c, store_t *st, json_t **out)
 {
-    json_t      *doc, *list;
-    store_t     *st;
-    access_t     access;
-    const char  *id;
-    store_rc_t   rc;
+    store_rc_t  rc;
 
-    id = c->ids[0];
-
-    if (api_access(a, c, id, &access) != 0) {
-        return API_DONE;
-    }
-
-    if (c->step == 0 && api_wait_conv(c, id, access.seq, access.applied)) {
-        return API_WAIT;
-    }
-
-    st = api_store(a, c);
-    if (st == NULL) {
-        return API_DONE;
-    }
-
-    rc = store_conversation(st, id, c->user, &doc);
+    rc = store_conversation(st, c->ids[0], c->user, out);
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {
-        return api_store_error(a, c, rc);
+        api_store_error(a, c, rc);
+        return -1;
     }
+
+    return 0;
+}
+
+
+api_rc_t
+conv_answer(api_t *a, call_t *c, int status, const char *said, json_t *doc)
+{
+    json_t  *list;
 
     list = json_array();
     json_array_append(list, doc);
     conv_finish(a, c->user, list);
     json_decref(list);
 
-    return api_ok(c, 200, NULL, json_pack("{s:o}", "conversation", doc));
+    return api_ok(c, status, said, json_pack("{s:o}", "conversation", doc));
+}
+
+
+api_rc_t
+conv_get(api_t *a, call_t *c)
+{
+    json_t      *doc;
+    store_t     *st;
+    access_t     access;
+
+    if (api_access(a, c, c->ids[0], &access) != 0) {
+        return API_DONE;
+    }
+
+    if (c->step == 0
+        && api_wait_conv(c, c->ids[0], access.seq, access.applied))
+    {
+        return API_WAIT;
+    }
+
+    st = api_store(a, c);
+
+    if (st == NULL || conv_read(a, c, st, &doc) != 0) {
+        return API_DONE;
+    }
+
+    return conv_answer(a, c, 200, NULL, doc);
 }

@@ -417,7 +417,7 @@ create_same(const call_t *c, const create_t *m, const json_t *doc)
 static api_rc_t
 create_answer(api_t *a, call_t *c, const create_t *m)
 {
-    json_t      *doc, *list;
+    json_t      *doc;
     store_t     *st;
     store_rc_t   rc;
 
@@ -445,15 +445,9 @@ create_answer(api_t *a, call_t *c, const create_t *m)
                          "there is another conversation in this place");
     }
 
-    list = json_array();
-    json_array_append(list, doc);
-    conv_finish(a, c->user, list);
-    json_decref(list);
-
-    return api_ok(c, m->existed ? 200 : 201,
-                  m->existed ? "Conversation already exists"
-                             : "Conversation created successfully",
-                  json_pack("{s:o}", "conversation", doc));
+    return conv_answer(a, c, m->existed ? 200 : 201,
+                       m->existed ? "Conversation already exists"
+                                  : "Conversation created successfully", doc);
 }
 
 

@@ -240,11 +240,39 @@ internal_changes_query(const char *q, int64_t *after, int64_t *origin,
 }
 
 
+/* The conversation as it stands, with the first page: who catches up in
+ * compact form does not get the events that made it so.  0, -1: answered. */
+static int
+internal_changes_document(api_t *a, call_t *c, store_t *st, int first,
+    buf_t *out)
+{
+    json_t      *doc;
+    store_rc_t   rc;
+
+    if (!first) {
+        return 0;
+    }
+
+    rc = store_conversation(st, c->ids[0], NULL, &doc);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK) {
+        api_store_error(a, c, rc);
+        return -1;
+    }
+
+    buf_json(out, doc);
+    json_decref(doc);
+
+    return 0;
+}
+
+
 /* Payloads until they are `bytes`, one at least; the last one's number is
  * then where the next page begins. */
 static void
-internal_changes_page(buf_t *out, json_t *list, int64_t origin, int64_t bytes,
-    int64_t upto)
+internal_changes_page(buf_t *out, json_t *list, const buf_t *document,
+    int64_t origin, int64_t bytes, int64_t upto)
 {
     buf_t    page;
     size_t   i;
@@ -265,6 +293,8 @@ internal_changes_page(buf_t *out, json_t *list, int64_t origin, int64_t bytes,
     }
 
     buf_fmt(out, "%lld %zu\n", (long long) upto, json_array_size(list));
+    buf_add(out, document->p, document->n);
+    buf_text(out, "\n");
     buf_add(out, page.p, page.n);
     buf_free(&page);
 }
@@ -278,7 +308,7 @@ internal_changes_page(buf_t *out, json_t *list, int64_t origin, int64_t bytes,
 api_rc_t
 internal_changes(api_t *a, call_t *c)
 {
-    buf_t        out;
+    buf_t        out, document;
     json_t      *list;
     int64_t      after, origin, bytes, upto;
     store_t     *st;
@@ -313,10 +343,17 @@ internal_changes(api_t *a, call_t *c)
     }
 
     memset(&out, 0, sizeof(out));
-    internal_changes_page(&out, list, origin, bytes, upto);
+    memset(&document, 0, sizeof(document));
+
+    if (internal_changes_document(a, c, st, after == origin, &document) == 0) {
+        internal_changes_page(&out, list, &document, origin, bytes, upto);
+        (void) api_text(c, &out);
+    }
+
+    buf_free(&document);
     json_decref(list);
 
-    return api_text(c, &out);
+    return API_DONE;
 }
 
 

@@ -54,6 +54,19 @@ HANDLER(conv_list)
 HANDLER(conv_get)
 HANDLER(conv_create)
 HANDLER(message_list)
+HANDLER(message_get)
+HANDLER(message_edit)
+HANDLER(message_delete)
+HANDLER(message_history)
+HANDLER(reaction_put)
+HANDLER(reaction_delete)
+HANDLER(conv_update)
+HANDLER(conv_archive)
+HANDLER(conv_unarchive)
+HANDLER(conv_block)
+HANDLER(conv_unblock)
+HANDLER(member_add)
+HANDLER(member_remove)
 HANDLER(internal_load)
 HANDLER(internal_user)
 HANDLER(internal_changes)
@@ -302,6 +315,36 @@ encoding(void **state)
 }
 
 
+/* The last part of a path may be any text, but not another part. */
+static void
+rest(void **state)
+{
+    call_t  c;
+
+    (void) state;
+
+    call_make(&c, "PUT", "/api/conversations/r1/messages/m1/reactions/\xf0\x9f"
+              "\x91\x8d", "", "u1");
+    assert_int_equal(api_route(&c), 0);
+    assert_string_equal(c.ids[0], "r1");
+    assert_string_equal(c.ids[1], "m1");
+    assert_string_equal(c.rest, "\xf0\x9f\x91\x8d");
+    call_drop(&c);
+
+    call_make(&c, "PUT", "/api/conversations/r1/messages/m1/reactions/", "",
+              "u1");
+    assert_int_equal(api_route(&c), -1);
+    assert_int_equal(answered, 404);
+    call_drop(&c);
+
+    call_make(&c, "DELETE", "/api/conversations/r1/messages/m1/reactions/a/b",
+              "", "u1");
+    assert_int_equal(api_route(&c), -1);
+    assert_int_equal(answered, 404);
+    call_drop(&c);
+}
+
+
 static void
 times(void **state)
 {
@@ -389,6 +432,7 @@ main(void)
         cmocka_unit_test(anonymous),
         cmocka_unit_test(integers),
         cmocka_unit_test(encoding),
+        cmocka_unit_test(rest),
         cmocka_unit_test(times),
         cmocka_unit_test(words)
     };
