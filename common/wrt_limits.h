@@ -87,6 +87,9 @@
 #define WRT_PRESENCE_ROOM_MAX    256    /* links of a room on one nginx worker:
                                            no presence in larger ones */
 #define WRT_TYPING_MS            6000   /* stops by itself */
+#define WRT_TYPING_EVERY_MS      1000   /* told again at the earliest */
+#define WRT_TYPING_ROOM_MAX      32     /* users of one room at a time */
+#define WRT_DEVICE_MAX           32     /* platform, version: characters */
 
 /* Back pressure */
 #define WRT_BACKLOG_MAX          1000000 /* ingest entries per shard */

@@ -51,53 +51,7 @@ typedef struct ngx_http_writeen_server_s   ngx_http_writeen_server_t;
 typedef struct ngx_http_writeen_rpc_s      ngx_http_writeen_rpc_t;
 
 
-/* -- bus -- */
-
-/* What a command came to. */
-typedef enum {
-    NGX_HTTP_WRITEEN_R_OK = 0,
-    NGX_HTTP_WRITEEN_R_DUP,
-    NGX_HTTP_WRITEEN_R_EXISTS,
-    NGX_HTTP_WRITEEN_R_NOLOAD,
-    NGX_HTTP_WRITEEN_R_DENIED,
-    NGX_HTTP_WRITEEN_R_FORBIDDEN,
-    NGX_HTTP_WRITEEN_R_ARCHIVED,
-    NGX_HTTP_WRITEEN_R_BACKLOG,
-    NGX_HTTP_WRITEEN_R_OLD,
-    NGX_HTTP_WRITEEN_R_MANY,
-    NGX_HTTP_WRITEEN_R_ERROR,    /* Redis answered with an error */
-    NGX_HTTP_WRITEEN_R_LOST      /* no answer: whether it ran is unknown */
-} ngx_http_writeen_rc_t;
-
-
-/*
- * A reply, valid during the callback only.  For functions of writeen.lua rc
- * is its first element and the accessors count from the one after it; for
- * plain commands rc is R_OK and they count from the first (a reply that is
- * not an array has one element).
- */
-typedef struct {
-    ngx_http_writeen_rc_t      rc;
-    void                      *reply;      /* hiredis's, opaque */
-    ngx_uint_t                 base;
-    ngx_uint_t                 n;          /* elements after base */
-} ngx_http_writeen_result_t;
-
-typedef void (*ngx_http_writeen_bus_pt)(void *data,
-    ngx_http_writeen_result_t *res);
-
-
-/* Arguments of a command; what it points to must live until bus_call()
- * returns (hiredis copies). */
-#define NGX_HTTP_WRITEEN_ARGS_MAX  208
-
-typedef struct {
-    ngx_uint_t                 n;
-    const char                *v[NGX_HTTP_WRITEEN_ARGS_MAX];
-    size_t                     len[NGX_HTTP_WRITEEN_ARGS_MAX];
-    char                       num[8][24]; /* numbers made by args_num */
-    ngx_uint_t                 nnum;
-} ngx_http_writeen_args_t;
+#include "ngx_http_writeen_redis.h"
 
 
 /* -- messages and output -- */
@@ -150,6 +104,7 @@ struct ngx_http_writeen_session_s {
     ngx_queue_t                links;      /* of link.session_queue */
     ngx_queue_t                ops;        /* commands and calls under way */
     ngx_queue_t                paused;     /* catch-ups waiting to read */
+    ngx_queue_t                typists;    /* in worker->typing */
 
     ngx_connection_t          *connection;
     ngx_http_writeen_loc_conf_t *conf;
@@ -192,6 +147,15 @@ struct ngx_http_writeen_session_s {
     ngx_msec_t                 rate_time;
     ngx_uint_t                 rate_tokens;
 
+    /* what is known of the device */
+    ngx_str_t                  platform;   /* these two in one */
+    ngx_str_t                  version;    /* allocation: `device` */
+    u_char                    *device;
+    ngx_http_writeen_link_t   *screen;     /* joined last, not left */
+    ngx_http_writeen_link_t   *typing;     /* where he types, or NULL */
+    ngx_msec_t                 typed;      /* and when he said so last */
+    uint64_t                   told;       /* last presence that it was given */
+
     ngx_uint_t                 nlinks;
     ngx_uint_t                 opening;    /* links not ready yet */
     ngx_uint_t                 floods;     /* events refused in a row */
@@ -213,6 +177,9 @@ struct ngx_http_writeen_session_s {
     unsigned                   shut:1;      /* our side of the socket */
     unsigned                   has_deadline:1;
     unsigned                   catching:1;  /* one catch-up is reading */
+    unsigned                   typing_late:1; /* still to be published */
+    unsigned                   recorded:1;  /* its device is on the hub */
+    unsigned                   news:1;      /* and not as it is now */
 };
 
 
@@ -221,10 +188,12 @@ struct ngx_http_writeen_user_s {
     ngx_queue_t                sessions;
     ngx_queue_t                idle;       /* in worker->idle_users */
     ngx_msec_t                 idle_since;
-    ngx_msec_t                 lease;      /* last renewed */
+    ngx_msec_t                 renewed;    /* his lease */
     ngx_msec_t                 rate_time;
     ngx_uint_t                 rate_tokens;
     u_char                     sub;        /* NGX_HTTP_WRITEEN_SUB_* */
+    unsigned                   present:1;  /* a lease was taken */
+    unsigned                   news:1;     /* of a session of his */
     u_char                     uid[1];
 };
 
@@ -245,6 +214,7 @@ struct ngx_http_writeen_room_s {
     ngx_queue_t                walk;       /* of held: being given to links */
     ngx_queue_t                walking;    /* in worker->walking */
     ngx_queue_t                acks;       /* sends waiting for the store */
+    ngx_queue_t                typists;    /* who types, as heard */
     ngx_queue_t               *cursor;     /* next link of the walk */
     ngx_msec_t                 idle_since;
     int64_t                    seq;        /* last accepted; -1 unknown */
@@ -252,6 +222,7 @@ struct ngx_http_writeen_room_s {
     ngx_uint_t                 nhold;
     ngx_uint_t                 nrecent;
     ngx_uint_t                 catching;   /* links whose catch-up is read */
+    ngx_uint_t                 ntypists;
     ngx_uint_t                 shard;
     u_char                     sub;
     unsigned                   filling:1;
@@ -291,6 +262,7 @@ struct ngx_http_writeen_link_s {
     int64_t                    seq;        /* last event given to it */
     int64_t                    first;      /* where live began: events up to
                                               it were not sent here */
+    ngx_msec_t                 typing_at;  /* typing published, 0 never */
     u_char                     state;
     unsigned                   opening:1;  /* counted in session->opening */
 };
@@ -321,12 +293,19 @@ struct ngx_http_writeen_worker_s {
     ngx_queue_t                loads;      /* conversations being loaded */
     ngx_queue_t                retries;    /* catch-ups waiting for Redis */
     ngx_queue_t                user_retries; /* room lists waiting likewise */
+    ngx_queue_t                typing;     /* sessions that type */
+    ngx_queue_t                typists;    /* heard of, by when they stop */
+    ngx_queue_t                tells;      /* presence to be told */
+    uint64_t                   told;       /* number of the last that came */
+    uint64_t                   telling;    /* of the last that is done */
 
     ngx_event_t                reaper;
     ngx_event_t                flusher;
     ngx_event_t                walker;
     ngx_event_t                sweeper;    /* each second: idle, retries */
     ngx_event_t                drainer;
+    ngx_event_t                typer;      /* the first of typists */
+    ngx_event_t                teller;     /* tells */
     ngx_uint_t                 drain_left; /* ticks */
     unsigned                   draining:1;
     unsigned                   refill:1;   /* a room could not be filled */
@@ -700,9 +679,11 @@ void ngx_http_writeen_link_resync(ngx_http_writeen_link_t *l, int64_t seq);
 /* The room's subscription stands. */
 void ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l);
 
-/* Answer join_conversation or one room of resume.  after -1: no replay. */
+/* Answer join_conversation, which puts the room on the screen, or one room of
+ * resume.  after -1: no replay. */
 void ngx_http_writeen_join(ngx_http_writeen_session_t *s,
-    wrt_slice_t conversation, int64_t after, wrt_slice_t id);
+    wrt_slice_t conversation, int64_t after, wrt_slice_t id,
+    ngx_uint_t screen);
 /* The resume event came, or will not come: let held links go on. */
 void ngx_http_writeen_link_release(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);
@@ -733,65 +714,6 @@ void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
 
-
-/* ngx_http_writeen_lease.c: who is connected */
-
-void ngx_http_writeen_lease_take(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_user_t *u);
-void ngx_http_writeen_lease_drop(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_user_t *u);
-void ngx_http_writeen_lease_renew(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_user_t *u);
-
-
-/* ngx_http_writeen_bus.c: Redis, as policy */
-
-ngx_int_t ngx_http_writeen_bus_init(ngx_http_writeen_worker_t *wk);
-void ngx_http_writeen_bus_exit(ngx_http_writeen_worker_t *wk);
-
-/* Which server has this shard; server 0 is the hub. */
-ngx_uint_t ngx_http_writeen_bus_server(ngx_http_writeen_worker_t *wk,
-    ngx_uint_t shard);
-/* Do commands to it go out now? */
-ngx_uint_t ngx_http_writeen_bus_ready(ngx_http_writeen_worker_t *wk,
-    ngx_uint_t server);
-
-/*
- * Queue a command.  handler (may be NULL) is called exactly once, with R_LOST
- * when the connection goes, never from within this function.  NGX_OK, or
- * NGX_ERROR when the connection is not ready or memory is short (handler not
- * called).  Commands of one turn leave in one write.
- */
-ngx_int_t ngx_http_writeen_bus_call(ngx_http_writeen_worker_t *wk,
-    ngx_uint_t server, ngx_http_writeen_args_t *args,
-    ngx_http_writeen_bus_pt handler, void *data);
-
-/* The channel of a conversation, as its server names it. */
-size_t ngx_http_writeen_bus_room(ngx_http_writeen_worker_t *wk, char *out,
-    ngx_uint_t shard, const char *id, size_t n);
-
-/* (Un)subscribe a channel on a server; told by room_subscribed etc. */
-void ngx_http_writeen_bus_subscribe(ngx_http_writeen_worker_t *wk,
-    ngx_uint_t server, const char *channel, size_t n);
-void ngx_http_writeen_bus_unsubscribe(ngx_http_writeen_worker_t *wk,
-    ngx_uint_t server, const char *channel, size_t n);
-
-void ngx_http_writeen_arg(ngx_http_writeen_args_t *a, const void *p,
-    size_t n);
-void ngx_http_writeen_arg_num(ngx_http_writeen_args_t *a, int64_t n);
-#define ngx_http_writeen_arg_lit(a, s)                                        \
-    ngx_http_writeen_arg(a, s, sizeof(s) - 1)
-
-/* Element i (from 0, after base) as number (0 when it is none), as text
- * (NGX_DECLINED when it is none), or element j of a nested array. */
-int64_t ngx_http_writeen_result_num(ngx_http_writeen_result_t *res,
-    ngx_uint_t i);
-ngx_int_t ngx_http_writeen_result_str(ngx_http_writeen_result_t *res,
-    ngx_uint_t i, ngx_str_t *out);
-ngx_uint_t ngx_http_writeen_result_count(ngx_http_writeen_result_t *res,
-    ngx_uint_t i);
-ngx_int_t ngx_http_writeen_result_sub(ngx_http_writeen_result_t *res,
-    ngx_uint_t i, ngx_uint_t j, ngx_str_t *out);
 
 #include "ngx_http_writeen_live.h"
 

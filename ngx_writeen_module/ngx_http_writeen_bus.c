@@ -596,6 +596,9 @@ ngx_http_writeen_bus_sub_ready(ngx_http_writeen_server_t *srv)
     ngx_http_writeen_room_resubscribe(srv->worker, srv->index);
 
     if (srv->index == 0) {
+        n = wrt_chan_presence(name, &srv->names);
+        ngx_http_writeen_bus_subscribe(srv->worker, 0, name, n);
+
         ngx_http_writeen_user_resubscribe(srv->worker);
     }
 }

@@ -291,5 +291,12 @@ ngx_http_writeen_bus_dispatch(ngx_http_writeen_server_t *srv,
         }
 
         break;
+
+    case 'p':
+        if (payload != NULL && h.kind == WRT_EV_PRESENCE) {
+            ngx_http_writeen_tell(wk, &h);
+        }
+
+        break;
     }
 }

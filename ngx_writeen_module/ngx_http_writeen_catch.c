@@ -30,6 +30,7 @@ static void ngx_http_writeen_catch_reply(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res);
+static void ngx_http_writeen_catch_go(ngx_http_writeen_catch_t *op);
 static void ngx_http_writeen_catch_peeked(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_catch_live(ngx_http_writeen_catch_t *op,
@@ -76,6 +77,18 @@ ngx_http_writeen_catch_free(ngx_http_writeen_catch_t *op)
 
     if (op->cursors != NULL) {
         ngx_free(op->cursors);
+    }
+
+    if (op->members != NULL) {
+        ngx_free(op->members);
+    }
+
+    if (op->online != NULL) {
+        ngx_free(op->online);
+    }
+
+    if (op->page != NULL) {
+        ngx_free(op->page);
     }
 
     ngx_free(op);
@@ -397,7 +410,7 @@ ngx_http_writeen_catch_reply(void *data, ngx_http_writeen_result_t *res)
     case NGX_HTTP_WRITEEN_R_OLD:
         op->stood = ngx_http_writeen_result_num(res, 0);
         ngx_http_writeen_catch_cursors(op, res);
-        ngx_http_writeen_catch_store(op);
+        ngx_http_writeen_catch_ask(op, res, ngx_http_writeen_catch_store);
         return;
 
     case NGX_HTTP_WRITEEN_R_MANY:
@@ -472,43 +485,11 @@ ngx_http_writeen_catch_peeked(ngx_http_writeen_catch_t *op,
 }
 
 
-/* Send the events of an answer; *upto becomes the last one's number.
- * NGX_DONE: op is gone. */
-
-static ngx_int_t
-ngx_http_writeen_catch_page(ngx_http_writeen_catch_t *op,
-    ngx_http_writeen_result_t *res, int64_t *upto)
-{
-    ngx_str_t   payload;
-    ngx_uint_t  i, n;
-
-    n = ngx_http_writeen_result_count(res, 3);
-
-    if (n != 0) {
-        ngx_http_writeen_count(op->worker, catchups_total);
-    }
-
-    for (i = 0; i < n; i++) {
-        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
-
-            *upto = ngx_http_writeen_payload_seq(&payload);
-
-            if (ngx_http_writeen_catch_event(op, &payload) != NGX_OK) {
-                return NGX_DONE;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res)
 {
-    int64_t                   seq, upto, floor;
-    ngx_str_t                 none;
+    int64_t                   seq, floor;
     ngx_http_writeen_link_t  *l;
 
     seq = ngx_http_writeen_result_num(res, 0);
@@ -539,8 +520,6 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
         return;
     }
 
-    l = op->link;
-
     if (op->mode == CATCH_FLOOR) {
         op->after = floor;
         op->mode = CATCH_CATCH;
@@ -551,7 +530,28 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
         }
     }
 
+    if (ngx_http_writeen_catch_keep(op, res) != NGX_OK) {
+        ngx_http_writeen_session_drop(op->op.session);
+        return;
+    }
+
+    op->stood = seq;
     ngx_http_writeen_catch_cursors(op, res);
+    ngx_http_writeen_catch_ask(op, res, ngx_http_writeen_catch_go);
+}
+
+
+/* All is known of what Redis said: tell the client. */
+
+static void
+ngx_http_writeen_catch_go(ngx_http_writeen_catch_t *op)
+{
+    int64_t                   seq, upto;
+    ngx_str_t                 none;
+    ngx_http_writeen_link_t  *l;
+
+    l = op->link;
+    seq = op->stood;
 
     if (op->mode == CATCH_INFO && op->fenced) {
         /* there is nothing below what the client knew */
@@ -577,7 +577,7 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
 
     upto = seq;
 
-    if (ngx_http_writeen_catch_page(op, res, &upto) != NGX_OK) {
+    if (ngx_http_writeen_catch_page(op, &upto) != NGX_OK) {
         return;
     }
 
@@ -663,6 +663,14 @@ ngx_http_writeen_catch_live(ngx_http_writeen_catch_t *op, int64_t seq)
             && s->state != NGX_HTTP_WRITEEN_OPENING)
         {
             /* too slow: closed, and the link gone with it */
+            return;
+        }
+    }
+
+    if (op->answer) {
+        ngx_http_writeen_typing_show(l);
+
+        if (s->state >= NGX_HTTP_WRITEEN_CLOSING) {
             return;
         }
     }

@@ -37,12 +37,23 @@ struct ngx_http_writeen_catch_s {
     int64_t                        limit;    /* REPLAY: up to here */
     u_char                        *cursors;  /* JSON array, malloc'd */
     size_t                         cursors_len;
+    u_char                        *members;  /* ids, a blank after each */
+    u_char                        *asked_of; /* in it: next to hear of */
+    ngx_uint_t                     nmembers; /* not heard of yet */
+    ngx_uint_t                     questions; /* about them, under way */
+    void                         (*then)(ngx_http_writeen_catch_t *op);
+    u_char                        *online;   /* "id","id", malloc'd */
+    size_t                         online_len;
+    u_char                        *page;     /* events to give out */
+    ngx_uint_t                     npage;
     ngx_uint_t                     tries;
     ngx_uint_t                     missed;
     size_t                         echo_len;
     size_t                         len;
     u_char                         echo[WRT_CLIENT_ID_MAX];
     u_char                         id[WRT_ID_MAX];
+    unsigned                       screen:1;  /* the client shows it */
+    unsigned                       unsure:1;  /* the hub did not answer */
     unsigned                       answer:1;  /* conversation_joined wanted */
     unsigned                       joined:1;  /* and sent */
     unsigned                       compact:1;
@@ -90,11 +101,26 @@ void ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op);
 
 ngx_int_t ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op,
     ngx_str_t *payload);
+/* Keep the events of an answer, and give them out later. */
+ngx_int_t ngx_http_writeen_catch_keep(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_result_t *res);
+ngx_int_t ngx_http_writeen_catch_page(ngx_http_writeen_catch_t *op,
+    int64_t *upto);
 void ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res);
 /* conversation: its document as JSON, of a compact catch-up; or empty. */
 ngx_int_t ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
     int64_t seq, ngx_str_t *conversation);
+
+/* ngx_http_writeen_catch_online.c */
+
+/*
+ * Who of the members is online, for conversation_joined: go on with `then`
+ * when that is known, which may be at once.
+ */
+void ngx_http_writeen_catch_ask(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_result_t *res,
+    void (*then)(ngx_http_writeen_catch_t *op));
 
 /* also for the holes of a room (fill.c): */
 

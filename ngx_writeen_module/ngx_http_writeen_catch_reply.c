@@ -6,10 +6,6 @@
 #include "ngx_http_writeen_catch.h"
 
 
-#define NGX_HTTP_WRITEEN_ONLINE_MAX    100    /* users named */
-#define NGX_HTTP_WRITEEN_ONLINE_WALK   1000   /* links looked at */
-
-
 const wrt_slice_t  ngx_http_writeen_join_name =
     { "join_conversation", sizeof("join_conversation") - 1 };
 
@@ -59,6 +55,89 @@ ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op, ngx_str_t *payload)
         ngx_http_writeen_link_free(l);
         ngx_http_writeen_session_opened(s);
         return NGX_DONE;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Keep the events of an answer: a length and the bytes of each. */
+
+ngx_int_t
+ngx_http_writeen_catch_keep(ngx_http_writeen_catch_t *op,
+    ngx_http_writeen_result_t *res)
+{
+    size_t      size;
+    u_char     *p;
+    ngx_str_t   payload;
+    ngx_uint_t  i, n;
+
+    size = 0;
+    n = ngx_http_writeen_result_count(res, 3);
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
+            size += sizeof(size_t) + payload.len;
+        }
+    }
+
+    op->npage = 0;
+
+    if (size == 0) {
+        return NGX_OK;
+    }
+
+    ngx_http_writeen_count(op->worker, catchups_total);
+
+    op->page = ngx_alloc(size, op->worker->log);
+    if (op->page == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = op->page;
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
+            p = ngx_cpymem(p, &payload.len, sizeof(size_t));
+            p = ngx_cpymem(p, payload.data, payload.len);
+            op->npage++;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Send the events that were kept; *upto becomes the last one's number.
+ * NGX_DONE: op is gone. */
+
+ngx_int_t
+ngx_http_writeen_catch_page(ngx_http_writeen_catch_t *op, int64_t *upto)
+{
+    u_char      *p, *page;
+    ngx_str_t    payload;
+    ngx_uint_t   n;
+
+    /* op may go with an event: the page is ours */
+
+    page = op->page;
+    op->page = NULL;
+
+    for (p = page, n = op->npage; n > 0; n--) {
+        ngx_memcpy(&payload.len, p, sizeof(size_t));
+        payload.data = p + sizeof(size_t);
+        p = payload.data + payload.len;
+
+        *upto = ngx_http_writeen_payload_seq(&payload);
+
+        if (ngx_http_writeen_catch_event(op, &payload) != NGX_OK) {
+            ngx_free(page);
+            return NGX_DONE;
+        }
+    }
+
+    if (page != NULL) {
+        ngx_free(page);
     }
 
     return NGX_OK;
@@ -129,48 +208,6 @@ ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
 }
 
 
-/* Users of the room on this worker, each once. */
-
-static u_char *
-ngx_http_writeen_catch_online(u_char *p, ngx_http_writeen_room_t *rm)
-{
-    ngx_uint_t                i, n;
-    ngx_queue_t              *q, *prev;
-    ngx_http_writeen_link_t  *l;
-    ngx_http_writeen_user_t  *u;
-
-    i = 0;
-    n = 0;
-
-    for (q = ngx_queue_head(&rm->links);
-         q != ngx_queue_sentinel(&rm->links)
-         && i < NGX_HTTP_WRITEEN_ONLINE_MAX
-         && n < NGX_HTTP_WRITEEN_ONLINE_WALK;
-         q = ngx_queue_next(q), n++)
-    {
-        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
-        u = l->session->user;
-
-        for (prev = ngx_queue_prev(q);
-             prev != ngx_queue_sentinel(&rm->links);
-             prev = ngx_queue_prev(prev))
-        {
-            l = ngx_queue_data(prev, ngx_http_writeen_link_t, room_queue);
-
-            if (l->session->user == u) {
-                break;
-            }
-        }
-
-        if (prev == ngx_queue_sentinel(&rm->links)) {
-            p = ngx_sprintf(p, "%s\"%V\"", i++ ? "," : "", &u->node.str);
-        }
-    }
-
-    return p;
-}
-
-
 /*
  * NGX_DONE: the client was too slow for it, or memory short; session, link and
  * op are not to be touched any more.
@@ -188,9 +225,14 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq,
     s = op->op.session;
     op->joined = 1;
 
+    if (op->screen && s->screen != op->link) {
+        s->screen = op->link;
+        ngx_http_writeen_presence_news(s);
+    }
+
     buf = ngx_alloc(512 + WRT_ID_MAX + 6 * WRT_CLIENT_ID_MAX
-                    + NGX_HTTP_WRITEEN_ONLINE_MAX * (WRT_ID_MAX + 3)
-                    + op->cursors_len + conversation->len, op->worker->log);
+                    + op->online_len + op->cursors_len + conversation->len,
+                    op->worker->log);
     if (buf == NULL) {
         ngx_http_writeen_session_drop(s);
         return NGX_DONE;
@@ -210,7 +252,9 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq,
                     op->resync ? "false" : "true", op->missed,
                     op->compact ? "\"compact\":true," : "");
 
-    p = ngx_http_writeen_catch_online(p, op->link->room);
+    if (op->online != NULL) {
+        p = ngx_cpymem(p, op->online, op->online_len);
+    }
 
     p = ngx_sprintf(p, "],\"cursors\":");
 

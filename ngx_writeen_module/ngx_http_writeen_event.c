@@ -57,6 +57,7 @@ static const struct {
     { "send_message", ngx_http_writeen_event_send },
     { "join_conversation", ngx_http_writeen_event_join },
     { "leave_conversation", ngx_http_writeen_event_leave },
+    { "typing", ngx_http_writeen_typing },
     { "mark_read", ngx_http_writeen_receipt_read },
     { "mark_delivered", ngx_http_writeen_receipt_delivered },
     { "resume", ngx_http_writeen_event_resume },
@@ -309,6 +310,13 @@ ngx_http_writeen_event_required(int found, const char *field,
 }
 
 
+static ngx_uint_t
+ngx_http_writeen_event_is(ngx_str_t *room, wrt_slice_t id)
+{
+    return room->len == id.n && ngx_memcmp(room->data, id.p, id.n) == 0;
+}
+
+
 /* -- the events -- */
 
 static void
@@ -329,7 +337,13 @@ ngx_http_writeen_event_join(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
         return;
     }
 
-    ngx_http_writeen_join(s, id, after, e->id);
+    if (s->typing != NULL
+        && !ngx_http_writeen_event_is(&s->typing->room->node.str, id))
+    {
+        ngx_http_writeen_typing_stop(s, NULL);
+    }
+
+    ngx_http_writeen_join(s, id, after, e->id, 1);
 }
 
 
@@ -366,6 +380,13 @@ ngx_http_writeen_event_leave(ngx_http_writeen_session_t *s,
     }
 
     /* off the screen; its events keep coming, as for all of his rooms */
+
+    ngx_http_writeen_typing_stop(s, l);
+
+    if (s->screen == l) {
+        s->screen = NULL;
+        ngx_http_writeen_presence_news(s);
+    }
 
     ngx_http_writeen_event_ack(s, e->id, e->event);
 }
@@ -420,6 +441,14 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
                     &s->connection->addr_text);
     extra.data = buf;
     extra.len = p - buf;
+
+    if (s->typing != NULL
+        && ngx_http_writeen_event_is(&s->typing->room->node.str,
+                                     m.conversation))
+    {
+        /* the message tells the others */
+        ngx_http_writeen_typing_forget(s);
+    }
 
     op->send = ngx_http_writeen_send(ngx_http_writeen_worker, s->conf, &m,
                                      m.conversation, &id, &extra,
@@ -579,7 +608,7 @@ ngx_http_writeen_event_resume_room(void *data, wrt_slice_t id, int64_t seq)
 {
     ngx_http_writeen_session_t  *s = data;
 
-    ngx_http_writeen_join(s, id, seq, ngx_http_writeen_nothing);
+    ngx_http_writeen_join(s, id, seq, ngx_http_writeen_nothing, 0);
 
     return s->state != NGX_HTTP_WRITEEN_OPEN;
 }

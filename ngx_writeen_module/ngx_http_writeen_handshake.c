@@ -193,8 +193,19 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
         s->resuming = 1;
     }
 
-    if (ngx_http_writeen_handshake_upgrade(r, s, &hs.key, protocol)
-        != NGX_OK)
+    rc = ngx_http_writeen_presence_device(r, s, &why);
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_writeen_session_abort(s);
+        ngx_http_writeen_count(wk, refused_total);
+        return ngx_http_writeen_api_error(r, NGX_HTTP_BAD_REQUEST,
+                   "invalid_request", why,
+                   "This must be at most 32 printable ASCII characters.", 0);
+    }
+
+    if (rc != NGX_OK
+        || ngx_http_writeen_handshake_upgrade(r, s, &hs.key, protocol)
+           != NGX_OK)
     {
         ngx_http_writeen_session_abort(s);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

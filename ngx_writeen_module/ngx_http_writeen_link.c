@@ -172,6 +172,13 @@ ngx_http_writeen_link_free(ngx_http_writeen_link_t *l)
         ngx_http_writeen_catch_abandon(&op->op);
     }
 
+    ngx_http_writeen_typing_stop(s, l);
+
+    if (s->screen == l) {
+        s->screen = NULL;
+        ngx_http_writeen_presence_news(s);
+    }
+
     if (rm->midway && rm->cursor == &l->room_queue) {
         rm->cursor = ngx_queue_next(&l->room_queue);
     }
@@ -182,6 +189,7 @@ ngx_http_writeen_link_free(ngx_http_writeen_link_t *l)
     s->nlinks--;
 
     if (ngx_queue_empty(&rm->links)) {
+        ngx_http_writeen_typing_clear(rm);
         rm->idle_since = ngx_current_msec;
         ngx_queue_insert_tail(&ngx_http_writeen_worker->idle_rooms,
                               &rm->idle);
@@ -273,7 +281,8 @@ ngx_http_writeen_link_opened(ngx_http_writeen_link_t *l)
 
 void
 ngx_http_writeen_join(ngx_http_writeen_session_t *s,
-    wrt_slice_t conversation, int64_t after, wrt_slice_t id)
+    wrt_slice_t conversation, int64_t after, wrt_slice_t id,
+    ngx_uint_t screen)
 {
     ngx_uint_t                  n;
     ngx_http_writeen_link_t    *l;
@@ -286,6 +295,7 @@ ngx_http_writeen_join(ngx_http_writeen_session_t *s,
     }
 
     op->answer = 1;
+    op->screen = screen;
     op->asked = after;
     op->after = after;
     op->echo_len = id.n;

@@ -16,4 +16,53 @@ void ngx_http_writeen_receipt_delivered(ngx_http_writeen_session_t *s,
 void ngx_http_writeen_receipt_exit(ngx_http_writeen_worker_t *wk);
 
 
+/* ngx_http_writeen_typing.c: who types */
+
+/* The event. */
+void ngx_http_writeen_typing(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+/* He does not any more: say so, if he did; in this room only, if not NULL. */
+void ngx_http_writeen_typing_stop(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_link_t *l);
+/* The same without a word: a message of his tells it. */
+void ngx_http_writeen_typing_forget(ngx_http_writeen_session_t *s);
+void ngx_http_writeen_typing_sweep(ngx_http_writeen_worker_t *wk);
+
+/* A typing event of the room.  1: give it to the links, 0: it is no news. */
+ngx_uint_t ngx_http_writeen_typing_heard(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, wrt_bus_header_t *h);
+/* This user's typing is over for the room. */
+void ngx_http_writeen_typing_over(ngx_http_writeen_room_t *rm,
+    ngx_str_t *uid);
+/* Who types when a client comes. */
+void ngx_http_writeen_typing_show(ngx_http_writeen_link_t *l);
+void ngx_http_writeen_typing_clear(ngx_http_writeen_room_t *rm);
+void ngx_http_writeen_typer_handler(ngx_event_t *ev);
+
+
+/* ngx_http_writeen_presence.c: who is connected, and with what */
+
+/* platform and version of the handshake.  NGX_DECLINED and *field: wrong. */
+ngx_int_t ngx_http_writeen_presence_device(ngx_http_request_t *r,
+    ngx_http_writeen_session_t *s, const char **field);
+/* The session's room list is whole; it has left its user (who may have others
+ * of his here). */
+void ngx_http_writeen_presence_open(ngx_http_writeen_session_t *s);
+void ngx_http_writeen_presence_close(ngx_http_writeen_session_t *s);
+/* What is on the screen, or where he types, has changed. */
+void ngx_http_writeen_presence_news(ngx_http_writeen_session_t *s);
+/* Each second, for each user. */
+void ngx_http_writeen_presence_sweep(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_user_t *u);
+
+
+/* ngx_http_writeen_tell.c: others come and go */
+
+/* A message of the presence channel. */
+void ngx_http_writeen_tell(ngx_http_writeen_worker_t *wk,
+    wrt_bus_header_t *h);
+void ngx_http_writeen_teller_handler(ngx_event_t *ev);
+void ngx_http_writeen_tell_exit(ngx_http_writeen_worker_t *wk);
+
+
 #endif /* _NGX_HTTP_WRITEEN_LIVE_H_INCLUDED_ */

@@ -475,6 +475,9 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
     ngx_queue_init(&wk->loads);
     ngx_queue_init(&wk->retries);
     ngx_queue_init(&wk->user_retries);
+    ngx_queue_init(&wk->typing);
+    ngx_queue_init(&wk->typists);
+    ngx_queue_init(&wk->tells);
 
     ngx_http_writeen_worker_event(&wk->reaper,
                                   ngx_http_writeen_reaper_handler, wk);
@@ -484,9 +487,14 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
                                   ngx_http_writeen_walker_handler, wk);
     ngx_http_writeen_worker_event(&wk->drainer,
                                   ngx_http_writeen_drain_handler, wk);
+    ngx_http_writeen_worker_event(&wk->typer,
+                                  ngx_http_writeen_typer_handler, wk);
+    ngx_http_writeen_worker_event(&wk->teller,
+                                  ngx_http_writeen_teller_handler, wk);
     ngx_http_writeen_worker_event(&wk->sweeper,
                                   ngx_http_writeen_sweep_handler, wk);
 
+    wk->typer.cancelable = 1;
     wk->sweeper.cancelable = 1;
     ngx_add_timer(&wk->sweeper, 1000);
 
@@ -524,6 +532,7 @@ ngx_http_writeen_exit_process(ngx_cycle_t *cycle)
     ngx_http_writeen_rpc_exit(wk);
     ngx_http_writeen_bus_exit(wk);
     ngx_http_writeen_receipt_exit(wk);
+    ngx_http_writeen_tell_exit(wk);
     ngx_http_writeen_room_exit(wk);
     ngx_http_writeen_user_exit(wk);
     ngx_http_writeen_status_exit(wk);
@@ -539,6 +548,7 @@ ngx_http_writeen_sweep_handler(ngx_event_t *ev)
     wk = ev->data;
 
     ngx_http_writeen_room_sweep(wk);
+    ngx_http_writeen_typing_sweep(wk);
     ngx_http_writeen_user_sweep(wk);
     ngx_http_writeen_catch_retry(wk);
 

@@ -33,6 +33,8 @@
 
 
 static void ngx_http_writeen_room_clear(ngx_queue_t *list);
+static void ngx_http_writeen_room_give(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_held_t *held);
 static ngx_int_t ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm,
     ngx_uint_t *budget);
 static void ngx_http_writeen_room_deliver(ngx_http_writeen_link_t *l,
@@ -83,6 +85,7 @@ ngx_http_writeen_room_get(ngx_http_writeen_worker_t *wk, const char *id,
     ngx_queue_init(&rm->recent);
     ngx_queue_init(&rm->walk);
     ngx_queue_init(&rm->acks);
+    ngx_queue_init(&rm->typists);
     ngx_queue_init(&rm->walking);
 
     rm->idle_since = ngx_current_msec;
@@ -108,6 +111,7 @@ ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_clear(&rm->hold);
     ngx_http_writeen_room_clear(&rm->recent);
     ngx_http_writeen_room_clear(&rm->walk);
+    ngx_http_writeen_typing_clear(rm);
 
     ngx_queue_remove(&rm->walking);
     ngx_queue_remove(&rm->idle);
@@ -377,6 +381,12 @@ ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
     }
 
     seq = h->num[0];
+    if (h->kind == WRT_EV_TYPING
+        && !ngx_http_writeen_typing_heard(wk, rm, h))
+    {
+        return;
+    }
+
     repeat = (seq > 0 && rm->seq >= 0 && seq <= rm->seq);
 
     if (repeat && !rm->filling) {
@@ -527,8 +537,8 @@ void
 ngx_http_writeen_room_accept(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_held_t *held)
 {
-    ngx_uint_t                  budget;
-    ngx_http_writeen_worker_t  *wk;
+    u_char      buf[WRT_ID_MAX];
+    ngx_str_t   uid;
 
     if (held->msg->seq > 0) {
         rm->seq = held->msg->seq;
@@ -538,6 +548,33 @@ ngx_http_writeen_room_accept(ngx_http_writeen_room_t *rm,
         ngx_http_writeen_room_held_free(held);
         return;
     }
+
+    uid.len = 0;
+
+    if (rm->ntypists != 0 && (held->msg->kind == WRT_EV_MESSAGE
+                              || held->msg->kind == WRT_EV_LEAVE))
+    {
+        uid = (held->msg->kind == WRT_EV_MESSAGE) ? held->actor
+                                                  : held->target;
+        uid.len = ngx_min(uid.len, WRT_ID_MAX);
+        ngx_memcpy(buf, uid.data, uid.len);
+        uid.data = buf;
+    }
+
+    ngx_http_writeen_room_give(rm, held);
+
+    if (uid.len != 0) {
+        ngx_http_writeen_typing_over(rm, &uid);
+    }
+}
+
+
+static void
+ngx_http_writeen_room_give(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_held_t *held)
+{
+    ngx_uint_t                  budget;
+    ngx_http_writeen_worker_t  *wk;
 
     if (rm->catching && held->msg->kind != WRT_EV_TYPING) {
         ngx_http_writeen_room_remember(rm, held);

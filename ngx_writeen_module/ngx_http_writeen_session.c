@@ -67,6 +67,7 @@ ngx_http_writeen_session_create(ngx_http_writeen_worker_t *wk,
     ngx_queue_init(&s->links);
     ngx_queue_init(&s->ops);
     ngx_queue_init(&s->paused);
+    ngx_queue_init(&s->typists);
 
     wrt_oid_next(&wk->oid, ngx_time(), s->id);
 
@@ -130,6 +131,11 @@ ngx_http_writeen_session_abort(ngx_http_writeen_session_t *s)
     }
 
     ngx_http_writeen_output_clear(s, 0);
+
+    if (s->device != NULL) {
+        ngx_free(s->device);
+    }
+
     ngx_free(s->identity);
     ngx_free(s);
 }
@@ -368,6 +374,10 @@ ngx_http_writeen_reaper_handler(ngx_event_t *ev)
 
         if (s->early != NULL) {
             ngx_free(s->early);
+        }
+
+        if (s->device != NULL) {
+            ngx_free(s->device);
         }
 
         ngx_free(s->identity);

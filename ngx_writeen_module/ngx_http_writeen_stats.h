@@ -30,6 +30,10 @@
     X(messages_refused_total, counter, "Messages refused")                    \
     X(receipts_total, counter, "Messages marked as read or delivered")        \
     X(receipt_calls_total, counter, "Calls to Redis for these")               \
+    X(typing_total, counter, "Typing told to others")                         \
+    X(typing_expired_total, counter, "Typing that ended in silence")          \
+    X(presence_total, counter, "Changes of presence heard of")                \
+    X(presence_dropped_total, counter, "Changes of presence left out")        \
     X(bus_messages_total, counter, "Messages received from Redis channels")   \
     X(bus_gaps_total, counter, "Holes found in a room and filled")            \
     X(bus_reconnects_total, counter, "Connections to Redis made anew")        \

@@ -87,7 +87,6 @@ ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
     if (ngx_queue_empty(&u->sessions)) {
         ngx_queue_remove(&u->idle);
         ngx_queue_init(&u->idle);
-        ngx_http_writeen_lease_take(wk, u);
     }
 
     ngx_queue_insert_tail(&u->sessions, &s->user_queue);
@@ -116,8 +115,9 @@ ngx_http_writeen_user_detach(ngx_http_writeen_session_t *s)
     if (ngx_queue_empty(&u->sessions)) {
         u->idle_since = ngx_current_msec;
         ngx_queue_insert_tail(&ngx_http_writeen_worker->idle_users, &u->idle);
-        ngx_http_writeen_lease_drop(ngx_http_writeen_worker, u);
     }
+
+    ngx_http_writeen_presence_close(s);
 }
 
 
@@ -272,7 +272,7 @@ ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk)
     }
 
     ngx_http_writeen_user_retry(wk);
-    ngx_http_writeen_user_each(wk, ngx_http_writeen_lease_renew);
+    ngx_http_writeen_user_each(wk, ngx_http_writeen_presence_sweep);
 }
 
 
@@ -532,7 +532,12 @@ ngx_http_writeen_list_reply(void *data, ngx_http_writeen_result_t *res)
 
     ngx_http_writeen_list_free(op);
 
-    s->listed = 1;
+    if (!s->listed) {
+        s->listed = 1;
+        /* whom to tell of him is known now */
+        ngx_http_writeen_presence_open(s);
+    }
+
     ngx_http_writeen_session_opened(s);
 }
 

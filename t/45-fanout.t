@@ -139,3 +139,45 @@ a resume
 a eof-or-close 5
 --- vars
 long x*16000
+
+
+=== TEST 9: who is there is known on all workers, and told once to each
+--- steps
+room room1 u1 u2
+room room2 u1 u2
+crowd b 12 u2
+nginx spread
+crowd a 6 u1
+all b find user_presence data.userId=u1 data.status=online
+all b times 1 "userId":"u1","status"
+all a send join_conversation {"conversationId":"room1"}
+all a expect conversation_joined data.online~u1 data.online~u2
+redis ZCARD wrt:online = 2
+
+
+=== TEST 10: typing reaches the others wherever they are, and ends there
+--- steps
+room room1 u1 u2
+crowd b 12 u2
+nginx spread
+a connect u1
+a send typing {"conversationId":"room1","isTyping":true}
+all b expect user_typing data.isTyping==true
+a drop
+all b expect user_typing data.isTyping==false
+
+
+=== TEST 11: a worker that is killed leaves nobody online who is not
+--- expected_alarm
+exited on signal 9
+--- steps
+room room1 u1 u2
+crowd c 8 u1
+nginx spread
+nginx kill-worker
+until nginx workers = 2
+nginx ready
+# the other worker still has some of his: he is where he was
+redis FCALL wrt_left 5 wrt:online wrt:hidden wrt:u:u1:conns wrt:u:u1:presence wrt:u:u1:convs wrt:presence u1 = ok 0
+redis HGET wrt:u:u1:presence shown = online
+all c ignore

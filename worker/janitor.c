@@ -1,5 +1,6 @@
 /*
- * janitor.c: keeps Redis tidy and publishes the pool's figures.
+ * janitor.c: keeps Redis tidy, sees who has gone, and publishes the pool's
+ * figures.
  *
  * Several pools may do this at once: everything here may be done twice.
  */
@@ -24,12 +25,14 @@ typedef struct {
     int64_t   *dead;
     int64_t    metrics_at;          /* mono: when it is due */
     int64_t    sweep_at;
+    int64_t    presence_at;
     cmd_t      cmd;
 } janitor_t;
 
 static void janitor_metrics(janitor_t *j);
 static void janitor_nodes(janitor_t *j);
 static void janitor_consumers(janitor_t *j);
+static int janitor_wait_ms(const janitor_t *j);
 
 
 int
@@ -63,7 +66,13 @@ janitor_run(role_t *r)
             j.sweep_at = now + JANITOR_SWEEP_MS;
         }
 
-        role_sleep((int) (j.metrics_at - mono_ms()));
+        if (now >= j.presence_at && link_up(&j.links[0]) == 0) {
+            count_add(r->slot->counters.presence_left,
+                      presence_turn(j.links[0].c, &j.cmd, r->cf));
+            j.presence_at = now + WRT_PRESENCE_SWEEP_MS;
+        }
+
+        role_sleep(janitor_wait_ms(&j));
     }
 
     /* figures of a pool that has ended are no figures */
@@ -81,6 +90,22 @@ janitor_run(role_t *r)
     cmd_free(&j.cmd);
 
     return EXIT_SUCCESS;
+}
+
+
+/* Until something is due; without Redis presence waits for its figures. */
+static int
+janitor_wait_ms(const janitor_t *j)
+{
+    int64_t  at;
+
+    at = j->metrics_at;
+
+    if (rds_alive(j->links[0].c) && j->presence_at < at) {
+        at = j->presence_at;
+    }
+
+    return (int) (at - mono_ms());
 }
 
 

@@ -55,7 +55,9 @@ static const struct {
     { "rpc_parked", "gauge", "Calls that wait for the store.",
       offsetof(counters_t, rpc_parked), ROLE_API, 0 },
     { "rpc_claimed_total", "counter", "Calls taken over from dead processes.",
-      offsetof(counters_t, claimed), ROLE_API, 0 }
+      offsetof(counters_t, claimed), ROLE_API, 0 },
+    { "presence_left_total", "counter", "Users said to be offline now.",
+      offsetof(counters_t, presence_left), ROLE_JANITOR, 0 }
 };
 
 #define METRICS_LIST  (sizeof(metrics_list) / sizeof(metrics_list[0]))

@@ -178,6 +178,7 @@ typedef struct {
     _Atomic uint64_t  rpc_expired;      /* past their deadline when read */
     _Atomic uint64_t  rpc_parked;       /* waiting for the store now */
     _Atomic uint64_t  claimed;          /* calls taken from dead processes */
+    _Atomic uint64_t  presence_left;    /* users who have gone offline */
 } counters_t;
 
 /* What a projector was doing, so that the parent can tell an entry that kills
@@ -279,6 +280,11 @@ int janitor_run(role_t *r);
 
 /* The i-th route's name for figures, NULL after the last. */
 const char *api_route_name(unsigned i);
+
+
+/* presence.c: who has gone */
+
+unsigned presence_turn(rds_t *hub, cmd_t *cmd, const conf_t *cf);
 
 
 /* server.c: what has to be on a Redis server before we work with it */

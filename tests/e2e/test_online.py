@@ -12,6 +12,9 @@ from harness.scene import uniques
 from harness.ws import Ws
 
 
+GRACE = 10      # seconds after the last connection (WRT_PRESENCE_GRACE_MS)
+
+
 async def online(stack, user, room):
     rest = stack.rest(tokens.token(user))
     answer = await rest.acall("GET", "/api/conversations")
@@ -39,7 +42,7 @@ async def test_online_while_a_socket_is_open(stack):
     await asyncio.sleep(0.5)
     assert await online(stack, ann, room) is True
     await two.close()
-    await until(stack, ann, room, False, 2)
+    await until(stack, ann, room, False, GRACE + 4)
 
 
 async def test_online_outlives_the_lease(stack):
@@ -51,4 +54,38 @@ async def test_online_outlives_the_lease(stack):
     await asyncio.sleep(17)
     assert await online(stack, ann, room) is True
     await ws.close()
-    await until(stack, ann, room, False, 2)
+    await until(stack, ann, room, False, GRACE + 4)
+
+
+def presence_of(user):
+    return lambda e: e["data"]["userId"] == user
+
+
+async def test_presence_is_told_once_and_does_not_flicker(stack):
+    ann, bob, eve = uniques("ann", "bob", "eve")
+    for _ in range(3):
+        stack.make_room(ann, bob)
+    stack.make_room(eve)
+    seen = await Ws.hello(stack.ws(0), ann)
+    stranger = await Ws.hello(stack.ws(1), eve)
+    seen.ignore = stranger.ignore = set()
+    one = await Ws.hello(stack.ws(1), bob)
+    said = await seen.wait("user_presence", where=presence_of(bob))
+    assert said["data"]["status"] == "online"
+    # from one node to the other, with a gap
+    await one.close()
+    await asyncio.sleep(2)
+    one = await Ws.hello(stack.ws(0), bob)
+    await asyncio.sleep(GRACE + 2)
+    assert [e for e in seen.pending() if presence_of(bob)(e)] == []
+    await one.close()
+    at = time.monotonic()
+    said = await seen.wait("user_presence", timeout=GRACE + 6,
+                           where=presence_of(bob))
+    assert said["data"]["status"] == "offline"
+    assert said["data"]["lastSeen"]
+    assert time.monotonic() - at > GRACE - 2
+    await asyncio.sleep(2)
+    assert [e for e in seen.pending() if presence_of(bob)(e)] == []
+    assert [e for e in stranger.pending()
+            if not presence_of(eve)(e)] == []

@@ -175,16 +175,20 @@ names(void **state)
     NAME(wrt_key_lease(out, 2), "wrt:{2}:lease");
     NAME(wrt_key_user_convs(out, "u1", 2), "wrt:u:u1:convs");
     NAME(wrt_key_user_conns(out, "u1", 2), "wrt:u:u1:conns");
+    NAME(wrt_key_user_presence(out, "u1", 2), "wrt:u:u1:presence");
+    NAME(wrt_key_version(out, 9, "r", 1, "m1", 2), "wrt:{9}:version:r:m1");
 
     NAME(wrt_chan_room(out, &nm0, 7, "room_1", 6), "wrt:{7}:room:room_1");
     NAME(wrt_chan_user(out, &nm0, "u1", 2), "wrt:u:u1");
     NAME(wrt_chan_reply(out, &nm0, "host-1", 6), "wrt:reply:host-1");
     NAME(wrt_chan_applied(out, &nm0, 7), "wrt:{7}:applied");
+    NAME(wrt_chan_presence(out, &nm0), "wrt:presence");
 
     NAME(wrt_chan_room(out, &nm3, 7, "room_1", 6), "wrt@3:{7}:room:room_1");
     NAME(wrt_chan_user(out, &nm3, "u1", 2), "wrt@3:u:u1");
     NAME(wrt_chan_reply(out, &nm3, "host-1", 6), "wrt@3:reply:host-1");
     NAME(wrt_chan_applied(out, &nm3, 7), "wrt@3:{7}:applied");
+    NAME(wrt_chan_presence(out, &nm3), "wrt@3:presence");
 }
 
 
@@ -223,6 +227,9 @@ longest_names_fit(void **state)
     NAME(wrt_key_profile(out, 1, id, 65), "");
     NAME(wrt_key_user_convs(out, id, 65), "");
     NAME(wrt_key_user_conns(out, id, 65), "");
+    NAME(wrt_key_user_presence(out, id, 65), "");
+    NAME(wrt_key_version(out, 1, id, 65, id, 64), "");
+    NAME(wrt_key_version(out, 1, id, 64, id, 65), "");
     NAME(wrt_chan_room(out, &nm, 1, id, 65), "");
     NAME(wrt_chan_user(out, &nm, id, 65), "");
     NAME(wrt_chan_reply(out, &nm, id, 65), "");
@@ -291,6 +298,8 @@ channels_read_back(void **state)
         check_parse(&nm, out, len, 'u', id, n);
         len = wrt_chan_reply(out, &nm, id, n);
         check_parse(&nm, out, len, 'w', id, n);
+        len = wrt_chan_presence(out, &nm);
+        check_parse(&nm, out, len, 'p', "", 0);
         len = wrt_chan_applied(out, &nm, k);
         check_parse(&nm, out, len, 'a', number, strlen(number));
 
@@ -319,6 +328,7 @@ channels_refused(void **state)
         "wrt:{1}:room:-", "wrt:{1", "wrt:{1}:applied:", "wrt:{1}:applied1",
         "wrt:{1}:conv:a", "wrt:{1}:ingest", "wrt:u:", "wrt:u", "wrt:u:a:convs",
         "wrt:u:a:conns", "wrt:u:-", "wrt:u:\xC3\xA9", "wrt:reply:",
+        "wrt:presence:", "wrt:presence1", "wrt:presenc", "wrt@3:presence",
         "wrt:reply", "wrt:reply:a b", "wrt:reply:a\n",
         "wrt:reply:\xC3\xA9", "wrt:rpc", "wrt@0:u:a", "wrt@3:u:a",
         "wrt@:u:a", "Wrt:u:a", " wrt:u:a", "xwrt:u:a",

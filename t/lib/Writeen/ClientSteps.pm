@@ -345,6 +345,17 @@ sub client_never {
 }
 
 
+# times N REGEX: so often it has matched in what has come so far
+sub client_times {
+    my ($self, $name, $args) = @_;
+    my ($want, $re) = $args =~ /^(\d+)\s+(.*)$/s or die "times N REGEX\n";
+
+    $self->pump(sub { 0 }, 0.02);
+    my $got = () = $self->client($name)->{seen} =~ /$re/g;
+    die "it came $got times\n" if $got != $want;
+}
+
+
 # Stop reading; read again.
 sub client_pause { $_[0]->client($_[1])->{paused} = 1 }
 sub client_resume { delete $_[0]->client($_[1])->{paused} }

@@ -711,15 +711,17 @@ sub step_set {
 }
 
 
-# until STEP: repeat it until it is true
+# until STEP [else STEP]: repeat it until it is true, with the other in between
 sub step_until {
-    my ($self, $step) = @_;
+    my ($self, $text) = @_;
+    my ($step, $else) = split /\s+else\s+/, $text, 2;
     my $until = time + $self->{timeout} * 2;
 
     while (1) {
         return if eval { $self->step($step); 1 };
         die $@ if time > $until;
-        $self->pump(sub { 0 }, 0.05);
+        $self->step($else) if defined $else;
+        $self->pump(sub { 0 }, defined $else ? 0.01 : 0.05);
     }
 }
 

@@ -109,7 +109,7 @@ my %Vars = (secret => $SECRET, port => $Test::Nginx::Util::ServerPort,
 
 redis_server('main');
 
-Test::Nginx::Util::worker_connections(256);
+Test::Nginx::Util::worker_connections(1024);
 Test::Nginx::Util::master_on();
 Test::Nginx::Util::timeout(10);
 
