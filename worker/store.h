@@ -103,7 +103,10 @@ store_rc_t store_ping(store_t *st);
  * On STORE_REJECTED *bad is the index of an event that can never be stored;
  * nothing after it was applied.  On STORE_DOWN repeat the whole call later.
  * A message whose (conversation, sender, clientMessageId) is there already
- * under another seq is not stored twice: its number stays unused.
+ * under another seq is not stored twice: its number stays unused.  So does that
+ * of a change of a message that is not there or is deleted.  Of a message's
+ * edits the newest WRT_EDITS_MAX are kept; what was deleted stays in the
+ * database, where no query of this interface shows it.
  */
 store_rc_t store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad);
 
@@ -121,8 +124,10 @@ store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
 
 /*
  * A conversation as its document: seed's fields, plus "id", "seq",
- * "lastMessage" ({"content","senderId","sentAt","type"} or null), "isArchived",
- * "context" (object or null).  participants carry those who left, too
+ * "lastMessage" ({"content","senderId","sentAt","type"} or null: the newest one
+ * that is not deleted, as it is now), "isArchived", "context" (object or null).
+ * metadata.messageCount counts deleted messages, too: they keep their place
+ * in the history.  participants carry those who left, too
  * (leftAt), and "user":{"name","avatar","role"} from users; of a user without
  * a profile name is "", avatar null, role that in the room.  A participant whom
  * another one has blocked has "blockedBy" (else null).  user: whose
@@ -134,8 +139,8 @@ store_rc_t store_conversation(store_t *st, const char *id, const char *user,
 /*
  * A user's conversations, newest activity first: documents as above plus
  * "unreadCount" (messages above his read cursor and after he joined, not his
- * own, not deleted, exact).  *total: of all pages.  Activity is the last
- * message, or the creation; at the same time by id.
+ * own, not deleted, exact).  *total: of all pages.  Activity is that of
+ * lastMessage, or the creation; at the same time by id.
  */
 store_rc_t store_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);

@@ -3,7 +3,7 @@
  *
  *   store.c          dispatch by URL, error texts, argument checks
  *   store_mem.c      arena and string map; both live for one call
- *   store_plan.c     events -> checked operations, the same for both stores
+ *   store_plan*.c    events -> checked operations, the same for both stores
  *   store_doc.c      rows -> documents, the same for both stores
  *   store_scripts.c  finds and reads the numbered migrations
  *   store_sqlite*.c  the only files that know sqlite3.h
@@ -87,11 +87,24 @@ void *store_map_get(const store_map_t *m, const char *key, size_t len);
 typedef enum {
     STORE_OP_CREATE,
     STORE_OP_MESSAGE,           /* join and leave are messages, too */
+    STORE_OP_EDIT,
+    STORE_OP_DELETE,            /* a message */
+    STORE_OP_REACT,
+    STORE_OP_BLOCK,             /* a member */
     STORE_OP_MOVE,              /* a cursor */
     STORE_OP_PROFILE
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;
+
+/* A message in short: metadata.lastMessage. */
+typedef struct {
+    int64_t         at;             /* STORE_NO_TIME: there is none */
+    const char     *sender;
+    const char     *type;
+    const char     *text;           /* of n bytes */
+    size_t          n;
+} store_last_t;
 
 /* A conversation that the batch names. */
 typedef struct {
@@ -100,12 +113,25 @@ typedef struct {
     uint8_t        *stored;         /* MongoDB's metadata; NULL: none */
     uint32_t        stored_len;
     int64_t         stored_seq;     /* as loaded; -1: not in the store */
+    int64_t         stored_at;      /* MongoDB: when it was made */
     int64_t         seq;            /* after the batch */
     store_op_t     *create;         /* made by this batch */
 
-    /* set by store_plan_sum() */
+    /* by conversation_updated; NULL: as they are */
+    const json_t   *title;          /* a string or null */
+    const json_t   *settings;
+    int64_t         archived_at;    /* STORE_NO_TIME: not archived */
+    int64_t         changed_at;     /* the last change but messages */
+    unsigned        archive:1;      /* archived_at says what is to be */
+    unsigned        edited:1;       /* some message was edited or deleted:
+                                       what is the last one now? */
+
+    /* set by store_plan_sum(); of an edited one `last` is then looked up by
+     * the store */
     int64_t         added;          /* messages new to it */
-    store_op_t     *last;           /* the newest of them */
+    store_op_t     *newest;         /* of them */
+    store_last_t    last;
+    unsigned        last_moved:1;
 } store_conv_t;
 
 /* A member whose cursor the batch moves. */
@@ -128,19 +154,22 @@ struct store_op_s {
     char             cursor;        /* move: 'r' or 'd' */
     size_t           index;         /* of its event */
     store_conv_t    *conv;          /* profile: NULL */
-    int64_t          seq;           /* message: its number; move: up to */
+    int64_t          seq;           /* the event's number; move: up to */
     int64_t          at;
 
-    const char      *id;            /* message */
+    const char      *id;            /* message, and what changes one */
     const char      *sender;
     const char      *type;
-    json_t          *content;
+    json_t          *content;       /* edit: the new one */
     const char      *client_id;     /* NULL: none, as all below */
     const char      *reply_to;
     const char      *device;
     const char      *ip;
 
-    const char      *user;          /* join, leave, move, profile */
+    const char      *user;          /* join, leave, move, profile; who edits,
+                                       deletes, reacts, is blocked */
+    const char      *by;            /* block: by whom; NULL: no more */
+    const char      *emoji;         /* react */
     const char      *role;          /* join, profile */
     unsigned         permissions;   /* join */
 
@@ -149,6 +178,7 @@ struct store_op_s {
 
     json_t          *body;          /* create: the conversation */
 
+    unsigned         on:1;          /* react: added; profile: managed */
     unsigned         skip:1;        /* message: its clientMessageId is taken
                                        by an earlier one of the batch */
     unsigned         stored:1;      /* message: is in the store; set by the
@@ -199,6 +229,10 @@ store_rc_t store_plan_build(store_plan_t *p, store_t *st, size_t *bad);
 /* When it is known which messages are stored: sum up by conversation. */
 void store_plan_sum(store_plan_t *p);
 
+/* The last message as the store has found it; what it points to must live. */
+void store_plan_last(store_conv_t *c, const char *sender, const char *type,
+    const json_t *content, int64_t at);
+
 /* A checked participant; returns 0, or -1 for no such entry. */
 int store_plan_participant(const store_op_t *create, size_t i,
     store_participant_t *out);
@@ -207,6 +241,24 @@ int store_plan_participant(const store_op_t *create, size_t i,
  * WRT_PREVIEW_MAX bytes; n is its length. */
 const char *store_plan_preview(const char *type, const json_t *content,
     size_t *n);
+
+
+/* Checks for both files. */
+int store_plan_id(const char *s);
+/* A member that is a string; NULL when absent, null or anything else. */
+const char *store_plan_text(const json_t *object, const char *key);
+/* Returns 0, or -1 when it is not a time. */
+int store_plan_time(const json_t *object, const char *key, int64_t *ms);
+/* Absent, null, or of this type? */
+int store_plan_optional(const json_t *object, const char *key,
+    json_type type);
+
+
+/* store_plan_change.c */
+
+/* An event of kind 'e': makes an operation (none when nothing but the
+ * conversation itself changes: *made is 0 then) or says why not. */
+const char *store_plan_change(store_op_t *op, const event_t *ev, int *made);
 
 
 /* store_doc.c */

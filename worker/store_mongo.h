@@ -106,6 +106,27 @@ store_rc_t mg_write_messages(store_mongo_t *st, store_plan_t *p,
     size_t *bad);
 
 
+/*
+ * A failed bulk write of these operations, one write each: was one of them
+ * refused for good?  STORE_REJECTED with *bad, or STORE_DOWN.
+ */
+store_rc_t mg_find_bad(store_mongo_t *st, store_op_t **ops, size_t n,
+    const bson_t *reply, size_t *bad);
+
+
+/* store_mongo_change.c */
+
+/* Edits, deletions and reactions of a plan.  As mg_write_messages(). */
+store_rc_t mg_write_changes(store_mongo_t *st, store_plan_t *p,
+    size_t *bad);
+
+
+/* store_mongo_conv.c */
+
+/* The conversations; *again = 1 when somebody else was faster. */
+store_rc_t mg_write_convs(store_mongo_t *st, store_plan_t *p, int *again);
+
+
 /* store_mongo_read.c */
 
 store_rc_t store_mongo_state(store_t *st, const char *id, json_t **out);

@@ -5,21 +5,16 @@
  *
  *   1. conversations' metadata and members' cursors are read
  *   2. messages are inserted; which ones are stored is known then
- *   3. cursor moves, participants and users: each write may be repeated, and
- *      one that comes too late changes nothing (memberSeq, readSeq below)
- *   4. conversations: the whole metadata, number first, by $max
+ *   3. changes of messages, cursor moves, participants and users: each write
+ *      may be repeated, and one that comes too late changes nothing (by
+ *      changeSeq, memberSeq, readSeq)
+ *   4. conversations: the whole metadata
  *
  * Step 4 is what makes a batch count.  A crash before it leaves the number as
  * it was: the batch comes again, finds its messages, and counts them then.
- * Readers do not show messages above the conversation's number.
- *
- * $max compares documents field by field, so the number decides: metadata
- * only ever moves to that of a later event.  What it holds follows from the
- * events up to that number alone, so that of two projectors which both
- * believe to own the shard neither can count twice or put back the other's
- * work.  A filter {_id, seq} would say the same, but costs MongoDB three
- * times as much (80 us an update instead of 26): it then plans each update
- * instead of going straight to the document.
+ * Readers do not show messages above the conversation's number; a change above
+ * it they show, as it can not be taken back, but do not count as one
+ * (store_mongo_change.c).
  */
 
 #include <string.h>
@@ -96,6 +91,12 @@ got_conv(store_plan_t *p, const bson_t *doc)
 
     id = bson_iter_utf8(&it, &len);
     conv = store_map_get(&p->conv_map, id, len);
+
+    if (conv && bson_iter_init_find(&it, doc, "createdAt")
+        && BSON_ITER_HOLDS_DATE_TIME(&it))
+    {
+        conv->stored_at = bson_iter_date_time(&it);
+    }
 
     if (conv == NULL || !bson_iter_init_find(&it, doc, "metadata")
         || !BSON_ITER_HOLDS_DOCUMENT(&it))
@@ -208,7 +209,8 @@ load(store_mongo_t *st, store_plan_t *p)
 
     if (p->nconvs) {
         in_keys(&query, p, p->nconvs, conv_id);
-        opts = BCON_NEW("projection", "{", "metadata", BCON_INT32(1), "}",
+        opts = BCON_NEW("projection", "{", "metadata", BCON_INT32(1),
+                        "createdAt", BCON_INT32(1), "}",
                         "batchSize", BCON_INT64((int64_t) p->nconvs + 1));
         rc = each(st, st->conversations, &query, opts, got_conv, p);
         bson_destroy(opts);
@@ -343,6 +345,7 @@ join(mongoc_bulk_operation_t *bulk, const store_op_t *op)
     mg_append_permissions(&set, "permissions", op->permissions);
     BSON_APPEND_DATE_TIME(&set, "joinedAt", op->at);
     BSON_APPEND_NULL(&set, "leftAt");
+    BSON_APPEND_NULL(&set, "blockedBy");
     BSON_APPEND_INT64(&set, "joinSeq", op->seq);
     BSON_APPEND_INT64(&set, "memberSeq", op->seq);
     bson_append_document_end(update, &set);
@@ -368,6 +371,28 @@ leave(mongoc_bulk_operation_t *bulk, const store_op_t *op)
                    BCON_NEW("$set", "{", "leftAt", BCON_DATE_TIME(op->at),
                             "memberSeq", BCON_INT64(op->seq), "}"),
                    false);
+}
+
+
+/* permissions stay as they were given. */
+static void
+block(mongoc_bulk_operation_t *bulk, const store_op_t *op)
+{
+    char     key[MG_KEY_MAX];
+    bson_t  *update, set;
+
+    member_key(key, op->conv->id, op->user);
+
+    update = bson_new();
+    BSON_APPEND_DOCUMENT_BEGIN(update, "$set", &set);
+    mg_append_text(&set, "blockedBy", op->by);
+    BSON_APPEND_INT64(&set, "memberSeq", op->seq);
+    bson_append_document_end(update, &set);
+
+    mg_bulk_update(bulk,
+                   BCON_NEW("_id", BCON_UTF8(key), "memberSeq",
+                            "{", "$lt", BCON_INT64(op->seq), "}"),
+                   update, false);
 }
 
 
@@ -422,6 +447,10 @@ write_members(store_mongo_t *st, store_plan_t *p, int *again)
             add_members(bulk, op);
             n++;
 
+        } else if (op->kind == STORE_OP_BLOCK) {
+            block(bulk, op);
+            n++;
+
         } else if (op->kind == STORE_OP_MESSAGE && op->member) {
             if (op->member == WRT_EV_JOIN) {
                 join(bulk, op);
@@ -454,11 +483,59 @@ write_members(store_mongo_t *st, store_plan_t *p, int *again)
 }
 
 
+/* {"$cond": [{managed, and this one is not}, as it is, value]} */
+static void
+append_unmanaged(bson_t *b, const char *key, const char *path,
+    const char *value)
+{
+    bson_t  cond, list, literal;
+
+    BSON_APPEND_DOCUMENT_BEGIN(b, key, &cond);
+    BSON_APPEND_ARRAY_BEGIN(&cond, "$cond", &list);
+    BSON_APPEND_UTF8(&list, "0", "$managed");
+    BSON_APPEND_UTF8(&list, "1", path);
+    BSON_APPEND_DOCUMENT_BEGIN(&list, "2", &literal);
+    mg_append_text(&literal, "$literal", value);
+    bson_append_document_end(&list, &literal);
+    bson_append_array_end(&cond, &list);
+    bson_append_document_end(b, &cond);
+}
+
+
+/* What a service has set stays when a token says something else. */
+static void
+set_user(mongoc_bulk_operation_t *bulk, const store_op_t *op)
+{
+    bson_t  *update, stage, set;
+
+    update = bson_new();
+
+    if (op->on) {
+        BSON_APPEND_DOCUMENT_BEGIN(update, "$set", &set);
+        BSON_APPEND_UTF8(&set, "name", op->name);
+        mg_append_text(&set, "avatar", op->avatar);
+        BSON_APPEND_UTF8(&set, "role", op->role);
+        BSON_APPEND_BOOL(&set, "managed", true);
+        bson_append_document_end(update, &set);
+
+    } else {
+        BSON_APPEND_DOCUMENT_BEGIN(update, "0", &stage);
+        BSON_APPEND_DOCUMENT_BEGIN(&stage, "$set", &set);
+        append_unmanaged(&set, "name", "$name", op->name);
+        append_unmanaged(&set, "avatar", "$avatar", op->avatar);
+        append_unmanaged(&set, "role", "$role", op->role);
+        bson_append_document_end(&stage, &set);
+        bson_append_document_end(update, &stage);
+    }
+
+    mg_bulk_update(bulk, BCON_NEW("_id", BCON_UTF8(op->user)), update, true);
+}
+
+
 static store_rc_t
 write_users(store_mongo_t *st, store_plan_t *p, int *again)
 {
     size_t                    i;
-    bson_t                   *update, set;
     store_rc_t                rc;
     mg_result_t               res;
     const store_op_t         *op;
@@ -477,15 +554,7 @@ write_users(store_mongo_t *st, store_plan_t *p, int *again)
             bulk = mg_bulk(st->users, true);
         }
 
-        update = bson_new();
-        BSON_APPEND_DOCUMENT_BEGIN(update, "$set", &set);
-        BSON_APPEND_UTF8(&set, "name", op->name);
-        mg_append_text(&set, "avatar", op->avatar);
-        BSON_APPEND_UTF8(&set, "role", op->role);
-        bson_append_document_end(update, &set);
-
-        mg_bulk_update(bulk, BCON_NEW("_id", BCON_UTF8(op->user)), update,
-                       true);
+        set_user(bulk, op);
     }
 
     if (bulk == NULL) {
@@ -494,191 +563,6 @@ write_users(store_mongo_t *st, store_plan_t *p, int *again)
 
     rc = mg_bulk_run(st, bulk, "write users", &res, NULL);
     *again = *again || res.repeats;
-
-    return rc;
-}
-
-
-/* A member of a stored document as it is. */
-static void
-keep(bson_t *b, const store_conv_t *c, const char *key)
-{
-    bson_t       stored;
-    bson_iter_t  it;
-
-    if (c->stored == NULL
-        || !bson_init_static(&stored, c->stored, c->stored_len)
-        || !bson_iter_init_find(&it, &stored, key)
-        || !bson_append_iter(b, key, -1, &it))
-    {
-        BSON_APPEND_NULL(b, key);
-    }
-}
-
-
-static int64_t
-stored_count(const store_conv_t *c)
-{
-    bson_t       stored;
-    bson_iter_t  it;
-
-    if (c->stored && bson_init_static(&stored, c->stored, c->stored_len)
-        && bson_iter_init_find(&it, &stored, "messageCount"))
-    {
-        return bson_iter_as_int64(&it);
-    }
-
-    return 0;
-}
-
-
-/* The conversation's state after its event c->seq.  The number has to stand
- * first: it decides which of two states is the later one. */
-static void
-append_metadata(bson_t *b, const store_conv_t *c)
-{
-    size_t             n;
-    bson_t             meta, last;
-    const char        *preview;
-    const store_op_t  *op;
-
-    BSON_APPEND_DOCUMENT_BEGIN(b, "metadata", &meta);
-    BSON_APPEND_INT64(&meta, "seq", c->seq);
-    BSON_APPEND_INT64(&meta, "messageCount", stored_count(c) + c->added);
-
-    if (c->create) {
-        BSON_APPEND_BOOL(&meta, "isArchived", false);
-        BSON_APPEND_NULL(&meta, "archivedAt");
-        mg_append_text(&meta, "createdBy", c->create->user);
-
-    } else {
-        keep(&meta, c, "isArchived");
-        keep(&meta, c, "archivedAt");
-        keep(&meta, c, "createdBy");
-    }
-
-    op = c->last;
-
-    if (op) {
-        preview = store_plan_preview(op->type, op->content, &n);
-
-        BSON_APPEND_DATE_TIME(&meta, "activityAt", op->at);
-        BSON_APPEND_DATE_TIME(&meta, "lastMessageAt", op->at);
-        BSON_APPEND_DOCUMENT_BEGIN(&meta, "lastMessage", &last);
-        mg_append_slice(&last, "content", preview, n);
-        BSON_APPEND_UTF8(&last, "senderId", op->sender);
-        BSON_APPEND_DATE_TIME(&last, "sentAt", op->at);
-        BSON_APPEND_UTF8(&last, "type", op->type);
-        bson_append_document_end(&meta, &last);
-
-    } else if (c->create) {
-        BSON_APPEND_DATE_TIME(&meta, "activityAt", c->create->at);
-        BSON_APPEND_NULL(&meta, "lastMessageAt");
-        BSON_APPEND_NULL(&meta, "lastMessage");
-
-    } else {
-        keep(&meta, c, "activityAt");
-        keep(&meta, c, "lastMessageAt");
-        keep(&meta, c, "lastMessage");
-    }
-
-    bson_append_document_end(b, &meta);
-}
-
-
-/* What never changes by a message. */
-static void
-append_creation(bson_t *update, const store_op_t *op)
-{
-    bson_t   set, empty;
-    json_t  *settings;
-
-    settings = json_object_get(op->body, "settings");
-
-    BSON_APPEND_DOCUMENT_BEGIN(update, "$setOnInsert", &set);
-    BSON_APPEND_UTF8(&set, "type", op->type);
-    mg_append_json(&set, "consultationId",
-                   json_object_get(op->body, "consultationId"));
-    mg_append_json(&set, "title", json_object_get(op->body, "title"));
-
-    if (json_is_object(settings)) {
-        mg_append_json(&set, "settings", settings);
-
-    } else {
-        BSON_APPEND_DOCUMENT_BEGIN(&set, "settings", &empty);
-        bson_append_document_end(&set, &empty);
-    }
-
-    mg_append_json(&set, "context", json_object_get(op->body, "context"));
-    BSON_APPEND_DATE_TIME(&set, "createdAt", op->at);
-    bson_append_document_end(update, &set);
-}
-
-
-static void
-set_conv(mongoc_bulk_operation_t *bulk, const store_conv_t *c)
-{
-    bson_t   *update, max;
-    int64_t   at;
-
-    update = bson_new();
-    at = STORE_NO_TIME;
-
-    if (c->create) {
-        append_creation(update, c->create);
-        at = c->create->at;
-    }
-
-    if (c->last && c->last->at > at) {
-        at = c->last->at;
-    }
-
-    BSON_APPEND_DOCUMENT_BEGIN(update, "$max", &max);
-    append_metadata(&max, c);
-
-    if (at != STORE_NO_TIME) {
-        BSON_APPEND_DATE_TIME(&max, "updatedAt", at);
-    }
-
-    bson_append_document_end(update, &max);
-
-    mg_bulk_update(bulk, BCON_NEW("_id", BCON_UTF8(c->id)), update,
-                   c->create != NULL);
-}
-
-
-/* Step 4. */
-static store_rc_t
-write_convs(store_mongo_t *st, store_plan_t *p, int *again)
-{
-    size_t                    i;
-    int64_t                   n;
-    store_rc_t                rc;
-    mg_result_t               res;
-    store_conv_t             *c;
-    mongoc_bulk_operation_t  *bulk;
-
-    n = 0;
-    bulk = mg_bulk(st->conversations, false);
-
-    for (i = 0; i < p->nconvs; i++) {
-        c = p->convs[i];
-
-        if (c->seq != c->stored_seq) {
-            set_conv(bulk, c);
-            n++;
-        }
-    }
-
-    if (n == 0) {
-        mongoc_bulk_operation_destroy(bulk);
-        return STORE_OK;
-    }
-
-    rc = mg_bulk_run(st, bulk, "write conversations", &res, NULL);
-
-    /* two creations met */
-    *again = *again || res.matched + res.upserted != n;
 
     return rc;
 }
@@ -700,10 +584,15 @@ apply_once(store_mongo_t *st, const event_t *ev, size_t n, size_t *bad,
 
     verdict = store_plan_build(&plan, &st->base, bad);
     rc = mg_write_messages(st, &plan, bad);
-    o->refused = (rc == STORE_REJECTED);
 
     if (rc == STORE_OK) {
         store_plan_sum(&plan);
+        rc = mg_write_changes(st, &plan, bad);
+    }
+
+    o->refused = (rc == STORE_REJECTED);
+
+    if (rc == STORE_OK) {
         rc = write_moves(st, &plan);
     }
 
@@ -716,7 +605,7 @@ apply_once(store_mongo_t *st, const event_t *ev, size_t n, size_t *bad,
     }
 
     if (rc == STORE_OK && !o->again) {
-        rc = write_convs(st, &plan, &o->again);
+        rc = mg_write_convs(st, &plan, &o->again);
     }
 
     return rc == STORE_OK ? verdict : rc;

@@ -1,7 +1,8 @@
 /*
  * store_mongo_messages.c: messages out of MongoDB: pages, one message, what
- * changed since.  Nothing above the conversation's number is shown: it may
- * belong to a batch under way.
+ * changed since.  No message above the conversation's number is shown: it may
+ * belong to a batch under way.  A change of an older one may be seen (see
+ * store_mongo_change.c).
  */
 
 #include <stdio.h>
@@ -438,12 +439,26 @@ cmp_change(const void *a, const void *b)
 }
 
 
-/* Takes over both; in the order of the last change. */
+/* The last change that counts. */
+static int64_t
+change_seq(const json_t *row, int64_t upto)
+{
+    int64_t  seq;
+
+    seq = mg_int(row, "changeSeq");
+
+    return seq <= upto ? seq : mg_int(row, "stableSeq");
+}
+
+
+/* Takes over both; in the order of the last change that counts, those that
+ * have none above `after` left out. */
 static json_t *
-merged(store_mongo_t *st, json_t *a, json_t *b)
+merged(store_mongo_t *st, json_t *a, json_t *b, int64_t after, int64_t upto)
 {
     size_t    i, n;
     json_t   *row, **list;
+    int64_t   seq;
 
     if (b == NULL || json_array_extend(a, b) != 0) {
         json_decref(a);
@@ -453,11 +468,17 @@ merged(store_mongo_t *st, json_t *a, json_t *b)
 
     json_decref(b);
 
-    n = json_array_size(a);
-    list = store_alloc(&st->base.arena, (n + 1) * sizeof(json_t *));
+    n = 0;
+    list = store_alloc(&st->base.arena,
+                       (json_array_size(a) + 1) * sizeof(json_t *));
 
     json_array_foreach(a, i, row) {
-        list[i] = json_incref(row);
+        seq = change_seq(row, upto);
+
+        if (seq > after) {
+            store_doc_set(row, "changeSeq", json_integer(seq));
+            list[n++] = json_incref(row);
+        }
     }
 
     qsort(list, n, sizeof(json_t *), cmp_change);
@@ -472,8 +493,8 @@ merged(store_mongo_t *st, json_t *a, json_t *b)
 
 
 /* New ones by their number; older ones changed since by the index "changed",
- * which has no others.  More than the limit of the first are too many
- * already. */
+ * which has no others; a change above the number may hide one that counts.
+ * More than the limit of the first are too many already. */
 static json_t *
 change_rows(store_mongo_t *st, const char *conversation, int64_t after,
     int64_t upto, int64_t limit)
@@ -498,13 +519,13 @@ change_rows(store_mongo_t *st, const char *conversation, int64_t after,
                           BCON_NEW("conversationId", BCON_UTF8(conversation),
                                    "changed", BCON_BOOL(true),
                                    "changeSeq", "{",
-                                   "$gt", BCON_INT64(after),
-                                   "$lte", BCON_INT64(upto), "}",
+                                   "$gt", BCON_INT64(after), "}",
                                    "seq", "{", "$lte", BCON_INT64(after),
                                    "}"),
                           BCON_NEW("limit", BCON_INT64(limit),
                                    "projection", "{", "editHistory",
-                                   BCON_INT32(0), "}")));
+                                   BCON_INT32(0), "}")),
+                  after, upto);
 }
 
 

@@ -263,9 +263,8 @@ insert(store_mongo_t *st, store_op_t **ops, size_t n, mg_result_t *res,
 }
 
 
-/* A failed insert: was it one message that can never be stored? */
-static store_rc_t
-find_bad(store_mongo_t *st, store_op_t **ops, size_t n, const bson_t *reply,
+store_rc_t
+mg_find_bad(store_mongo_t *st, store_op_t **ops, size_t n, const bson_t *reply,
     size_t *bad)
 {
     int           code, i;
@@ -507,7 +506,7 @@ mg_write_messages(store_mongo_t *st, store_plan_t *p, size_t *bad)
     rc = insert(st, ops, n, &res, &reply);
 
     if (rc != STORE_OK) {
-        rc = find_bad(st, ops, n, &reply, bad);
+        rc = mg_find_bad(st, ops, n, &reply, bad);
 
     } else if ((size_t) res.inserted + res.repeats != n) {
         rc = store_fail(&st->base, STORE_DOWN, "MongoDB: insert messages:"

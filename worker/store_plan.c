@@ -49,23 +49,22 @@ one_of(const char *const *list, const char *s)
 }
 
 
-static int
-valid_id(const char *s)
+int
+store_plan_id(const char *s)
 {
     return s && wrt_id_valid(s, strlen(s));
 }
 
 
-/* A member that is a string; NULL when absent, null or anything else. */
-static const char *
-string_of(const json_t *object, const char *key)
+const char *
+store_plan_text(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
 
 
-static int
-time_of(const json_t *object, const char *key, int64_t *ms)
+int
+store_plan_time(const json_t *object, const char *key, int64_t *ms)
 {
     const json_t  *v;
 
@@ -80,6 +79,17 @@ time_of(const json_t *object, const char *key, int64_t *ms)
     }
 
     return 0;
+}
+
+
+int
+store_plan_optional(const json_t *object, const char *key, json_type type)
+{
+    const json_t  *v;
+
+    v = json_object_get(object, key);
+
+    return v == NULL || json_is_null(v) || json_typeof(v) == type;
 }
 
 
@@ -154,7 +164,7 @@ collect_conv(store_plan_t *p, const char *id)
     void          **place;
     store_conv_t   *conv;
 
-    if (!valid_id(id)) {
+    if (!store_plan_id(id)) {
         return NULL;
     }
 
@@ -164,6 +174,8 @@ collect_conv(store_plan_t *p, const char *id)
         conv = store_alloc(p->arena, sizeof(store_conv_t));
         conv->id = id;
         conv->stored_seq = -1;
+        conv->stored_at = STORE_NO_TIME;
+        conv->changed_at = STORE_NO_TIME;
         p->convs[p->nconvs++] = conv;
         *place = conv;
     }
@@ -179,7 +191,7 @@ collect_member(store_plan_t *p, store_conv_t *conv, const char *user)
     void           **place;
     store_member_t  *m;
 
-    if (conv == NULL || !valid_id(user)) {
+    if (conv == NULL || !store_plan_id(user)) {
         return NULL;
     }
 
@@ -252,26 +264,26 @@ plan_message(store_plan_t *p, store_op_t *op, const event_t *ev)
 
     op->kind = STORE_OP_MESSAGE;
     op->seq = ev->seq;
-    op->id = string_of(msg, "id");
-    op->sender = string_of(msg, "senderId");
-    op->type = string_of(msg, "type");
+    op->id = store_plan_text(msg, "id");
+    op->sender = store_plan_text(msg, "senderId");
+    op->type = store_plan_text(msg, "type");
     op->content = json_object_get(msg, "content");
-    op->reply_to = string_of(msg, "replyTo");
+    op->reply_to = store_plan_text(msg, "replyTo");
 
-    op->client_id = string_of(msg, "clientMessageId");
+    op->client_id = store_plan_text(msg, "clientMessageId");
     if (op->client_id == NULL) {
-        op->client_id = string_of(data, "clientMessageId");
+        op->client_id = store_plan_text(data, "clientMessageId");
     }
 
     meta = json_object_get(ev->extra, "metadata");
-    op->device = string_of(meta, "deviceInfo");
-    op->ip = string_of(meta, "ipAddress");
+    op->device = store_plan_text(meta, "deviceInfo");
+    op->ip = store_plan_text(meta, "ipAddress");
 
-    if (!valid_id(op->id)) {
+    if (!store_plan_id(op->id)) {
         return "message.id is not an id";
     }
 
-    if (!valid_id(op->sender)) {
+    if (!store_plan_id(op->sender)) {
         return "message.senderId is not an id";
     }
 
@@ -283,11 +295,11 @@ plan_message(store_plan_t *p, store_op_t *op, const event_t *ev)
         return "message.content is not an object";
     }
 
-    if (op->reply_to && !valid_id(op->reply_to)) {
+    if (op->reply_to && !store_plan_id(op->reply_to)) {
         return "message.replyTo is not an id";
     }
 
-    if (time_of(msg, "createdAt", &op->at) != 0) {
+    if (store_plan_time(msg, "createdAt", &op->at) != 0) {
         return "message.createdAt is not a time";
     }
 
@@ -316,7 +328,7 @@ plan_membership(store_plan_t *p, store_op_t *op, const event_t *ev)
 {
     store_member_t  *m;
 
-    if (!valid_id(ev->target)) {
+    if (!store_plan_id(ev->target)) {
         return "the target is not an id";
     }
 
@@ -327,7 +339,7 @@ plan_membership(store_plan_t *p, store_op_t *op, const event_t *ev)
         return NULL;
     }
 
-    op->role = string_of(ev->extra, "role");
+    op->role = store_plan_text(ev->extra, "role");
     if (op->role == NULL) {
         op->role = DEFAULT_ROLE;
     }
@@ -347,6 +359,7 @@ plan_membership(store_plan_t *p, store_op_t *op, const event_t *ev)
 static const char *
 plan_numbered(store_plan_t *p, store_op_t *op, const event_t *ev)
 {
+    int            made;
     const char    *why;
     store_conv_t  *conv;
 
@@ -369,10 +382,14 @@ plan_numbered(store_plan_t *p, store_op_t *op, const event_t *ev)
     }
 
     if (ev->kind == WRT_EV_CHANGE) {
-        return "a change that this program does not know";
-    }
+        why = store_plan_change(op, ev, &made);
+        if (why) {
+            return why;
+        }
 
-    if (ev->kind != WRT_EV_FENCE) {
+        p->nops += (size_t) made;
+
+    } else if (ev->kind != WRT_EV_FENCE) {
         why = plan_message(p, op, ev);
         if (why) {
             return why;
@@ -402,12 +419,12 @@ store_plan_participant(const store_op_t *create, size_t i,
 
     v = json_array_get(json_object_get(create->body, "participants"), i);
 
-    out->user = string_of(v, "userId");
-    if (!valid_id(out->user)) {
+    out->user = store_plan_text(v, "userId");
+    if (!store_plan_id(out->user)) {
         return -1;
     }
 
-    out->role = string_of(v, "role");
+    out->role = store_plan_text(v, "role");
     if (out->role == NULL) {
         out->role = DEFAULT_ROLE;
     }
@@ -415,23 +432,11 @@ store_plan_participant(const store_op_t *create, size_t i,
     out->permissions = store_permissions_parse(
                            json_object_get(v, "permissions"));
 
-    if (time_of(v, "joinedAt", &out->joined_at) != 0) {
+    if (store_plan_time(v, "joinedAt", &out->joined_at) != 0) {
         out->joined_at = create->at;
     }
 
     return 0;
-}
-
-
-/* Absent, null, or of this type. */
-static int
-optional(const json_t *object, const char *key, json_type type)
-{
-    const json_t  *v;
-
-    v = json_object_get(object, key);
-
-    return v == NULL || json_is_null(v) || json_typeof(v) == type;
 }
 
 
@@ -454,29 +459,29 @@ plan_create(store_plan_t *p, store_op_t *op, const event_t *ev)
         return NULL;
     }
 
-    type = string_of(ev->body, "type");
+    type = store_plan_text(ev->body, "type");
     if (type == NULL || !one_of(conversation_types, type)) {
         return "type is none of direct, consultation, group";
     }
 
-    if (!optional(ev->body, "title", JSON_STRING)
-        || !optional(ev->body, "consultationId", JSON_STRING)
-        || !optional(ev->body, "createdBy", JSON_STRING)
-        || !optional(ev->body, "settings", JSON_OBJECT)
-        || !optional(ev->body, "context", JSON_OBJECT))
+    if (!store_plan_optional(ev->body, "title", JSON_STRING)
+        || !store_plan_optional(ev->body, "consultationId", JSON_STRING)
+        || !store_plan_optional(ev->body, "createdBy", JSON_STRING)
+        || !store_plan_optional(ev->body, "settings", JSON_OBJECT)
+        || !store_plan_optional(ev->body, "context", JSON_OBJECT))
     {
         return "title, consultationId, createdBy, settings or context is of"
                " the wrong type";
     }
 
-    if (time_of(ev->body, "createdAt", &op->at) != 0) {
+    if (store_plan_time(ev->body, "createdAt", &op->at) != 0) {
         return "createdAt is not a time";
     }
 
     op->kind = STORE_OP_CREATE;
     op->type = type;
     op->body = ev->body;
-    op->user = string_of(ev->body, "createdBy");
+    op->user = store_plan_text(ev->body, "createdBy");
     if (op->user == NULL) {
         op->user = ev->actor;
     }
@@ -527,7 +532,7 @@ plan_move(store_plan_t *p, store_op_t *op, const event_t *ev,
         return "the actor was never a member";
     }
 
-    kind = string_of(ev->extra, "kind");
+    kind = store_plan_text(ev->extra, "kind");
     seq = json_object_get(ev->extra, "seq");
 
     if (kind == NULL || (strcmp(kind, "r") != 0 && strcmp(kind, "d") != 0)) {
@@ -538,7 +543,7 @@ plan_move(store_plan_t *p, store_op_t *op, const event_t *ev,
         return "the cursor's seq is not a number";
     }
 
-    if (time_of(ev->extra, "at", &op->at) != 0) {
+    if (store_plan_time(ev->extra, "at", &op->at) != 0) {
         return "the cursor's at is not a time";
     }
 
@@ -574,23 +579,24 @@ plan_move(store_plan_t *p, store_op_t *op, const event_t *ev,
 static const char *
 plan_profile(store_plan_t *p, store_op_t *op, const event_t *ev)
 {
-    if (!valid_id(ev->actor)) {
+    if (!store_plan_id(ev->actor)) {
         return "the actor is not an id";
     }
 
     if (!json_is_object(ev->body)
-        || !optional(ev->body, "name", JSON_STRING)
-        || !optional(ev->body, "avatar", JSON_STRING)
-        || !optional(ev->body, "role", JSON_STRING))
+        || !store_plan_optional(ev->body, "name", JSON_STRING)
+        || !store_plan_optional(ev->body, "avatar", JSON_STRING)
+        || !store_plan_optional(ev->body, "role", JSON_STRING))
     {
         return "name, avatar or role is not a string";
     }
 
     op->kind = STORE_OP_PROFILE;
     op->user = ev->actor;
-    op->name = string_of(ev->body, "name");
-    op->avatar = string_of(ev->body, "avatar");
-    op->role = string_of(ev->body, "role");
+    op->name = store_plan_text(ev->body, "name");
+    op->avatar = store_plan_text(ev->body, "avatar");
+    op->role = store_plan_text(ev->body, "role");
+    op->on = json_is_true(json_object_get(ev->extra, "managed"));
 
     if (op->name == NULL) {
         op->name = "";
@@ -685,9 +691,30 @@ store_plan_sum(store_plan_t *p)
 
         if (op->kind == STORE_OP_MESSAGE && op->stored) {
             op->conv->added++;
-            op->conv->last = op;    /* numbers only rise */
+            op->conv->newest = op;      /* numbers only rise */
         }
     }
+
+    for (i = 0; i < p->nconvs; i++) {
+        op = p->convs[i]->newest;
+
+        if (op) {
+            store_plan_last(p->convs[i], op->sender, op->type, op->content,
+                            op->at);
+        }
+    }
+}
+
+
+void
+store_plan_last(store_conv_t *c, const char *sender, const char *type,
+    const json_t *content, int64_t at)
+{
+    c->last_moved = 1;
+    c->last.at = at;
+    c->last.sender = sender;
+    c->last.type = type;
+    c->last.text = store_plan_preview(type, content, &c->last.n);
 }
 
 
@@ -706,7 +733,7 @@ store_plan_preview(const char *type, const json_t *content, size_t *n)
         return s;
     }
 
-    s = string_of(json_object_get(content, "systemMessage"), "action");
+    s = store_plan_text(json_object_get(content, "systemMessage"), "action");
 
     if (s == NULL) {
         s = strcmp(type, "sticker") == 0 ? "Sticker" : "";

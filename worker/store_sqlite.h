@@ -22,10 +22,20 @@ typedef enum {
     SQ_ADD_MEMBER,
     SQ_ADD_MESSAGE,
     SQ_ADD_TEXT,
+    SQ_DROP_TEXT,
+    SQ_FIND_MESSAGE,
+    SQ_ADD_EDIT,
+    SQ_TRIM_EDITS,
+    SQ_EDIT,
+    SQ_DELETE,
+    SQ_REACT,
+    SQ_BLOCK,
     SQ_JOIN,
     SQ_LEAVE,
     SQ_ADD_MOVE,
     SQ_SET_CURSOR,
+    SQ_FIND_LAST,
+    SQ_SET_SETTINGS,
     SQ_SET_CONV,
     SQ_SET_SEQ,
     SQ_SET_USER,
@@ -100,6 +110,15 @@ store_rc_t sq_find_conv(store_sqlite_t *st, const char *id, int64_t *row,
 /* store_sqlite_apply.c */
 store_rc_t store_sqlite_apply(store_t *st, const event_t *ev, size_t n,
     size_t *bad);
+
+/* store_sqlite_change.c: an edit, a deletion, a reaction. */
+store_rc_t sq_change(store_sqlite_t *st, const store_op_t *op);
+
+/* store_sqlite_text.c: message `row` (message.n) had the content `was` (NULL:
+ * it is new), has `now` (NULL: it was deleted).  The one writer of the text
+ * index. */
+store_rc_t sq_index(store_sqlite_t *st, int64_t row, const json_t *was,
+    const json_t *now);
 
 /* store_sqlite_read.c, store_sqlite_messages.c */
 store_rc_t store_sqlite_state(store_t *st, const char *id, json_t **out);

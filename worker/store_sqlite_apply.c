@@ -137,30 +137,6 @@ add_conversation(store_sqlite_t *st, const store_op_t *op)
 }
 
 
-static store_rc_t
-add_text(store_sqlite_t *st, const store_op_t *op)
-{
-    json_t        *text;
-    sqlite3_stmt  *s;
-
-    text = json_object_get(op->content, "text");
-    if (json_string_length(text) == 0) {
-        return STORE_OK;
-    }
-
-    s = sq_get(st, SQ_ADD_TEXT,
-               "INSERT INTO message_fts (rowid, text) VALUES (?1, ?2)");
-    if (s == NULL) {
-        return STORE_DOWN;
-    }
-
-    sqlite3_bind_int64(s, 1, sqlite3_last_insert_rowid(st->db));
-    sq_bind_text(s, 2, json_string_value(text));
-
-    return sq_run(st, s);
-}
-
-
 /* Whatever makes the message a repeat (its id, its number, the sender's
  * clientMessageId) leaves it out; its number stays used. */
 static store_rc_t
@@ -204,7 +180,7 @@ add_message(store_sqlite_t *st, store_op_t *op)
 
     op->stored = 1;
 
-    return add_text(st, op);
+    return sq_index(st, sqlite3_last_insert_rowid(st->db), NULL, op->content);
 }
 
 
@@ -218,7 +194,7 @@ join(store_sqlite_t *st, const store_op_t *op)
                " position, joined_at, join_seq)"
                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
                " ON CONFLICT DO UPDATE SET role = excluded.role,"
-               " permissions = excluded.permissions,"
+               " permissions = excluded.permissions, blocked_by = NULL,"
                " joined_at = excluded.joined_at,"
                " join_seq = excluded.join_seq, left_at = NULL");
     if (s == NULL) {
@@ -285,10 +261,11 @@ set_user(store_sqlite_t *st, const store_op_t *op)
     sqlite3_stmt  *s;
 
     s = sq_get(st, SQ_SET_USER,
-               "INSERT INTO user (id, name, avatar, role)"
-               " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
+               "INSERT INTO user (id, name, avatar, role, managed)"
+               " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
                " name = excluded.name, avatar = excluded.avatar,"
-               " role = excluded.role");
+               " role = excluded.role, managed = excluded.managed"
+               " WHERE excluded.managed OR NOT managed");
     if (s == NULL) {
         return STORE_DOWN;
     }
@@ -297,6 +274,27 @@ set_user(store_sqlite_t *st, const store_op_t *op)
     sq_bind_text(s, 2, op->name);
     sq_bind_text(s, 3, op->avatar);
     sq_bind_text(s, 4, op->role);
+    sqlite3_bind_int(s, 5, op->on);
+
+    return sq_run(st, s);
+}
+
+
+static store_rc_t
+block(store_sqlite_t *st, const store_op_t *op)
+{
+    sqlite3_stmt  *s;
+
+    s = sq_get(st, SQ_BLOCK,
+               "UPDATE member SET blocked_by = ?3"
+               " WHERE conversation = ?1 AND user = ?2");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sqlite3_bind_int64(s, 1, op->conv->row);
+    sq_bind_text(s, 2, op->user);
+    sq_bind_text(s, 3, op->by);
 
     return sq_run(st, s);
 }
@@ -323,6 +321,14 @@ write_op(store_sqlite_t *st, store_op_t *op)
         }
 
         return rc;
+
+    case STORE_OP_EDIT:
+    case STORE_OP_DELETE:
+    case STORE_OP_REACT:
+        return sq_change(st, op);
+
+    case STORE_OP_BLOCK:
+        return block(st, op);
 
     case STORE_OP_MOVE:
         return add_move(st, op);
@@ -364,50 +370,137 @@ set_cursor(store_sqlite_t *st, const store_member_t *m)
 }
 
 
-/* A conversation's summary: its new messages, or only its number. */
+/* The newest message that is not deleted. */
 static store_rc_t
-set_conv(store_sqlite_t *st, const store_conv_t *c)
+find_last(store_sqlite_t *st, store_conv_t *c)
 {
-    size_t         n;
-    const char    *preview;
+    int            step;
+    json_t        *content;
     sqlite3_stmt  *s;
 
-    if (c->last == NULL) {
-        if (c->seq == c->stored_seq || c->seq <= 0) {
-            return STORE_OK;
-        }
+    s = sq_get(st, SQ_FIND_LAST,
+               "SELECT sender, type, content, created_at"
+               " FROM message INDEXED BY message_unread"
+               " WHERE conversation = ?1 AND deleted_at IS NULL"
+               " ORDER BY seq DESC LIMIT 1");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
 
-        s = sq_get(st, SQ_SET_SEQ,
-                   "UPDATE conversation SET seq = ?2 WHERE n = ?1");
-        if (s == NULL) {
+    c->last_moved = 1;
+    c->last.at = STORE_NO_TIME;
+    content = NULL;
+
+    sqlite3_bind_int64(s, 1, c->row);
+    step = sqlite3_step(s);
+
+    if (step == SQLITE_ROW) {
+        if (sq_json(st, s, 2, &content) != 0) {
+            sqlite3_reset(s);
             return STORE_DOWN;
         }
 
-        sqlite3_bind_int64(s, 1, c->row);
-        sqlite3_bind_int64(s, 2, c->seq);
+        store_plan_last(c, sq_text(st, s, 0), sq_text(st, s, 1), content,
+                        sqlite3_column_int64(s, 3));
+        c->last.text = store_strndup(&st->base.arena, c->last.text,
+                                     c->last.n);
+        json_decref(content);
+    }
 
-        return sq_run(st, s);
+    return sq_done(st, s, step);
+}
+
+
+/* What conversation_updated says. */
+static store_rc_t
+set_settings(store_sqlite_t *st, const store_conv_t *c)
+{
+    sqlite3_stmt  *s;
+
+    if (c->title == NULL && c->settings == NULL && !c->archive) {
+        return STORE_OK;
+    }
+
+    s = sq_get(st, SQ_SET_SETTINGS,
+               "UPDATE conversation SET title = iif(?2, ?3, title),"
+               " settings = coalesce(?4, settings),"
+               " archived_at = iif(?5, ?6, archived_at) WHERE n = ?1");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sqlite3_bind_int64(s, 1, c->row);
+    sqlite3_bind_int(s, 2, c->title != NULL);
+    sq_bind_text(s, 3, json_string_value(c->title));
+    sq_bind_json(st, s, 4, c->settings);
+    sqlite3_bind_int(s, 5, c->archive);
+    sq_bind_time(s, 6, c->archived_at);
+
+    return sq_run(st, s);
+}
+
+
+/* Only the number and the time of the last change. */
+static store_rc_t
+set_seq(store_sqlite_t *st, const store_conv_t *c)
+{
+    sqlite3_stmt  *s;
+
+    s = sq_get(st, SQ_SET_SEQ,
+               "UPDATE conversation SET seq = ?2,"
+               " updated_at = max(updated_at, ?3) WHERE n = ?1");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sqlite3_bind_int64(s, 1, c->row);
+    sqlite3_bind_int64(s, 2, c->seq);
+    sqlite3_bind_int64(s, 3, c->changed_at);
+
+    return sq_run(st, s);
+}
+
+
+/* A conversation's summary: its last message and how many there are. */
+static store_rc_t
+set_conv(store_sqlite_t *st, const store_conv_t *c)
+{
+    int64_t        at;
+    sqlite3_stmt  *s;
+
+    if (c->seq == c->stored_seq || c->seq <= 0) {
+        return STORE_OK;
+    }
+
+    if (set_settings(st, c) != STORE_OK) {
+        return STORE_DOWN;
+    }
+
+    if (!c->last_moved) {
+        return set_seq(st, c);
     }
 
     s = sq_get(st, SQ_SET_CONV,
                "UPDATE conversation SET seq = ?2,"
                " message_count = message_count + ?3, last_at = ?4,"
-               " activity_at = ?4, updated_at = max(updated_at, ?4),"
+               " activity_at = coalesce(?4, created_at),"
+               " updated_at = max(updated_at, ?8),"
                " last_sender = ?5, last_type = ?6, last_content = ?7"
                " WHERE n = ?1");
     if (s == NULL) {
         return STORE_DOWN;
     }
 
-    preview = store_plan_preview(c->last->type, c->last->content, &n);
+    at = c->last.at > c->changed_at ? c->last.at : c->changed_at;
 
     sqlite3_bind_int64(s, 1, c->row);
     sqlite3_bind_int64(s, 2, c->seq);
     sqlite3_bind_int64(s, 3, c->added);
-    sqlite3_bind_int64(s, 4, c->last->at);
-    sq_bind_text(s, 5, c->last->sender);
-    sq_bind_text(s, 6, c->last->type);
-    sqlite3_bind_text(s, 7, preview, (int) n, SQLITE_STATIC);
+    sq_bind_time(s, 4, c->last.at);
+    sq_bind_text(s, 5, c->last.sender);
+    sq_bind_text(s, 6, c->last.type);
+    sqlite3_bind_text(s, 7, c->last.text, (int) c->last.n, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 8, at);
 
     return sq_run(st, s);
 }
@@ -432,7 +525,13 @@ write_plan(store_sqlite_t *st, store_plan_t *p)
     }
 
     for (i = 0; rc == STORE_OK && i < p->nconvs; i++) {
-        rc = set_conv(st, p->convs[i]);
+        if (p->convs[i]->edited) {
+            rc = find_last(st, p->convs[i]);
+        }
+
+        if (rc == STORE_OK) {
+            rc = set_conv(st, p->convs[i]);
+        }
     }
 
     return rc;

@@ -339,7 +339,8 @@ listing(void **state)
     q.type = "consultation";
     list_is(&q, "", 0);
 
-    be->archive("c3", STORE_TEST_T0 + 5000);
+    events_set(&l, "c3", 1, "s1", json_of("{'archived':true}"), 5000);
+    events_put(st, &l);
     q.type = NULL;
     list_is(&q, "c5 c4", 4);
     q.archived = 1;
@@ -355,7 +356,7 @@ listing(void **state)
 
     /* still archived after another event */
 
-    events_message(&l, "c3", 1, "m2", "t1", "x", NULL, 6000);
+    events_message(&l, "c3", 2, "m2", "t1", "x", NULL, 6000);
     events_put(st, &l);
     expect_json(pick(get_conv("c3"), "metadata", NULL),
                 "{'lastMessageAt':'2024-01-15T10:00:06.000Z',"
@@ -466,7 +467,8 @@ unread(void **state)
     events_put(st, &l);
     unread_is("s1", "c1", 2);
 
-    be->change("m5", 7, STORE_TEST_T0 + 7000);
+    events_delete(&l, "c1", 7, "m5", "t1", 7000);
+    events_put(st, &l);
     unread_is("s1", "c1", 1);
 
     events_cursor(&l, "c1", "s1", 'r', 6, 8000);
@@ -488,10 +490,11 @@ unread(void **state)
 
     /* an archived room counts, one that he left does not */
 
-    be->archive("c2", STORE_TEST_T0 + 11000);
+    events_set(&l, "c2", 2, "s1", json_of("{'archived':true}"), 11000);
+    events_put(st, &l);
     unread_all("s1", "[{'conversationId':'c1','unreadCount':2},"
                      "{'conversationId':'c2','unreadCount':1}]");
-    events_member(&l, WRT_EV_LEAVE, "c2", 2, "n2", "s1", "s1", 12000, NULL);
+    events_member(&l, WRT_EV_LEAVE, "c2", 3, "n3", "s1", "s1", 12000, NULL);
     events_put(st, &l);
     unread_all("s1", "[{'conversationId':'c1','unreadCount':2}]");
 }
@@ -527,21 +530,21 @@ changes(void **state)
     events_message(&l, "c1", 2, "m2", "t1", "two", "k2", 2000);
     events_message(&l, "c1", 3, "m3", "s1", "three", NULL, 3000);
     events_message(&l, "c1", 4, "m4", "s1", "four", NULL, 4000);
-    events_fence(&l, "c1", 9);
+    events_fence(&l, "c1", 5);
     events_put(st, &l);
 
-    changes_are(0, 4, "m1 m2 m3 m4", 9);
-    changes_are(2, 4, "m3 m4", 9);
-    changes_are(9, 4, "", 9);
+    changes_are(0, 4, "m1 m2 m3 m4", 5);
+    changes_are(2, 4, "m3 m4", 5);
+    changes_are(5, 4, "", 5);
     assert_int_equal(store_changes(st, "c1", 0, 3, &v, &upto),
                      STORE_TOO_MANY);
     assert_null(v);
 
-    /* m2 was edited by event 7, m1 deleted by event 6, m4 edited by 8 */
-
-    be->change("m2", 7, -1);
-    be->change("m1", 6, STORE_TEST_T0 + 6000);
-    be->change("m4", 8, -1);
+    events_delete(&l, "c1", 6, "m1", "t1", 6000);
+    events_edit(&l, "c1", 7, "m2", "t1", "two!", 7000);
+    events_react(&l, "c1", 8, "m4", "t1", "+1", 1, 8000);
+    events_fence(&l, "c1", 9);
+    events_put(st, &l);
 
     changes_are(0, 4, "m3 m1 m2 m4", 9);
     changes_are(3, 4, "m1 m2 m4", 9);
@@ -555,11 +558,12 @@ changes(void **state)
     expect_json(json_incref(json_array_get(v, 0)),
                 "{'id':'m2','conversationId':'c1','seq':2,'changeSeq':7,"
                 "'senderId':'t1','sender':{'name':'','avatar':null},"
-                "'type':'text','content':{'text':'two'},'status':'sent',"
+                "'type':'text','content':{'text':'two!'},'status':'sent',"
                 "'readBy':[],'replyTo':null,'replyPreview':null,'reactions':[],"
                 "'clientMessageId':'k2',"
                 "'createdAt':'2024-01-15T10:00:02.000Z',"
-                "'updatedAt':'2024-01-15T10:00:02.000Z','editedAt':null,"
+                "'updatedAt':'2024-01-15T10:00:07.000Z',"
+                "'editedAt':'2024-01-15T10:00:07.000Z',"
                 "'deletedAt':null,'deletedBy':null}");
     json_decref(v);
 
@@ -571,8 +575,8 @@ changes(void **state)
                 "'type':'text','content':{},'status':'sent',"
                 "'readBy':[],'replyTo':null,'replyPreview':null,'reactions':[],"
                 "'createdAt':'2024-01-15T10:00:01.000Z',"
-                "'updatedAt':'2024-01-15T10:00:01.000Z','editedAt':null,"
-                "'deletedAt':'2024-01-15T10:00:06.000Z','deletedBy':null}");
+                "'updatedAt':'2024-01-15T10:00:06.000Z','editedAt':null,"
+                "'deletedAt':'2024-01-15T10:00:06.000Z','deletedBy':'t1'}");
     assert_string_equal(ids_of(get_msgs("c1")), "m4 m3 m2 m1");
 }
 

@@ -57,6 +57,67 @@ rejected(char kind, const char *id, int64_t seq, const char *actor,
     "{'event':'message_received','data':{'message':{" fields "}}}"
 
 
+/* Changes that say too little. */
+static void
+rejects_changes(void **state)
+{
+    size_t  i;
+
+#define CHANGE(name, data)  \
+    "{'event':'" name "','data':{'conversationId':'good'" data "}}"
+
+    static const struct {
+        const char  *body;
+        const char  *extra;
+    } bad[] = {
+        { "{}", NULL },
+        { "{'event':'message_sung','data':{}}", NULL },
+        { CHANGE("message_updated", ""), NULL },
+        { CHANGE("message_updated", ",'messageId':'m1','message':{'content':"
+                 "{},'editedAt':'2024-01-15T10:00:00.000Z'}"), NULL },
+        { CHANGE("message_updated", ",'messageId':'m1','editedBy':'s1',"
+                 "'message':{'editedAt':'2024-01-15T10:00:00.000Z'}"),
+          NULL },
+        { CHANGE("message_updated", ",'messageId':'m1','editedBy':'s1',"
+                 "'message':{'content':{}}"), NULL },
+        { CHANGE("message_deleted", ",'messageId':'m1',"
+                 "'deletedAt':'2024-01-15T10:00:00.000Z'"), NULL },
+        { CHANGE("message_deleted", ",'messageId':'m1','deletedBy':'s1'"),
+          NULL },
+        { CHANGE("reaction_updated", ",'messageId':'m1','userId':'s1',"
+                 "'emoji':'','action':'removed'"), NULL },
+        { CHANGE("reaction_updated", ",'messageId':'m1','userId':'s1',"
+                 "'emoji':'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',"
+                 "'action':'removed'"), NULL },
+        { CHANGE("reaction_updated", ",'messageId':'m1','userId':'s1',"
+                 "'emoji':'+','action':'sung'"), NULL },
+        { CHANGE("reaction_updated", ",'messageId':'m1','userId':'s1',"
+                 "'emoji':'+','action':'added'"), NULL },
+        { CHANGE("reaction_updated", ",'messageId':'m1','emoji':'+',"
+                 "'action':'removed'"), NULL },
+        { CHANGE("conversation_updated", ",'conversation':{'updatedAt':"
+                 "'2024-01-15T10:00:00.000Z'}"), NULL },
+        { CHANGE("conversation_updated", ""), "{'set':{}}" },
+        { CHANGE("conversation_updated", ",'conversation':{'updatedAt':"
+                 "'2024-01-15T10:00:00.000Z'}"), "{'set':{'title':7}}" },
+        { CHANGE("conversation_updated", ",'conversation':{'updatedAt':"
+                 "'2024-01-15T10:00:00.000Z'}"), "{'set':{'settings':[]}}" },
+        { CHANGE("conversation_updated", ",'conversation':{'updatedAt':"
+                 "'2024-01-15T10:00:00.000Z'}"), "{'set':{'archived':1}}" },
+        { CHANGE("conversation_updated", ",'conversation':{'updatedAt':"
+                 "'2024-01-15T10:00:00.000Z'}"),
+          "{'set':{'block':{'userId':'s1','on':true}}}" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(bad); i++) {
+        rejected(WRT_EV_CHANGE, "good", 500000, "s1", "", bad[i].body,
+                 bad[i].extra);
+    }
+}
+
+
 static void
 rejects(void **state)
 {
@@ -182,6 +243,7 @@ rejected_first(void **state)
 
 const struct CMUnitTest  suite_reject[] = {
     SUITE_TEST(rejects),
+    SUITE_TEST(rejects_changes),
     SUITE_TEST(rejected_first)
 };
 

@@ -304,6 +304,89 @@ events_cursor(events_t *l, const char *conversation, const char *user,
 }
 
 
+static json_t *
+change_body(const char *event, const char *conversation, int64_t seq,
+    const char *id)
+{
+    json_t  *body;
+
+    body = json_pack("{s:s, s:{s:s, s:I}}", "event", event, "data",
+                     "conversationId", conversation, "seq",
+                     (json_int_t) seq);
+    assert_non_null(body);
+
+    if (id) {
+        json_object_set_new(json_object_get(body, "data"), "messageId",
+                            json_string(id));
+    }
+
+    return body;
+}
+
+
+void
+events_edit(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *by, const char *text, int64_t at)
+{
+    json_t  *body, *data;
+
+    body = change_body("message_updated", conversation, seq, id);
+    data = json_object_get(body, "data");
+    json_object_set_new(data, "editedBy", json_string(by));
+    json_object_set_new(data, "message",
+                        json_pack("{s:s, s:{s:s}, s:o}", "id", id, "content",
+                                  "text", text, "editedAt", time_text(at)));
+    events_add(l, WRT_EV_CHANGE, conversation, seq, by, "", body, NULL);
+}
+
+
+void
+events_delete(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *by, int64_t at)
+{
+    json_t  *body, *data;
+
+    body = change_body("message_deleted", conversation, seq, id);
+    data = json_object_get(body, "data");
+    json_object_set_new(data, "deletedBy", json_string(by));
+    json_object_set_new(data, "deletedAt", time_text(at));
+    events_add(l, WRT_EV_CHANGE, conversation, seq, by, "", body, NULL);
+}
+
+
+void
+events_react(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *by, const char *emoji, int added,
+    int64_t at)
+{
+    json_t  *body, *data;
+
+    body = change_body("reaction_updated", conversation, seq, id);
+    data = json_object_get(body, "data");
+    json_object_set_new(data, "userId", json_string(by));
+    json_object_set_new(data, "emoji", json_string(emoji));
+    json_object_set_new(data, "action",
+                        json_string(added ? "added" : "removed"));
+    json_object_set_new(data, "addedAt",
+                        added ? time_text(at) : json_null());
+    events_add(l, WRT_EV_CHANGE, conversation, seq, by, "", body, NULL);
+}
+
+
+void
+events_set(events_t *l, const char *conversation, int64_t seq,
+    const char *by, json_t *set, int64_t at)
+{
+    json_t  *body;
+
+    body = change_body("conversation_updated", conversation, seq, NULL);
+    json_object_set_new(json_object_get(body, "data"), "conversation",
+                        json_pack("{s:o}", "updatedAt", time_text(at)));
+    events_add(l, WRT_EV_CHANGE, conversation, seq, by, "", body,
+               json_pack("{s:o}", "set", set));
+}
+
+
 void
 events_fence(events_t *l, const char *conversation, int64_t seq)
 {
@@ -319,6 +402,49 @@ events_profile(events_t *l, const char *user, const char *name,
                json_pack("{s:s, s:s?, s:s}", "name", name, "avatar", avatar,
                          "role", role),
                NULL);
+}
+
+
+void
+events_managed(events_t *l, const char *user, const char *name,
+    const char *avatar, const char *role)
+{
+    events_profile(l, user, name, avatar, role);
+    l->ev[l->n - 1].extra = json_pack("{s:b}", "managed", 1);
+}
+
+
+/* Some change; of a message that may be the other room's, or deleted. */
+static void
+story_change(events_t *l, int i, const char *c, int64_t *seq)
+{
+    char  id[32], text[32];
+
+    sprintf(id, "m%d", i % 5 ? i - i % 7 : i);
+    sprintf(text, "edit %d", i);
+
+    switch (i / 12 % 4) {
+
+    case 0:
+        events_edit(l, c, ++*seq, id, "s1", text, i * 100 + 20);
+        break;
+
+    case 1:
+        events_react(l, c, ++*seq, id, "t1", "+1", i % 5, i * 100 + 20);
+        break;
+
+    case 2:
+        events_delete(l, c, ++*seq, id, "s1", i * 100 + 20);
+        break;
+
+    default:
+        events_set(l, c, ++*seq, "s1",
+                   json_pack("{s:s, s:b, s:{s:i}, s:{s:s, s:s, s:b}}",
+                             "title", text, "archived", i % 5, "settings",
+                             "n", i, "block", "userId", "t1", "by", "s1",
+                             "on", i % 4),
+                   i * 100 + 20);
+    }
 }
 
 
@@ -356,9 +482,84 @@ events_story(events_t *l, int n)
         if (i % 40 == 0) {
             events_fence(l, c, ++seq[i % 3 == 0]);
         }
+
+        if (i % 3 == 0) {
+            story_change(l, i, c, &seq[1]);
+
+        } else if (i % 4 == 0) {
+            story_change(l, i, c, &seq[0]);
+        }
     }
 
     events_profile(l, "s1", "Ani", NULL, "student");
+}
+
+
+void
+events_mixed(events_t *l)
+{
+    events_create(l, "c1", "group", "s1 t1", 0);
+    events_message(l, "c1", 1, "m1", "s1", "one", "k1", 1000);
+    events_cursor(l, "c1", "t1", 'r', 1, 1500);
+    events_member(l, WRT_EV_JOIN, "c1", 2, "m2", "t1", "s2", 2000, NULL);
+    events_profile(l, "s1", "Ani", NULL, "student");
+    events_message(l, "c1", 3, "m3", "s1", "again", "k1", 3000);
+    events_create(l, "c2", "direct", "s1 s2", 100);
+    events_message(l, "c2", 1, "n1", "s2", "hello", "k1", 3500);
+    events_member(l, WRT_EV_LEAVE, "c1", 4, "m4", "t1", "s2", 4000, NULL);
+    events_cursor(l, "c1", "t1", 'd', 4, 4500);
+    events_cursor(l, "c1", "t1", 'r', 3, 4600);
+    events_message(l, "c1", 5, "m5", "t1", "two", "k2", 5000);
+    events_edit(l, "c1", 6, "m5", "t1", "Two", 5100);
+    events_react(l, "c1", 7, "m1", "t1", "+1", 1, 5200);
+    events_delete(l, "c1", 8, "m1", "s1", 5300);
+    events_fence(l, "c1", 9);
+    events_set(l, "c2", 2, "s1",
+               json_of("{'title':'x','archived':true,'settings':{'a':1},"
+                       "'block':{'userId':'s2','by':'s1','on':true}}"), 5400);
+    events_managed(l, "s1", "Ani W.", NULL, "student");
+}
+
+
+void
+events_long(events_t *l)
+{
+    int   i;
+    char  id[16];
+
+    events_mixed(l);
+
+    for (i = 10; i < 30; i++) {
+        sprintf(id, "x%d", i);
+
+        if (i == 12) {
+            events_member(l, WRT_EV_JOIN, "c1", i, id, "t1", "s2", i * 1000,
+                          NULL);
+
+        } else if (i == 15) {
+            events_member(l, WRT_EV_LEAVE, "c1", i, id, "t1", "s2", i * 1000,
+                          NULL);
+
+        } else if (i == 16 || i == 26) {
+            events_edit(l, "c1", i, "x11", "s1", id, i * 1000);
+
+        } else if (i == 17 || i == 27) {
+            events_set(l, "c1", i, "s1",
+                       json_pack("{s:s, s:b}", "title", id, "archived",
+                                 i == 17), i * 1000);
+
+        } else if (i == 18) {
+            events_delete(l, "c1", i, "x10", "s1", i * 1000);
+
+        } else if (i == 19 || i == 29) {
+            events_react(l, "c1", i, "x13", "s1", "+1", i == 19, i * 1000);
+
+        } else {
+            events_message(l, "c1", i, id, "s1", "x", NULL, i * 1000);
+        }
+    }
+
+    events_cursor(l, "c1", "t1", 'r', 29, 40000);
 }
 
 
@@ -488,6 +689,24 @@ add(json_t *all, const char *key, store_rc_t rc, json_t *v)
 }
 
 
+/* What the messages of a page said before. */
+static void
+add_histories(store_t *st, json_t *all, const char *conversation,
+    const json_t *page)
+{
+    size_t       i;
+    json_t      *doc, *v;
+    store_rc_t   rc;
+    const char  *id;
+
+    json_array_foreach(page, i, doc) {
+        id = json_string_value(json_object_get(doc, "id"));
+        rc = store_message_full(st, conversation, id, &v);
+        add(all, id, rc, v);
+    }
+}
+
+
 static void
 add_conversation(store_t *st, json_t *all, const char *id)
 {
@@ -510,6 +729,7 @@ add_conversation(store_t *st, json_t *all, const char *id)
         char  key[32];
 
         rc = store_messages(st, &q, &v, &more);
+        add_histories(st, one, id, v);
         sprintf(key, "page %d", q.page);
         add(one, key, rc, v);
     }

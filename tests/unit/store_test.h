@@ -21,12 +21,6 @@ typedef struct {
 
     /* make it empty, without even a schema */
     void       (*wipe)(void);
-
-    /* what no event does yet: a message was changed by event change_seq, and
-     * deleted at that time (-1: it was not) */
-    void       (*change)(const char *id, int64_t change_seq,
-                         int64_t deleted_at);
-    void       (*archive)(const char *conversation, int64_t at);
 } backend_t;
 
 extern backend_t  sqlite_backend;
@@ -74,8 +68,22 @@ void events_member(events_t *l, char kind, const char *conversation,
     int64_t at, json_t *extra);
 void events_cursor(events_t *l, const char *conversation, const char *user,
     char kind, int64_t seq, int64_t at);
+/* by whom: the actor */
+void events_edit(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *by, const char *text, int64_t at);
+void events_delete(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *by, int64_t at);
+void events_react(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *by, const char *emoji, int added,
+    int64_t at);
+/* conversation_updated; set is taken over */
+void events_set(events_t *l, const char *conversation, int64_t seq,
+    const char *by, json_t *set, int64_t at);
 void events_fence(events_t *l, const char *conversation, int64_t seq);
 void events_profile(events_t *l, const char *user, const char *name,
+    const char *avatar, const char *role);
+/* as a service says it */
+void events_managed(events_t *l, const char *user, const char *name,
     const char *avatar, const char *role);
 void events_free(events_t *l);
 
@@ -89,6 +97,12 @@ size_t events_apply(store_t *st, const events_t *l, size_t from, size_t to);
 /* A room's life: messages, cursors, members; n messages in two rooms, c1 and
  * c2, of s1, t1 and s2. */
 void events_story(events_t *l, int n);
+
+/* Of everything something: each kind of write takes place; c1, c2, s1, s2 and
+ * t1. */
+void events_mixed(events_t *l);
+/* The same, and more after it. */
+void events_long(events_t *l);
 
 /* Compare and drop got.  Expected: JSON with ' instead of ". */
 void expect_json(json_t *got, const char *expected);

@@ -25,54 +25,8 @@ wipe(void)
 }
 
 
-/* Exactly one document has to change; takes over both. */
-static void
-update(const char *name, bson_t *query, bson_t *set)
-{
-    bson_t                reply;
-    bson_iter_t           it;
-    bson_error_t          error;
-    mongoc_collection_t  *c;
-
-    c = mongoc_client_get_collection(client, db_name, name);
-    assert_true(mongoc_collection_update_one(c, query, set, NULL, &reply,
-                                             &error));
-    assert_true(bson_iter_init_find(&it, &reply, "modifiedCount"));
-    assert_int_equal(bson_iter_as_int64(&it), 1);
-
-    mongoc_collection_destroy(c);
-    bson_destroy(&reply);
-    bson_destroy(query);
-    bson_destroy(set);
-}
-
-
-static void
-change(const char *id, int64_t change_seq, int64_t deleted_at)
-{
-    update("messages", BCON_NEW("_id", BCON_UTF8(id)),
-           BCON_NEW("$set", "{", "changeSeq", BCON_INT64(change_seq),
-                    "changed", BCON_BOOL(true), "}"));
-
-    if (deleted_at >= 0) {
-        update("messages", BCON_NEW("_id", BCON_UTF8(id)),
-               BCON_NEW("$set", "{", "deletedAt", BCON_DATE_TIME(deleted_at),
-                        "deleted", BCON_BOOL(true), "}"));
-    }
-}
-
-
-static void
-archive(const char *conversation, int64_t at)
-{
-    update("conversations", BCON_NEW("_id", BCON_UTF8(conversation)),
-           BCON_NEW("$set", "{", "metadata.isArchived", BCON_BOOL(true),
-                    "metadata.archivedAt", BCON_DATE_TIME(at), "}"));
-}
-
-
 backend_t  mongo_backend = {
-    "mongo", "", wipe, change, archive
+    "mongo", "", wipe
 };
 
 

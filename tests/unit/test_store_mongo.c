@@ -92,26 +92,6 @@ now_s(void)
 }
 
 
-/* Of everything something: each kind of write takes place. */
-static void
-mixed(events_t *l)
-{
-    events_create(l, "c1", "group", "s1 t1", 0);
-    events_message(l, "c1", 1, "m1", "s1", "one", "k1", 1000);
-    events_cursor(l, "c1", "t1", 'r', 1, 1500);
-    events_member(l, WRT_EV_JOIN, "c1", 2, "m2", "t1", "s2", 2000, NULL);
-    events_profile(l, "s1", "Ani", NULL, "student");
-    events_message(l, "c1", 3, "m3", "s1", "again", "k1", 3000);
-    events_create(l, "c2", "direct", "s1 s2", 100);
-    events_message(l, "c2", 1, "n1", "s2", "hello", "k1", 3500);
-    events_member(l, WRT_EV_LEAVE, "c1", 4, "m4", "t1", "s2", 4000, NULL);
-    events_cursor(l, "c1", "t1", 'd', 4, 4500);
-    events_cursor(l, "c1", "t1", 'r', 3, 4600);
-    events_message(l, "c1", 5, "m5", "t1", "two", "k2", 5000);
-    events_fence(l, "c1", 9);
-}
-
-
 static json_t *
 look(store_t *st)
 {
@@ -155,8 +135,8 @@ stopped_anywhere(void **state)
 
     (void) state;
 
-    expected = expected_of(mixed);
-    mixed(&l);
+    expected = expected_of(events_mixed);
+    events_mixed(&l);
 
     for (c = 0; c < UNIT_COUNT(commands); c++) {
         for (halves = 0; halves < 2; halves++) {
@@ -304,34 +284,6 @@ remnants(void **state)
 }
 
 
-static void
-story_long(events_t *l)
-{
-    int   i;
-    char  id[16];
-
-    mixed(l);
-
-    for (i = 10; i < 30; i++) {
-        sprintf(id, "x%d", i);
-
-        if (i == 12) {
-            events_member(l, WRT_EV_JOIN, "c1", i, id, "t1", "s2", i * 1000,
-                          NULL);
-
-        } else if (i == 15) {
-            events_member(l, WRT_EV_LEAVE, "c1", i, id, "t1", "s2", i * 1000,
-                          NULL);
-
-        } else {
-            events_message(l, "c1", i, id, "s1", "x", NULL, i * 1000);
-        }
-    }
-
-    events_cursor(l, "c1", "t1", 'r', 29, 40000);
-}
-
-
 /* A projector that lost its shard but does not know: its writes hang and
  * arrive when the new owner is far ahead. */
 static void
@@ -347,8 +299,8 @@ late_projector(void **state)
 
     (void) state;
 
-    expected = expected_of(story_long);
-    story_long(&l);
+    expected = expected_of(events_long);
+    events_long(&l);
     snprintf(url, sizeof(url), "%s%sappName=late", mongo_backend.url,
              strchr(mongo_backend.url, '?') ? "&" : "?");
 
