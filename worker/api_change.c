@@ -458,7 +458,6 @@ reaction_emit(api_t *a, call_t *c, const access_t *x, const json_t *full,
     change_add(&e, "emoji", json_string(c->rest));
     change_add(&e, "action", json_string(add ? "added" : "removed"));
     change_add(&e, "addedAt", add ? emit_at(c) : json_null());
-    change_add(&e, "updatedAt", emit_at(c));
     change_add(&e, "reactions", list);
 
     rc = api_emit(a, c, x, &e, seq);
