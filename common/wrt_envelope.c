@@ -1,6 +1,7 @@
 /*
- * wrt_envelope.c: client JSON parsed and checked.  The only file of common/
- * and of the module that knows jansson; wrt_send.c writes the answer to it.
+ * wrt_envelope.c: client JSON parsed and checked.  With wrt_command.c the only
+ * file of common/ and of the module that knows jansson; wrt_send.c writes the
+ * answer to it.
  *
  * The nesting is counted before jansson sees the text, so that deep nesting
  * costs neither stack nor memory.  jansson itself refuses invalid UTF-8, lone

@@ -1,7 +1,7 @@
 /*
- * wrt_envelope.h: the JSON of client events (wrt_envelope.c, the only file of
- * common/ and of the module that knows jansson), and the canonical JSON made
- * of them (wrt_send.c).
+ * wrt_envelope.h: the JSON of client events (wrt_envelope.c; with wrt_command.c
+ * the only file of common/ and of the module that knows jansson), and the
+ * canonical JSON made of them (wrt_send.c, wrt_command.c).
  *
  * Nothing that a client wrote is passed on as it came: every event is parsed,
  * checked and written anew from the fields that are allowed, so that nothing
@@ -126,6 +126,35 @@ typedef struct {
 char *wrt_send_build(const wrt_send_t *s, wrt_slice_t conversation,
     const wrt_sender_t *from, const char *message_id, size_t *pre_len,
     size_t *head_len);
+
+/* -- wrt_command.c: an event that is a REST route's business -- */
+
+/* data.<name> as one segment of a path, decoded: a string of 1..max bytes
+ * without control characters and '/'.  1, or -1 with *why, also when it is
+ * missing. */
+int wrt_envelope_segment(const wrt_envelope_t *e, const char *name,
+    size_t max, wrt_slice_t *out, wrt_refusal_t *why);
+
+/*
+ * JSON of these members of data alone (names up to a NULL), written anew:
+ * "content.text" gives {"content":{"text":...}}.  Only strings, numbers, true
+ * and false are taken, what is absent or else is left out.  malloc'd (caller
+ * frees), without a NUL; NULL without memory.
+ */
+char *wrt_envelope_dump(const wrt_envelope_t *e, const char *const *names,
+    size_t *n);
+
+/* What a REST answer says was wrong; NUL-terminated copies, cut to size
+ * (message between two characters), "" where it says nothing. */
+typedef struct {
+    char   code[WRT_REPLY_CODE_MAX + 1];    /* [a-z_] */
+    char   field[WRT_REPLY_FIELD_MAX + 1];  /* [A-Za-z0-9_.-] and [] */
+    char   message[WRT_REPLY_MESSAGE_MAX + 1];
+} wrt_reply_t;
+
+/* Read {"success":false,"message","error":{"code","field"?}}.  0, or -1 when
+ * it is no such object with a code; all members are then "". */
+int wrt_reply_parse(wrt_reply_t *r, const char *p, size_t n);
 
 /* Append p[0..n) to out as the inside of a JSON string (no quotes).  out has
  * room for 6 * n bytes.  Returns the bytes written.  Control characters, quote

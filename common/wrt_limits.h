@@ -30,11 +30,15 @@
 #define WRT_JSON_DEPTH_MAX       8      /* nesting of a client envelope */
 #define WRT_BAD_EVENTS_MAX       10     /* bad events before close 4400 */
 #define WRT_RESUME_ROOMS_MAX     5000   /* rooms named in one resume */
+#define WRT_COMMANDS_MAX         32     /* of one connection, unanswered */
 
 /* REST */
 #define WRT_BODY_MAX             (128 * 1024) /* JSON request body, bytes */
 #define WRT_CHUNKED_MAX          (1024 * 1024) /* read of a chunked body */
 #define WRT_REPLY_MAX            (8 * 1024 * 1024) /* RPC reply, bytes */
+#define WRT_REPLY_CODE_MAX       31     /* error.code in it, bytes */
+#define WRT_REPLY_FIELD_MAX      63
+#define WRT_REPLY_MESSAGE_MAX    255
 #define WRT_QUERY_MAX            2048   /* query string, bytes */
 #define WRT_RPC_PENDING_MAX      4096   /* calls waiting, per nginx worker */
 #define WRT_RPC_TIMEOUT_MS       5000

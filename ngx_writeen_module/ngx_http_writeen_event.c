@@ -60,6 +60,11 @@ static const struct {
     { "typing", ngx_http_writeen_typing },
     { "mark_read", ngx_http_writeen_receipt_read },
     { "mark_delivered", ngx_http_writeen_receipt_delivered },
+    { "edit_message", ngx_http_writeen_command },
+    { "delete_message", ngx_http_writeen_command },
+    { "add_reaction", ngx_http_writeen_command },
+    { "remove_reaction", ngx_http_writeen_command },
+    { "set_presence", ngx_http_writeen_command },
     { "resume", ngx_http_writeen_event_resume },
     { "refresh_token", ngx_http_writeen_event_refresh },
     { "ping", ngx_http_writeen_event_ping },
@@ -203,10 +208,14 @@ void
 ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
     ngx_http_writeen_error_t *e)
 {
-    u_char  *p, *buf;
+    u_char       *p, *buf;
+    wrt_slice_t   message;
 
-    buf = ngx_alloc(512 + ngx_strlen(e->message)
-                    + 6 * (e->id.n + e->event.n + e->client_id.n)
+    message.p = e->message;
+    message.n = ngx_strlen(e->message);
+
+    buf = ngx_alloc(512 + 6 * (e->id.n + e->event.n + e->client_id.n
+                               + message.n)
                     + e->conversation.n, ngx_http_writeen_worker->log);
     if (buf == NULL) {
         return;
@@ -225,6 +234,7 @@ ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
     ngx_http_writeen_error_field("event", e->event)
     ngx_http_writeen_error_field("clientMessageId", e->client_id)
     ngx_http_writeen_error_field("conversationId", e->conversation)
+    ngx_http_writeen_error_field("message", message)
 
 #undef ngx_http_writeen_error_field
 
@@ -232,8 +242,8 @@ ngx_http_writeen_event_error(ngx_http_writeen_session_t *s,
         p = ngx_sprintf(p, "\"field\":\"%s\",", e->field);
     }
 
-    p = ngx_sprintf(p, "\"code\":\"%s\",\"message\":\"%s\",\"retryable\":%s",
-                    e->code, e->message, e->retryable ? "true" : "false");
+    p = ngx_sprintf(p, "\"code\":\"%s\",\"retryable\":%s", e->code,
+                    e->retryable ? "true" : "false");
 
     if (e->retry_ms != 0) {
         p = ngx_sprintf(p, ",\"retryAfterMs\":%M", e->retry_ms);

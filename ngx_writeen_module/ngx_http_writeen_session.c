@@ -66,6 +66,7 @@ ngx_http_writeen_session_create(ngx_http_writeen_worker_t *wk,
     ngx_queue_init(&s->flush);
     ngx_queue_init(&s->links);
     ngx_queue_init(&s->ops);
+    ngx_queue_init(&s->commands);
     ngx_queue_init(&s->paused);
     ngx_queue_init(&s->typists);
 

@@ -28,6 +28,7 @@
     X(bytes_out_total, counter, "Bytes written to WebSocket clients")         \
     X(messages_sent_total, counter, "Messages acknowledged")                  \
     X(messages_refused_total, counter, "Messages refused")                    \
+    X(commands_total, counter, "Events passed to the worker pool")            \
     X(receipts_total, counter, "Messages marked as read or delivered")        \
     X(receipt_calls_total, counter, "Calls to Redis for these")               \
     X(typing_total, counter, "Typing told to others")                         \

@@ -233,7 +233,7 @@ HOMES = {
     r"sqlite3\.h": r"worker/store_sqlite\w*\.[ch]",
     r"(mongoc|bson)/.*": r"worker/store_mongo\w*\.[ch]",
     r"utf8proc\.h": r"worker/words\.c",
-    r"jansson\.h": r"common/wrt_envelope\.c|worker/\w+\.[ch]",
+    r"jansson\.h": r"common/wrt_(envelope|command)\.c|worker/\w+\.[ch]",
     r"curl/.*": r"worker/blob_s3_http\.c",
     r"expat\.h": r"worker/blob_s3_xml\.c",
     r"zlib\.h": r"ngx_writeen_module/ngx_http_writeen_deflate\.c",

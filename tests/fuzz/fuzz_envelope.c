@@ -293,6 +293,72 @@ check_send(const wrt_envelope_t *e, int need_conv, size_t max_text)
 }
 
 
+/* What goes to a REST route: a segment is one, a body has nothing else. */
+static void
+check_command(const wrt_envelope_t *e)
+{
+    char           *text;
+    size_t          i, n;
+    json_t         *root;
+    wrt_slice_t     s;
+    wrt_refusal_t   why;
+
+    static const char *const  members[] = { "content.text", "status", NULL };
+
+    if (wrt_envelope_segment(e, "emoji", WRT_EMOJI_MAX, &s, &why) == 1) {
+        FUZZ_CHECK(s.n > 0);
+        check_text(s, WRT_EMOJI_MAX);
+
+        for (i = 0; i < s.n; i++) {
+            FUZZ_CHECK((uint8_t) s.p[i] >= ' ' && s.p[i] != '/'
+                       && s.p[i] != 0x7F);
+        }
+
+    } else {
+        check_refusal(&why);
+        FUZZ_CHECK(strcmp(why.field, "emoji") == 0);
+    }
+
+    text = wrt_envelope_dump(e, members, &n);
+    FUZZ_CHECK(text != NULL);
+    FUZZ_CHECK(memchr(text, '\n', n) == NULL);
+
+    root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+    FUZZ_CHECK(json_is_object(root));
+    FUZZ_CHECK(json_object_size(root)
+               == (size_t) (json_object_get(root, "content") != NULL)
+                  + (json_object_get(root, "status") != NULL));
+    FUZZ_CHECK(json_object_size(json_object_get(root, "content")) <= 1);
+
+    json_decref(root);
+    free(text);
+}
+
+
+/* The same bytes as an answer of the worker pool. */
+static void
+check_reply(const char *p, size_t n)
+{
+    int            rc;
+    size_t         i;
+    wrt_reply_t    r;
+
+    rc = wrt_reply_parse(&r, p, n);
+
+    FUZZ_CHECK((rc == 0) == (r.code[0] != '\0'));
+    FUZZ_CHECK(strlen(r.code) <= WRT_REPLY_CODE_MAX);
+    FUZZ_CHECK(strlen(r.field) <= WRT_REPLY_FIELD_MAX);
+    FUZZ_CHECK(strlen(r.message) <= WRT_REPLY_MESSAGE_MAX);
+    FUZZ_CHECK(wrt_utf8_valid((const uint8_t *) r.message,
+                              strlen(r.message)));
+
+    for (i = 0; r.field[i]; i++) {
+        FUZZ_CHECK(r.field[i] > ' ' && r.field[i] != '"'
+                   && r.field[i] != '\\');
+    }
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -309,6 +375,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     body = p[0] & 1;
     max_text = 1u + (p[0] >> 1);
 
+    check_reply((const char *) p + 1, n - 1);
+
     rc = body ? wrt_envelope_parse_body(&e, (const char *) p + 1, n - 1, &why)
          : wrt_envelope_parse(&e, (const char *) p + 1, n - 1, &why);
 
@@ -324,6 +392,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
     FUZZ_CHECK(e.data != NULL && (body || e.event.n > 0));
     check_members(&e);
+    check_command(&e);
 
     if (wrt_envelope_text(&e, max_text, &text, &why) == 0) {
         FUZZ_CHECK(text.n > 0);

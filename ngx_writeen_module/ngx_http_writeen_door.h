@@ -1,0 +1,85 @@
+/*
+ * ngx_http_writeen_door.h: what leads to the routes of the worker pool, by REST
+ * or by WebSocket.  Part of ngx_http_writeen.h.
+ */
+
+#ifndef _NGX_HTTP_WRITEEN_DOOR_H_INCLUDED_
+#define _NGX_HTTP_WRITEEN_DOOR_H_INCLUDED_
+
+
+/* ngx_http_writeen_api.c: the REST front door */
+
+ngx_int_t ngx_http_writeen_api_handler(ngx_http_request_t *r);
+
+
+/* ngx_http_writeen_answer.c: what answers look like */
+
+#define NGX_HTTP_WRITEEN_METHODS  "GET, POST, PUT, PATCH, DELETE"
+
+/* Answer with the error envelope of CONTRACT 3 (also used by the handshake).
+ * field may be NULL; retry > 0 adds Retry-After (seconds).  Returns what a
+ * content handler returns. */
+ngx_int_t ngx_http_writeen_api_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *code, const char *field,
+    const char *message, ngx_uint_t retry);
+/* 503 unavailable, try again in a second. */
+ngx_int_t ngx_http_writeen_unavailable(ngx_http_request_t *r);
+/* Answer with this JSON, which lives in r's pool. */
+ngx_int_t ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *json, ngx_uint_t retry);
+/* CORS: OPTIONS from a browser. */
+ngx_int_t ngx_http_writeen_preflight(ngx_http_request_t *r);
+
+/* Add a header to the answer; both strings are static or in r's pool. */
+ngx_int_t ngx_http_writeen_header(ngx_http_request_t *r, const char *name,
+    const char *value);
+
+/* Is the Origin header, if any, allowed?  1 or 0 (writeen_origin). */
+ngx_uint_t ngx_http_writeen_origin_allowed(ngx_http_request_t *r);
+
+
+/* ngx_http_writeen_rpc.c: calls to the worker pool */
+
+typedef struct {
+    ngx_str_t                  method;
+    ngx_str_t                  path;
+    ngx_str_t                  query;
+    ngx_str_t                  body;
+    ngx_http_writeen_identity_t *identity; /* NULL: nginx itself asks */
+    ngx_msec_t                 timeout;
+} ngx_http_writeen_call_t;
+
+/* status 0: no answer in time, or none possible.  body is valid during the
+ * call only.  retry: seconds, 0 none. */
+typedef void (*ngx_http_writeen_rpc_pt)(void *data, ngx_uint_t status,
+    ngx_str_t *body, ngx_uint_t retry);
+
+ngx_int_t ngx_http_writeen_rpc_init(ngx_http_writeen_worker_t *wk);
+/* The first thing that exit_process does: wk->rpc is NULL from then on, and
+ * what the bus still calls back touches no request. */
+void ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk);
+
+/*
+ * Start a call.  Returns it, or NULL when the table is full, Redis is away or
+ * memory is short (the handler is then not called).  The handler is called
+ * exactly once, never from within this function, unless cancelled.
+ */
+ngx_http_writeen_rpc_t *ngx_http_writeen_rpc_call(
+    ngx_http_writeen_worker_t *wk, ngx_http_writeen_call_t *call,
+    ngx_http_writeen_rpc_pt handler, void *data);
+void ngx_http_writeen_rpc_cancel(ngx_http_writeen_rpc_t *rpc);
+
+/* A reply came on this worker's own channel (from bus.c). */
+void ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk,
+    wrt_bus_header_t *h);
+
+
+/* ngx_http_writeen_command.c: events that are REST routes */
+
+/* edit_message, delete_message, add_reaction, remove_reaction,
+ * set_presence */
+void ngx_http_writeen_command(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e);
+
+
+#endif /* _NGX_HTTP_WRITEEN_DOOR_H_INCLUDED_ */
