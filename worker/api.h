@@ -279,6 +279,8 @@ void body_letters(char out[5], unsigned bits);
 
 /* Read messages: members with the permission, those who run the place. */
 int may_read(call_t *c, const access_t *x);
+/* React, also where nothing would change: members who may write. */
+int may_react(call_t *c, const access_t *x);
 /* Edit a message: who wrote it. */
 int may_edit(call_t *c, const char *sender);
 /* Delete a message: who wrote it, tutors of the room, admins. */

@@ -475,7 +475,9 @@ reaction_decide(api_t *a, call_t *c, store_t *st, const access_t *x, int add,
     json_t     *full, *list;
     emit_rc_t   rc;
 
-    if (reaction_emoji(c) != 0 || change_read(a, c, st, 0, &full) != 0) {
+    if (may_react(c, x) != 0 || reaction_emoji(c) != 0
+        || change_read(a, c, st, 0, &full) != 0)
+    {
         return EMIT_ANSWERED;
     }
 

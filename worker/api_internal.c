@@ -180,8 +180,11 @@ internal_change(buf_t *out, json_t *m, int64_t after)
     data = json_pack("{s:s?, s:I}", "conversationId", id, "seq",
                      (json_int_t) seq);
 
-    if (deleted) {
+    if (deleted || !created) {
         json_object_set(data, "messageId", json_object_get(m, "id"));
+    }
+
+    if (deleted) {
         json_object_set(data, "deletedAt", json_object_get(m, "deletedAt"));
 
     } else if (created && json_object_get(m, "clientMessageId")) {

@@ -49,6 +49,17 @@ may_read(call_t *c, const access_t *x)
 
 
 int
+may_react(call_t *c, const access_t *x)
+{
+    if (x->member && (x->permissions & BODY_WRITE)) {
+        return 0;
+    }
+
+    return may_not(c, "only members with the permission to write may react");
+}
+
+
+int
 may_edit(call_t *c, const char *sender)
 {
     if (sender && strcmp(sender, c->user) == 0) {
