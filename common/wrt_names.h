@@ -78,7 +78,10 @@
 #define WRT_F_CHOSEN   "chosen"  /* away|busy|offline; absent: online */
 #define WRT_F_SHOWN    "shown"   /* what the others were last told */
 #define WRT_F_SEEN     "seen"    /* last sign of life, ISO 8601 */
-#define WRT_F_DEVICE   "d:"      /* + session id: see docs/redis.md */
+#define WRT_F_HID      "hid"     /* what the others see instead of it while
+                                    he looks offline by choice */
+#define WRT_F_DEVICE   "d:"      /* + session id: <nginx worker> <JSON>, see
+                                    docs/redis.md */
 
 /* In the hash of a user's rooms: set when the list is whole */
 #define WRT_F_LOADED   "~"

@@ -86,7 +86,7 @@ room room2 u1 u2
 a handshake token=u1 query=platform=android&version=2.1%20%22b%22
 a response 101
 a expect connected data.connectionId=@id
-until redis HGET wrt:u:u1:presence d:$id = {"platform":"android","version":"2.1 \"b\"","conversationId":null,"typingIn":null}
+until redis HGET wrt:u:u1:presence d:$id ~ ^[0-9a-f]{24}.\{"platform":"android","version":"2.1...b..","conversationId":null,"typingIn":null}$
 a send join_conversation {"conversationId":"room1"}
 a expect conversation_joined
 until redis HGET wrt:u:u1:presence d:$id ~ "conversationId":"room1","typingIn":null

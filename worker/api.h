@@ -12,6 +12,9 @@
  *   api_may.c       who may do what
  *   api_emit.c      a decision becomes an event: wait, decide, emit, wait
  *   api_change.c    one message: read, edit, delete, react
+ *   api_receipt.c   read and delivered cursors, unread counts
+ *   api_user.c      profiles set by a service
+ *   api_presence.c  who is there, and with what
  *   api_member.c    participants come and go
  *   api_settings.c  title, settings, archive, block
  *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
@@ -155,6 +158,8 @@ int api_wait_conv(call_t *c, const char *id, int64_t seq, int64_t applied);
 /* Wait until it has all that Redis has now of a user's rooms.  1, 0, -1: not
  * possible (it is answered). */
 int api_wait_user(api_t *a, call_t *c, const char *user);
+/* The same for one shard: that of a conversation, or of a user's profile. */
+int api_wait_shard(api_t *a, call_t *c, const char *id);
 /* Look at all that wait: c->waits is cleared where it came true. */
 void api_wait_check(api_t *a);
 
@@ -217,6 +222,10 @@ int api_access(api_t *a, call_t *c, const char *id, access_t *out);
 
 /* Pass on name, avatar and role of who asks. */
 void api_profile(api_t *a, call_t *c);
+/* wrt_profile: it compares and queues only what is new.  managed: not to be
+ * changed by what tokens say.  0, -1: not now. */
+int api_profile_put(api_t *a, const char *user, const buf_t *text,
+    int managed);
 
 
 /* api_conv.c */
@@ -367,6 +376,18 @@ api_rc_t conv_unblock(api_t *a, call_t *c);
 /* api_member.c */
 api_rc_t member_add(api_t *a, call_t *c);
 api_rc_t member_remove(api_t *a, call_t *c);
+
+/* api_receipt.c */
+api_rc_t receipt_read(api_t *a, call_t *c);
+api_rc_t receipt_delivered(api_t *a, call_t *c);
+api_rc_t unread_list(api_t *a, call_t *c);
+
+/* api_user.c */
+api_rc_t user_put(api_t *a, call_t *c);
+
+/* api_presence.c */
+api_rc_t presence_get(api_t *a, call_t *c);
+api_rc_t presence_put(api_t *a, call_t *c);
 
 /* api_message.c */
 api_rc_t message_list(api_t *a, call_t *c);

@@ -392,9 +392,8 @@ call_hash(const char *p, size_t n)
 }
 
 
-/* wrt_profile; it compares and queues only what is new.  0, -1. */
-static int
-call_profile(api_t *a, const char *user, const buf_t *text)
+int
+api_profile_put(api_t *a, const char *user, const buf_t *text, int managed)
 {
     int        ok;
     char       key[WRT_NAME_BUF];
@@ -419,6 +418,10 @@ call_profile(api_t *a, const char *user, const buf_t *text)
     cmd_text(&a->cmd, user);
     cmd_mem(&a->cmd, text->p, text->n);
     cmd_num(&a->cmd, WRT_BACKLOG_MAX);
+
+    if (managed) {
+        cmd_text(&a->cmd, "1");
+    }
 
     r = rds_run(shard, &a->cmd);
     ok = strcmp(reply_text(reply_at(r, 0)), "ok") == 0;
@@ -456,7 +459,7 @@ api_profile(api_t *a, call_t *c)
 
     if ((strcmp(known->user, c->user) != 0 || known->hash != hash
          || mono_ms() - known->at > CALL_KNOWN_MS)
-        && call_profile(a, c->user, &text) == 0)
+        && api_profile_put(a, c->user, &text, 0) == 0)
     {
         text_copy(known->user, sizeof(known->user), c->user);
         known->hash = hash;

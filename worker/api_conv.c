@@ -2,7 +2,6 @@
  * api_conv.c: GET /api/conversations and GET /api/conversations/:id.
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,11 +43,10 @@ online_other(const online_t *o, size_t i, const char *user)
 
 /* Queue the question about those of a room who are not known yet. */
 static void
-online_ask(online_t *o, const char *user, rds_t *hub, const char *now,
-    json_t *known, json_t *asked)
+online_ask(online_t *o, const char *user, rds_t *hub, json_t *known,
+    json_t *asked)
 {
     int          n;
-    char         key[WRT_NAME_BUF];
     const char  *who;
 
     o->from = o->next;
@@ -67,8 +65,7 @@ online_ask(online_t *o, const char *user, rds_t *hub, const char *now,
         n++;
 
         if (json_object_get(known, who) == NULL) {
-            wrt_key_user_conns(key, who, strlen(who));
-            rds_queue(hub, "ZCOUNT", key, now, "+inf");
+            rds_queue(hub, "ZSCORE", WRT_KEY_ONLINE, who);
             json_object_set_new(known, who, json_false());
             json_array_append_new(asked, json_string(who));
         }
@@ -97,16 +94,21 @@ online_decide(online_t *o, const char *user, const json_t *known)
 }
 
 
-/* A user is there while one of his connections keeps its lease. */
+/* A user is there while one of his leases counts, by the hub's clock, and he
+ * did not choose to look offline: then he is in another set. */
 static void
 online_find(rds_t *hub, online_t *o, size_t n, const char *user)
 {
-    char      now[32];
     size_t    i, left;
     json_t   *known, *asked, *v;
+    int64_t   now;
     reply_t  *r;
 
-    snprintf(now, sizeof(now), "%lld", (long long) now_ms());
+    r = rds_call(hub, "TIME");
+    now = reply_int(reply_at(r, 0), 0) * 1000
+          + reply_int(reply_at(r, 1), 0) / 1000;
+    reply_free(r);
+
     known = json_object();
 
     do {
@@ -114,14 +116,14 @@ online_find(rds_t *hub, online_t *o, size_t n, const char *user)
 
         for (i = 0; i < n; i++) {
             if (o[i].online < 0) {
-                online_ask(&o[i], user, hub, now, known, asked);
+                online_ask(&o[i], user, hub, known, asked);
             }
         }
 
         json_array_foreach(asked, i, v) {
             r = rds_pull(hub);
             json_object_set_new(known, json_string_value(v),
-                                json_boolean(reply_int(r, 0) > 0));
+                                json_boolean(reply_int(r, 0) > now));
             reply_free(r);
         }
 

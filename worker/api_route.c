@@ -41,6 +41,15 @@ const api_route_t  api_routes[] = {
     { "DELETE", "/api/conversations/:/messages/:/reactions/*",
       reaction_delete, "remove_reaction" },
 
+    { "POST", "/api/conversations/:/read", receipt_read, "read" },
+    { "POST", "/api/conversations/:/delivered", receipt_delivered,
+      "delivered" },
+    { "GET",  "/api/unread", unread_list, "unread" },
+
+    { "PUT",  "/api/users/:", user_put, "put_user" },
+    { "GET",  "/api/users/:/presence", presence_get, "presence" },
+    { "PUT",  "/api/presence", presence_put, "put_presence" },
+
     { WRT_RPC_LOAD,    ":",   internal_load, "load" },
     { WRT_RPC_USER,    ":",   internal_user, "user" },
     { WRT_RPC_CHANGES, ":",   internal_changes, "changes" },

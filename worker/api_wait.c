@@ -6,6 +6,7 @@
  * that it had.  For a user's list: until each shard of his rooms has applied
  * what its ingest stream had; an entry leaves that stream only after it is in
  * the store, so the stream's first entry says exactly how far the store is.
+ * What has no number (cursors, profiles) is waited for in the same way.
  *
  * All that wait are looked at together, in one round trip a server.
  */
@@ -144,6 +145,47 @@ api_wait_user(api_t *a, call_t *c, const char *user)
     }
 
     return c->ntails > 0;
+}
+
+
+int
+api_wait_shard(api_t *a, call_t *c, const char *id)
+{
+    char       key[WRT_NAME_BUF];
+    rds_t     *shard;
+    reply_t   *r;
+    unsigned   k;
+
+    k = wrt_shard(&a->cf->names, id, strlen(id));
+    shard = api_shard(a, k);
+
+    if (shard == NULL) {
+        api_unavailable(c);
+        return -1;
+    }
+
+    wrt_key_ingest(key, k);
+    r = rds_call(shard, "XREVRANGE", key, "+", "-", "COUNT", "1");
+
+    if (r == NULL || reply_is_error(r)) {
+        rds_fail(shard, reply_text(r));
+        reply_free(r);
+        api_unavailable(c);
+        return -1;
+    }
+
+    free(c->tails);
+    c->tails = mem_zero(sizeof(tail_t));
+    c->ntails = reply_count(r) > 0;
+
+    if (c->ntails) {
+        c->tails->shard = k;
+        c->tails->upto = wait_id(reply_at(r, 0));
+    }
+
+    reply_free(r);
+
+    return (int) c->ntails;
 }
 
 

@@ -508,7 +508,8 @@ end
 -- online, hidden: user -> until when he counts, ms; hidden has those who chose
 -- to be seen as offline.  conns: nginx worker -> the same.  state: chosen
 -- (away, busy, offline; absent: online), shown (what the others were last
--- told), seen (last sign of life, ISO 8601), d:<session> = device.  rooms: his
+-- told), seen (last sign of life, ISO 8601), hid (while offline is chosen: seen
+-- as it was then), d:<session> = nginx worker and device.  rooms: his
 -- conversations, which say who is to be told.  Time is this server's.
 
 local function now_ms()
@@ -553,6 +554,25 @@ local function latest(conns)
     return tonumber(top[2] or '0')
 end
 
+-- Forget nginx workers whose time has passed, and the devices that they had.
+local function prune(keys)
+    local dead = redis.call('ZRANGEBYSCORE', keys[3], '-inf', now_ms())
+    if #dead == 0 then return end
+
+    local gone = {}
+    for i = 1, #dead do gone[dead[i]] = true end
+    redis.call('ZREM', keys[3], unpack(dead))
+
+    local all = redis.call('HGETALL', keys[4])
+    for i = 1, #all, 2 do
+        if string.sub(all[i], 1, 2) == 'd:'
+            and gone[string.match(all[i + 1], '^%S*')]
+        then
+            redis.call('HDEL', keys[4], all[i])
+        end
+    end
+end
+
 -- An nginx worker has sockets of his (again, or still).
 -- ARGV chan uid node lease at [session device]
 local function here(keys, args)
@@ -561,9 +581,11 @@ local function here(keys, args)
 
     redis.call('ZADD', keys[3], till, args[3])
     redis.call('PEXPIRE', keys[3], 4 * tonumber(args[4]))
+    prune(keys)
     redis.call('HSET', keys[4], 'seen', args[5])
     if args[6] then
-        redis.call('HSET', keys[4], 'd:' .. args[6], args[7])
+        redis.call('HSET', keys[4], 'd:' .. args[6],
+                   args[3] .. ' ' .. args[7])
     end
     redis.call('EXPIRE', keys[4], PRESENCE_S)
     count(keys, uid, chosen, math.max(till, latest(keys[3])))
@@ -609,6 +631,13 @@ local function left(keys, args)
     end
     redis.call('HDEL', keys[4], 'chosen')
 
+    -- nor are they to see later that he was there
+    local hid = redis.call('HGET', keys[4], 'hid')
+    if hid then
+        redis.call('HDEL', keys[4], 'hid')
+        if hid ~= '' then redis.call('HSET', keys[4], 'seen', hid) end
+    end
+
     return {'ok', show(keys, args[1], uid, 'offline')}
 end
 
@@ -624,6 +653,14 @@ local function status(keys, args)
         redis.call('HDEL', keys[4], 'chosen')
     else
         redis.call('HSET', keys[4], 'chosen', chosen)
+    end
+
+    -- the others are not to see that he is still there
+    if chosen == 'offline' then
+        redis.call('HSETNX', keys[4], 'hid',
+                   redis.call('HGET', keys[4], 'seen') or '')
+    else
+        redis.call('HDEL', keys[4], 'hid')
     end
     count(keys, uid, chosen, till)
     show(keys, args[1], uid, chosen)
