@@ -266,20 +266,36 @@ class Stack:
 
     # ---- rooms ----------------------------------------------------------
 
-    def move_cursor(self, room, user, seq, kind="r"):
-        """Move a read or delivered cursor, by the function that all doors
-        use (docs/redis.md)."""
+    def move_cursor(self, room, user, seq, kind="r", mid="0" * 24):
+        """Move a read or delivered cursor to a number, by the function that
+        all doors use (docs/redis.md)."""
+        conv, tag = self.conversation_key(room)
+        with self.redis_of_room(room) as c:
+            return c.fcall(
+                "wrt_cursor", 3, conv, f"{tag}:ingest", f"{tag}:log:{room}",
+                f"{tag}:room:{room}", room, kind, "2030-01-01T00:00:00.000Z",
+                1000000, user, mid, seq)
+
+    def redis_of_room(self, room):
+        """A client of the server that has the room."""
         for r in self.redis:
-            with r.client(self.redis_db) as c:
-                for conv in c.scan_iter(f"wrt:{{*}}:conv:{room}"):
-                    tag = conv.split(":conv:")[0]
-                    return c.fcall(
-                        "wrt_cursor", 2, conv, f"{tag}:ingest",
-                        f"{tag}:room:{room}", room, user, kind, seq,
-                        "2030-01-01T00:00:00.000Z", json.dumps(
-                            {"event": "message_status", "data": {}}),
-                        1000000)
+            c = r.client(self.redis_db)
+            if list(c.scan_iter(f"wrt:{{*}}:conv:{room}", count=1000)):
+                return c
+            c.close()
         raise AssertionError(f"{room} is not in Redis")
+
+    def conversation_key(self, room):
+        """Its hash, and the prefix with the hash tag of its shard."""
+        with self.redis_of_room(room) as c:
+            key = next(c.scan_iter(f"wrt:{{*}}:conv:{room}", count=1000))
+            return key, key.split(":conv:")[0]
+
+    def drop_log(self, room):
+        """As if it had expired: what a client missed is in the store only."""
+        _, tag = self.conversation_key(room)
+        with self.redis_of_room(room) as c:
+            c.delete(f"{tag}:log:{room}")
 
     def make_room(self, *users, room=None, kind="group", title=None,
                   nginx=0):
