@@ -220,6 +220,8 @@ struct ngx_http_writeen_room_s {
     ngx_queue_t               *cursor;     /* next link of the walk */
     ngx_msec_t                 idle_since;
     int64_t                    seq;        /* last accepted; -1 unknown */
+    int64_t                    origin;     /* where the store began to fill a
+                                              hole it has more of; or -1 */
     ngx_uint_t                 nlinks;
     ngx_uint_t                 nhold;
     ngx_uint_t                 nrecent;

@@ -396,6 +396,18 @@ ngx_http_writeen_catch_reply(void *data, ngx_http_writeen_result_t *res)
         return;
     }
 
+    if (op->partial
+        && (res->rc == NGX_HTTP_WRITEEN_R_OK
+            || res->rc == NGX_HTTP_WRITEEN_R_MANY))
+    {
+        /*
+         * The log may reach back to this page's end by now, but it says of a
+         * message on a later page only what was last done to it: what began
+         * compact ends so.
+         */
+        res->rc = NGX_HTTP_WRITEEN_R_OLD;
+    }
+
     switch (res->rc) {
 
     case NGX_HTTP_WRITEEN_R_OK:

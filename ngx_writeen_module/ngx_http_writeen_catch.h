@@ -57,6 +57,7 @@ struct ngx_http_writeen_catch_s {
     unsigned                       answer:1;  /* conversation_joined wanted */
     unsigned                       joined:1;  /* and sent */
     unsigned                       compact:1;
+    unsigned                       partial:1; /* the store has more of it */
     unsigned                       resync:1;
     unsigned                       fenced:1;
     unsigned                       inflight:1; /* an answer will come */

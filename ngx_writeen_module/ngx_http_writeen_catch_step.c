@@ -103,6 +103,7 @@ ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
 {
     int64_t                    upto;
     ngx_str_t                  payload;
+    ngx_uint_t                 n;
     ngx_http_writeen_catch_t  *op = data;
     ngx_http_writeen_lines_t   lines;
 
@@ -138,13 +139,17 @@ ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
         }
     }
 
-    while (ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK) {
+    for (n = 0;
+         ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK;
+         n++)
+    {
         if (ngx_http_writeen_catch_event(op, &payload) != NGX_OK) {
             return;
         }
     }
 
     op->after = ngx_max(op->after, upto);
+    op->partial = n < lines.n;
 
     if (op->mode == CATCH_REPLAY && op->after >= op->limit) {
         op->link->first = op->asked;

@@ -164,6 +164,14 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
     seq = ngx_http_writeen_result_num(res, 0);
     floor = ngx_http_writeen_result_num(res, 2);
 
+    if (rm->origin != -1
+        && (res->rc == NGX_HTTP_WRITEEN_R_OK
+            || res->rc == NGX_HTTP_WRITEEN_R_MANY))
+    {
+        /* what the store began it ends, as in catch.c */
+        res->rc = NGX_HTTP_WRITEEN_R_OLD;
+    }
+
     switch (res->rc) {
 
     case NGX_HTTP_WRITEEN_R_OK:
@@ -344,13 +352,17 @@ ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
         return;
     }
 
+    if (rm->origin == -1) {
+        rm->origin = rm->seq;
+    }
+
     ngx_memzero(&call, sizeof(ngx_http_writeen_call_t));
 
     ngx_str_set(&call.method, WRT_RPC_CHANGES);
     call.path.data = op->id;
     call.path.len = op->len;
     call.query.data = query;
-    call.query.len = ngx_sprintf(query, "%L %L %d", rm->seq, rm->seq,
+    call.query.len = ngx_sprintf(query, "%L %L %d", rm->seq, rm->origin,
                                  NGX_HTTP_WRITEEN_FILL_PAGE)
                      - query;
     call.timeout = WRT_RPC_TIMEOUT_MS;
@@ -374,6 +386,7 @@ ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
 {
     int64_t                     upto;
     ngx_str_t                   payload;
+    ngx_uint_t                  n;
     ngx_http_writeen_fill_t    *op = data;
     ngx_http_writeen_room_t    *rm;
     ngx_http_writeen_lines_t    lines;
@@ -389,8 +402,15 @@ ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
     if (status == 200
         && ngx_http_writeen_lines_first(&lines, body, &upto) == NGX_OK)
     {
-        while (ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK) {
+        for (n = 0;
+             ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK;
+             n++)
+        {
             ngx_http_writeen_room_fill_payload(rm, &payload);
+        }
+
+        if (n == lines.n) {
+            rm->origin = -1;
         }
 
         rm->seq = ngx_max(rm->seq, upto);
@@ -401,6 +421,7 @@ ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
     if (status == 413 || status == 404) {
         /* too much for anybody: they shall read anew; go on from the log */
         rm->seq = -1;
+        rm->origin = -1;
         ngx_http_writeen_room_resync(rm, -1);
         ngx_http_writeen_room_fill(wk, rm);
         return;

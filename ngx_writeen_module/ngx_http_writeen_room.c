@@ -78,6 +78,7 @@ ngx_http_writeen_room_get(ngx_http_writeen_worker_t *wk, const char *id,
     rm->node.str.data = rm->id;
     rm->node.str.len = n;
     rm->seq = -1;
+    rm->origin = -1;
     rm->shard = wrt_shard(&wk->names, id, n);
 
     ngx_queue_init(&rm->links);
@@ -139,6 +140,7 @@ ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
 
         if (ngx_queue_empty(&rm->links)) {
             rm->seq = -1;
+            rm->origin = -1;
 
         } else {
             ngx_http_writeen_room_fill(wk, rm);
@@ -178,6 +180,7 @@ ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
     /* somebody came while we were leaving: nothing known is sure any more */
 
     rm->seq = -1;
+    rm->origin = -1;
     rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
 
     n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,

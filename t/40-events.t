@@ -725,3 +725,20 @@ worker LOAD gone 404
 a connect u1
 post room1 u1 hello
 a expect message_received data.conversationId=room1 data.seq==1
+
+
+=== TEST 45: what the store begins it ends, whatever the log reaches back to
+--- steps
+room room1 u1 u2 seq=500
+post room1 u2 one
+post room1 u2 two
+post room1 u2 three
+worker CHANGES room1 200 "501 2\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 200 "503 1\n\ne 503 u2 -\n{\"event\":\"message_updated\",\"data\":{\"conversationId\":\"room1\",\"seq\":503}}\n"
+a connect u1
+a send join_conversation {"conversationId":"room1","afterSeq":399}
+a expect conversation_joined data.seq==503 data.compact==true data.missed==2
+a expect message_received data.seq==501
+a expect message_updated data.seq==503
+call CHANGES room1 q~^501.399\b
+post room1 u2 live
+a expect message_received data.seq==504
