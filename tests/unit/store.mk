@@ -18,6 +18,7 @@ STORE_SHARED := tests/unit/store_test.c tests/unit/store_suite.c \
                 tests/unit/store_suite_write.c tests/unit/store_suite_read.c \
                 tests/unit/store_suite_change.c \
                 tests/unit/store_suite_reject.c \
+                tests/unit/store_model.c tests/unit/store_model_check.c \
                 tests/unit/store_test_sqlite.c tests/unit/store_test_mongo.c
 
 TEST_RESULTS ?= $(abspath build/test-results)
@@ -29,7 +30,8 @@ unit-store: $(STORE_BINS)
 
 $(STORE_PROGS): $(BUILD)/unit/test_store_%: tests/unit/test_store_%.c \
                 $(STORE_SHARED) tests/unit/store_test.h \
-                tests/unit/store_suite.h tests/unit/unit.h $(STORE_LIB) \
+                tests/unit/store_suite.h tests/unit/store_model.h \
+                tests/unit/unit.h $(STORE_LIB) \
                 $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(STORE_CFLAGS) -o $@ $< $(STORE_SHARED) \
