@@ -523,6 +523,7 @@ change_rows(store_mongo_t *st, const char *conversation, int64_t after,
                                    "seq", "{", "$lte", BCON_INT64(after),
                                    "}"),
                           BCON_NEW("limit", BCON_INT64(limit),
+                                   "hint", BCON_UTF8("changed"),
                                    "projection", "{", "editHistory",
                                    BCON_INT32(0), "}")),
                   after, upto);

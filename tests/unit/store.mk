@@ -5,10 +5,10 @@
 
 include worker/store.mk
 
-STORE_TESTS  := mem sqlite mongo pair
+STORE_TESTS  := mem sqlite mongo schema pair
 STORE_PROGS  := $(STORE_TESTS:%=$(BUILD)/unit/test_store_%)
 STORE_MONGO  := $(BUILD)/unit/store_mongo $(BUILD)/unit/store_standalone \
-                $(BUILD)/unit/store_pair
+                $(BUILD)/unit/store_schema $(BUILD)/unit/store_pair
 WORDS_TEST   := $(BUILD)/unit/test_words
 STORE_BINS   := $(WORDS_TEST) $(BUILD)/unit/test_store_mem \
                 $(BUILD)/unit/test_store_sqlite $(STORE_MONGO)
@@ -31,6 +31,7 @@ unit-store: $(STORE_BINS)
 $(STORE_PROGS): $(BUILD)/unit/test_store_%: tests/unit/test_store_%.c \
                 $(STORE_SHARED) tests/unit/store_test.h \
                 tests/unit/store_suite.h tests/unit/store_model.h \
+                tests/unit/store_test_mongo.h \
                 tests/unit/unit.h $(STORE_LIB) \
                 $(COMMON_LIB)
 	@mkdir -p $(@D)

@@ -93,6 +93,7 @@ const char *model_name(char letter, int i);
 /* store_model_check.c: is everything as the model says? */
 
 void model_check_room(store_t *st, int k);
+void model_check_messages(store_t *st, int k);
 void model_check_user(store_t *st, int u);
 
 #endif

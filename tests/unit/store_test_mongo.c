@@ -3,14 +3,34 @@
  * process on the server that WRT_TEST_MONGODB_URI names.
  */
 
-#include "tests/unit/store_test.h"
+#include "tests/unit/store_test_mongo.h"
 
-#include <mongoc/mongoc.h>
 #include <stdio.h>
 #include <unistd.h>
 
-static mongoc_client_t  *client;
-static char              db_name[64];
+mongoc_client_t  *mongo_client;
+char              mongo_db[64];
+
+
+void
+mongo_command(const char *db, bson_t *cmd, bson_t *reply)
+{
+    bool          ok;
+    bson_t        own;
+    bson_error_t  error;
+
+    ok = mongoc_client_command_simple(mongo_client, db, cmd, NULL,
+                                      reply ? reply : &own, &error);
+    if (!ok) {
+        print_error("%s\n", error.message);
+    }
+    assert_true(ok);
+
+    if (reply == NULL) {
+        bson_destroy(&own);
+    }
+    bson_destroy(cmd);
+}
 
 
 static void
@@ -19,7 +39,7 @@ wipe(void)
     bson_error_t        error;
     mongoc_database_t  *db;
 
-    db = mongoc_client_get_database(client, db_name);
+    db = mongoc_client_get_database(mongo_client, mongo_db);
     assert_true(mongoc_database_drop(db, &error));
     mongoc_database_destroy(db);
 }
@@ -48,19 +68,19 @@ mongo_backend_init(void)
 
     /* a database of our own: mongodb://host/<name>?options */
 
-    snprintf(db_name, sizeof(db_name), "writeen_test_%d", (int) getpid());
+    snprintf(mongo_db, sizeof(mongo_db), "writeen_test_%d", (int) getpid());
     query = strchr(env, '?');
     uri = mongoc_uri_new(env);
     assert_non_null(uri);
 
     snprintf(mongo_backend.url, sizeof(mongo_backend.url),
              "mongodb://%s/%s%s",
-             mongoc_uri_get_hosts(uri)->host_and_port, db_name,
+             mongoc_uri_get_hosts(uri)->host_and_port, mongo_db,
              query ? query : "");
 
-    client = mongoc_client_new_from_uri(uri);
-    assert_non_null(client);
-    mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+    mongo_client = mongoc_client_new_from_uri(uri);
+    assert_non_null(mongo_client);
+    mongoc_client_set_error_api(mongo_client, MONGOC_ERROR_API_VERSION_2);
     mongoc_uri_destroy(uri);
 }
 
@@ -69,6 +89,6 @@ void
 mongo_backend_done(void)
 {
     wipe();
-    mongoc_client_destroy(client);
+    mongoc_client_destroy(mongo_client);
     mongoc_cleanup();
 }

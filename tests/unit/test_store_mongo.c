@@ -3,12 +3,11 @@
  * must do; here is what only this one has: there is no transaction, so a
  * batch may stop between any two writes, meet the remains of another one, or
  * run beside a second projector; the server may go away, hang, or refuse a
- * document.
+ * document.  Schema and query plans: test_store_schema.c.
  */
 
-#include "tests/unit/store_test.h"
+#include "tests/unit/store_test_mongo.h"
 
-#include <mongoc/mongoc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -17,31 +16,6 @@
 #include <unistd.h>
 
 #include "common/wrt_bus.h"
-
-static mongoc_client_t  *client;
-static char              db_name[64];
-
-
-/* Run and drop a command; the reply is the caller's if he wants it. */
-static void
-command(const char *db, bson_t *cmd, bson_t *reply)
-{
-    bool          ok;
-    bson_t        own;
-    bson_error_t  error;
-
-    ok = mongoc_client_command_simple(client, db, cmd, NULL,
-                                      reply ? reply : &own, &error);
-    if (!ok) {
-        print_error("%s\n", error.message);
-    }
-    assert_true(ok);
-
-    if (reply == NULL) {
-        bson_destroy(&own);
-    }
-    bson_destroy(cmd);
-}
 
 
 /* From the (skip + 1)-th of these commands on the server fails, of clients
@@ -69,14 +43,14 @@ fail_from(const char *what, const char *app, int skip, int block_ms)
     }
 
     bson_append_document_end(cmd, &data);
-    command("admin", cmd, NULL);
+    mongo_command("admin", cmd, NULL);
 }
 
 
 static void
 fail_never(void)
 {
-    command("admin", BCON_NEW("configureFailPoint", "failCommand",
+    mongo_command("admin", BCON_NEW("configureFailPoint", "failCommand",
                               "mode", "off"), NULL);
 }
 
@@ -226,6 +200,87 @@ under_way(void **state)
 }
 
 
+static void
+change_is(store_t *st, int64_t after, const char *id, int64_t seq,
+    const char *content)
+{
+    size_t    i;
+    json_t   *list, *m;
+    int64_t   upto;
+
+    assert_int_equal(store_changes(st, "c1", after, 10, &list, &upto),
+                     STORE_OK);
+    assert_int_equal(upto, 3);
+
+    json_array_foreach(list, i, m) {
+        if (strcmp(json_string_value(json_object_get(m, "id")), id) == 0) {
+            assert_int_equal(json_integer_value(json_object_get(m,
+                                 "changeSeq")), seq);
+            expect_json(json_incref(json_object_get(m, "content")), content);
+            break;
+        }
+    }
+
+    assert_int_equal(i < json_array_size(list), seq > after);
+    json_decref(list);
+}
+
+
+/* A change under way is seen, but under the number of the last one that
+ * counts: who catches up is told of its own later. */
+static void
+change_under_way(void **state)
+{
+    int        k;
+    size_t     bad;
+    json_t    *v;
+    int64_t    upto;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    st = backend_open(&mongo_backend);
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_message(&l, "c1", 1, "m1", "s1", "one", NULL, 1000);
+    events_message(&l, "c1", 2, "m2", "s1", "two", NULL, 2000);
+    events_react(&l, "c1", 3, "m1", "t1", "+1", 1, 3000);
+    events_put(st, &l);
+
+    events_edit(&l, "c1", 4, "m1", "s1", "One", 4000);
+    events_edit(&l, "c1", 5, "m1", "s1", "ONE", 5000);
+    events_delete(&l, "c1", 6, "m2", "s1", 6000);
+    events_message(&l, "c1", 7, "m7", "s1", "seven", NULL, 7000);
+    events_edit(&l, "c1", 8, "m7", "s1", "Seven", 8000);
+
+    /* twice: stopped, and stopped again */
+
+    for (k = 0; k < 2; k++) {
+        fail_from("update", NULL, 1, 0);
+        assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_DOWN);
+        fail_never();
+
+        change_is(st, 0, "m1", 3, "{'text':'ONE'}");
+        change_is(st, 0, "m2", 2, "{}");
+        change_is(st, 0, "m7", 0, "");
+        change_is(st, 2, "m1", 3, "{'text':'ONE'}");
+        change_is(st, 2, "m2", 2, "");
+        change_is(st, 3, "m1", 3, "");
+    }
+
+    assert_int_equal(store_message_full(st, "c1", "m1", &v), STORE_OK);
+    assert_int_equal(json_integer_value(json_object_get(v, "changeSeq")), 5);
+    assert_int_equal(json_array_size(json_object_get(v, "editHistory")), 2);
+    json_decref(v);
+
+    events_put(st, &l);
+    assert_int_equal(store_changes(st, "c1", 3, 10, &v, &upto), STORE_OK);
+    assert_int_equal(upto, 8);
+    assert_string_equal(ids_of(v), "m1 m2 m7");
+    store_close(st);
+}
+
+
 /*
  * Redis lost its last second with the power, after a batch had stopped half
  * way: other messages get the numbers, the clientMessageId or even the id of
@@ -354,7 +409,7 @@ poison(void **state)
     (void) state;
 
     st = backend_open(&mongo_backend);
-    command(db_name, BCON_NEW("collMod", "messages", "validator", "{",
+    mongo_command(mongo_db, BCON_NEW("collMod", "messages", "validator", "{",
                               "content.text", "{", "$ne", "poison", "}",
                               "}"), NULL);
 
@@ -388,6 +443,22 @@ poison(void **state)
     events_message(&l, "c1", 6, "m6", "s1", "poison", NULL, 6000);
     assert_int_equal(store_apply(st, l.ev, 1, &bad), STORE_REJECTED);
     assert_int_equal(bad, 0);
+    events_free(&l);
+
+    /* an edit */
+    events_edit(&l, "c1", 7, "m1", "s1", "fine", 7000);
+    events_edit(&l, "c1", 8, "m3", "s1", "poison", 8000);
+    events_edit(&l, "c1", 9, "m1", "s1", "finer", 9000);
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_REJECTED);
+    assert_int_equal(bad, 1);
+    assert_non_null(strstr(store_error(st), "m3"));
+    assert_int_equal(store_conversation_state(st, "c1", &v), STORE_OK);
+    assert_int_equal(json_integer_value(json_object_get(v, "seq")), 7);
+    json_decref(v);
+    assert_int_equal(events_apply(st, &l, 2, l.n), 0);
+    assert_int_equal(store_message_full(st, "c1", "m1", &v), STORE_OK);
+    assert_int_equal(json_array_size(json_object_get(v, "editHistory")), 2);
+    json_decref(v);
 
     events_free(&l);
     store_close(st);
@@ -461,237 +532,6 @@ server_hangs(void **state)
 
 
 static void
-refused(const char *url, const char *scripts, int migrate, const char *a,
-    const char *b)
-{
-    char      err[1024] = "";
-    double    t;
-    store_t  *st;
-
-    t = now_s();
-    st = store_open(url, scripts, migrate, err, sizeof(err));
-    assert_null(st);
-    assert_true(now_s() - t < 5);
-
-    if (strstr(err, a) == NULL || strstr(err, b) == NULL) {
-        print_error("'%s' lacks '%s' or '%s'\n", err, a, b);
-        fail();
-    }
-}
-
-
-static void
-open_errors(void **state)
-{
-    (void) state;
-
-    mongo_backend.wipe();
-
-    refused("mongodb://127.0.0.1:1/x", STORE_TEST_SCRIPTS, 1, "MONGODB_URI",
-            "is mongod running");
-    refused("mongodb://", STORE_TEST_SCRIPTS, 1, "MONGODB_URI",
-            "mongodb://[user:password@]host");
-    refused("mongodb://h/?replicaSet=", STORE_TEST_SCRIPTS, 1, "MONGODB_URI",
-            "");
-    refused(mongo_backend.url, "/nowhere", 1, "SCRIPTS_DIR",
-            "sql_or_mongo_scripts");
-    refused(mongo_backend.url, STORE_TEST_SCRIPTS, 0, "has version 0",
-            "start writeen-worker");
-
-    store_close(backend_open(&mongo_backend));
-    command(db_name, BCON_NEW("update", "schema", "updates", "[", "{",
-                              "q", "{", "}", "u", "{", "$set", "{",
-                              "version", BCON_INT32(999), "}", "}", "}",
-                              "]"), NULL);
-    refused(mongo_backend.url, STORE_TEST_SCRIPTS, 1, "has version 999",
-            "newer one");
-    refused(mongo_backend.url, STORE_TEST_SCRIPTS, 0, "has version 999",
-            "newer one");
-    mongo_backend.wipe();
-}
-
-
-/* Interrupted and run again: what is there already is no error. */
-static void
-migrations(void **state)
-{
-    char       dir[] = "/tmp/writeen-scripts-XXXXXX", sub[256], file[300];
-    char       err[1024];
-    FILE      *f;
-    store_t   *st;
-
-    (void) state;
-
-    assert_non_null(mkdtemp(dir));
-    snprintf(sub, sizeof(sub), "%s/mongo", dir);
-    assert_int_equal(mkdir(sub, 0700), 0);
-    snprintf(file, sizeof(file), "%s/001_first.json", sub);
-    mongo_backend.wipe();
-
-    f = fopen(file, "w");
-    fputs("{\"commands\": [{\"create\": \"a\"}, {\"sing\": \"b\"}]}", f);
-    fclose(f);
-    refused(mongo_backend.url, dir, 1, "001_first.json", "sing");
-    refused(mongo_backend.url, dir, 0, "has version 0", "");
-
-    f = fopen(file, "w");
-    fputs("{\"commands\": [{\"create\": \"a\"}, {\"create\": \"b\"}]}", f);
-    fclose(f);
-    st = store_open(mongo_backend.url, dir, 1, err, sizeof(err));
-    assert_non_null(st);
-    store_close(st);
-    st = store_open(mongo_backend.url, dir, 0, err, sizeof(err));
-    assert_non_null(st);
-    store_close(st);
-
-    f = fopen(file, "w");
-    fputs("{\"commands\": 5}", f);
-    fclose(f);
-    mongo_backend.wipe();
-    refused(mongo_backend.url, dir, 1, "001_first.json", "commands");
-
-    f = fopen(file, "w");
-    fputs("{\"commands\": [", f);
-    fclose(f);
-    refused(mongo_backend.url, dir, 1, "001_first.json", "");
-
-    unlink(file);
-    rmdir(sub);
-    rmdir(dir);
-    mongo_backend.wipe();
-}
-
-
-/* The profiler's entries: what each query of the calls below looked at. */
-static void
-check_profile(void)
-{
-    int                   n, covered;
-    int64_t               examined, returned;
-    const char           *plan, *ns;
-    bson_t               *query;
-    bson_iter_t           it;
-    const bson_t         *doc;
-    mongoc_cursor_t      *cursor;
-    mongoc_collection_t  *c;
-
-    c = mongoc_client_get_collection(client, db_name, "system.profile");
-    query = BCON_NEW("op", "{", "$in", "[", "query", "command", "]", "}",
-                     "ns", "{", "$ne", BCON_UTF8(""), "}");
-    cursor = mongoc_collection_find_with_opts(c, query, NULL, NULL);
-    n = 0;
-    covered = 0;
-
-    while (mongoc_cursor_next(cursor, &doc)) {
-        plan = ns = "";
-        examined = returned = -1;
-
-        if (bson_iter_init_find(&it, doc, "ns")) {
-            ns = bson_iter_utf8(&it, NULL);
-        }
-        if (bson_iter_init_find(&it, doc, "planSummary")) {
-            plan = bson_iter_utf8(&it, NULL);
-        }
-        if (bson_iter_init_find(&it, doc, "docsExamined")) {
-            examined = bson_iter_as_int64(&it);
-        }
-        if (bson_iter_init_find(&it, doc, "nreturned")) {
-            returned = bson_iter_as_int64(&it);
-        }
-
-        if (plan[0] == '\0' || strstr(ns, "system.profile")) {
-            continue;
-        }
-
-        n++;
-
-        if (strstr(plan, "COLLSCAN")
-            || (strstr(ns, ".messages") && examined > returned))
-        {
-            print_error("%s: %s, %lld examined for %lld\n", ns, plan,
-                        (long long) examined, (long long) returned);
-            fail();
-        }
-
-        /* what is unread is counted without reading a message */
-        covered += strstr(ns, ".messages") && returned == 1 && examined == 0;
-    }
-
-    assert_true(n > 10);
-    assert_int_equal(covered, 1);
-
-    mongoc_cursor_destroy(cursor);
-    bson_destroy(query);
-    mongoc_collection_destroy(c);
-}
-
-
-static void
-plans(void **state)
-{
-    int           i, more;
-    char          id[16];
-    json_t       *v;
-    int64_t       n;
-    store_t      *st;
-    events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 5, -1, -1, -1, NULL };
-    store_list_t  list = { "t1", NULL, 0, 1, 20 };
-
-    (void) state;
-
-    st = backend_open(&mongo_backend);
-    events_create(&l, "c1", "direct", "s1 t1", 0);
-    events_create(&l, "c2", "direct", "s2 t2", 0);
-
-    for (i = 1; i <= 400; i++) {
-        sprintf(id, "m%d", i);
-        events_reply(&l, i % 2 ? "c1" : "c2", i, id, "s1", "x",
-                     i > 100 && i % 20 == 1 ? "m1" : NULL, i * 1000);
-        if (i % 10 == 0) {
-            events_cursor(&l, "c1", "t1", 'r', i / 4, i * 1000 + 1);
-        }
-    }
-    events_put(st, &l);
-
-    command(db_name, BCON_NEW("profile", BCON_INT32(2)), NULL);
-
-    for (i = 0; i < 8; i++) {
-        if (i == 3) {
-            continue;   /* a thread before a time: its replies are read */
-        }
-
-        q.thread_of = i & 1 ? "m1" : NULL;
-        q.before_ms = i >> 1 == 1 ? STORE_TEST_T0 + 250000 : -1;
-        q.before_seq = i >> 1 == 2 ? 250 : -1;
-        q.after_seq = i >> 1 == 3 ? 50 : -1;
-        assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
-        assert_int_equal(json_array_size(v), 5);
-        json_decref(v);
-    }
-
-    assert_int_equal(store_message_full(st, "c1", "m201", &v), STORE_OK);
-    json_decref(v);
-    assert_int_equal(store_changes(st, "c1", 390, 10, &v, &n), STORE_OK);
-    json_decref(v);
-    assert_int_equal(store_conversations(st, &list, &v, &n), STORE_OK);
-    assert_int_equal(json_integer_value(json_object_get(json_array_get(v, 0),
-                                                        "unreadCount")),
-                     150);
-    json_decref(v);
-    assert_int_equal(store_conversation_state(st, "c1", &v), STORE_OK);
-    json_decref(v);
-    assert_int_equal(store_user_rooms(st, "s1", &v), STORE_OK);
-    json_decref(v);
-
-    command(db_name, BCON_NEW("profile", BCON_INT32(0)), NULL);
-    check_profile();
-
-    store_close(st);
-}
-
-
-static void
 killed(void **state)
 {
     (void) state;
@@ -702,33 +542,23 @@ killed(void **state)
 int
 main(void)
 {
-    int            failed;
-    mongoc_uri_t  *uri;
+    int  failed;
 
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(open_errors),
-        cmocka_unit_test(migrations),
         cmocka_unit_test(stopped_anywhere),
         cmocka_unit_test(under_way),
+        cmocka_unit_test(change_under_way),
         cmocka_unit_test(remnants),
         cmocka_unit_test(late_projector),
         cmocka_unit_test(poison),
-        cmocka_unit_test(plans),
         cmocka_unit_test(killed),
         cmocka_unit_test(server_hangs)
     };
 
     mongo_backend_init();
 
-    uri = mongoc_uri_new(mongo_backend.url);
-    snprintf(db_name, sizeof(db_name), "%s", mongoc_uri_get_database(uri));
-    client = mongoc_client_new_from_uri(uri);
-    mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
-    mongoc_uri_destroy(uri);
-
     failed = store_suite(&mongo_backend, tests, UNIT_COUNT(tests));
 
-    mongoc_client_destroy(client);
     mongo_backend_done();
 
     return failed;

@@ -227,6 +227,89 @@ migrations(void **state)
 }
 
 
+/* The first schema, with somebody's messages. */
+static void
+make_first_schema(void)
+{
+    char      sql[16384];
+    FILE     *f;
+    size_t    n;
+    sqlite3  *db;
+
+    f = fopen(STORE_TEST_SCRIPTS "/sqlite/001_initial.sql", "r");
+    assert_non_null(f);
+    n = fread(sql, 1, sizeof(sql) - 1, f);
+    assert_true(n > 1000 && n < sizeof(sql) - 1);
+    sql[n] = '\0';
+    fclose(f);
+
+    sqlite_backend.wipe();
+    db = raw();
+    run(db, sql);
+    run(db, "INSERT INTO conversation VALUES (1, 'c1', 'direct', NULL, NULL,"
+            " '{}', NULL, 's1', 1705312800000, 1705312802000, NULL,"
+            " 1705312802000, 2, 2, 1705312802000, 't1', 'text', 'two');"
+            "INSERT INTO member (conversation, user, role, permissions,"
+            " position, joined_at, join_seq) VALUES (1, 's1', 'student', 15,"
+            " 0, 1705312800000, 0), (1, 't1', 'tutor', 15, 1,"
+            " 1705312800000, 0);"
+            "INSERT INTO message (n, conversation, seq, change_seq, id,"
+            " sender, type, content, created_at, updated_at) VALUES"
+            " (1, 1, 1, 1, 'm1', 's1', 'text', '{\"text\":\"one\"}',"
+            " 1705312801000, 1705312801000),"
+            " (2, 1, 2, 2, 'm2', 't1', 'text', '{\"text\":\"two\"}',"
+            " 1705312802000, 1705312802000);"
+            "INSERT INTO message_fts (rowid, text) VALUES (1, 'one'),"
+            " (2, 'two');"
+            "INSERT INTO user VALUES ('s1', 'Ani', NULL, 'student');"
+            "PRAGMA user_version = 1");
+    sqlite3_close(db);
+}
+
+
+/* What an older program wrote can be read, and changed. */
+static void
+upgrade(void **state)
+{
+    char       err[1024];
+    json_t    *v;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    make_first_schema();
+    st = store_open(sqlite_backend.url, STORE_TEST_SCRIPTS, 1, err,
+                    sizeof(err));
+    assert_non_null(st);
+
+    events_edit(&l, "c1", 3, "m2", "t1", "Two", 3000);
+    events_delete(&l, "c1", 4, "m1", "s1", 4000);
+    events_set(&l, "c1", 5, "s1", json_of("{'block':{'userId':'t1','by':"
+                                          "'s1','on':true}}"), 5000);
+    events_profile(&l, "s1", "Ani W.", NULL, "student");
+    events_put(st, &l);
+
+    assert_int_equal(store_message_full(st, "c1", "m2", &v), STORE_OK);
+    expect_json(json_incref(json_object_get(v, "editHistory")),
+                "[{'editedAt':'2024-01-15T10:00:03.000Z',"
+                "'previousContent':'two','editedBy':'t1','seq':3}]");
+    json_decref(v);
+    assert_int_equal(store_conversation(st, "c1", "s1", &v), STORE_OK);
+    expect_json(json_incref(json_object_get(json_object_get(v,
+                                                "lastMessage"), "content")),
+                "'Two'");
+    expect_json(json_incref(json_object_get(v, "unreadCount")), "1");
+    json_decref(v);
+    assert_int_equal(store_user(st, "s1", &v), STORE_OK);
+    expect_json(v, "{'id':'s1','name':'Ani W.','avatar':null,"
+                "'role':'student'}");
+
+    store_close(st);
+    sqlite_backend.wipe();
+}
+
+
 /* A reader sees the last commit while somebody writes, and does not wait. */
 static void
 readers_do_not_wait(void **state)
@@ -354,6 +437,12 @@ text_index(void **state)
     events_message(&l, "c1", 2, "m2", "s1", "review again", "k1", 2000);
     events_message(&l, "c1", 3, "m3", "t1", "Caf\xc3\xa9 review", NULL, 3000);
     events_member(&l, 'j', "c1", 4, "m4", "t1", "s2", 4000, NULL);
+    events_message(&l, "c1", 5, "m5", "t1", "review", NULL, 5000);
+    events_message(&l, "c1", 6, "m6", "t1", "other review", NULL, 6000);
+    events_edit(&l, "c1", 7, "m5", "t1", "nothing", 7000);
+    events_edit(&l, "c1", 8, "m5", "t1", "nothing of it", 8000);
+    events_edit(&l, "c1", 9, "m4", "t1", "nothing either", 9000);
+    events_delete(&l, "c1", 10, "m6", "t1", 10000);
     events_put(st, &l);
     store_close(st);
 
@@ -363,6 +452,8 @@ text_index(void **state)
     assert_int_equal(number(db, "SELECT m.seq FROM message_fts f JOIN message"
                                 " m ON m.n = f.rowid WHERE f.message_fts"
                                 " MATCH 'cafe'"), 3);
+    assert_int_equal(number(db, "SELECT count(*) FROM message_fts"
+                                " WHERE message_fts MATCH 'nothing'"), 2);
     run(db, "INSERT INTO message_fts (message_fts, rank)"
             " VALUES ('integrity-check', 1)");
     sqlite3_close(db);
@@ -462,6 +553,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(open_errors),
         cmocka_unit_test(migrations),
+        cmocka_unit_test(upgrade),
         cmocka_unit_test(readers_do_not_wait),
         cmocka_unit_test(writer_waits),
         cmocka_unit_test(durable),
