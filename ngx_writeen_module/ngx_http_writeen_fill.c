@@ -108,6 +108,12 @@ ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
         return;
     }
 
+    if (rm->origin != -1) {
+        /* what the store began it ends, as in catch.c */
+        ngx_http_writeen_room_fill_store(wk, rm);
+        return;
+    }
+
     op = ngx_http_writeen_room_fill_op(wk, rm);
     if (op == NULL) {
         ngx_http_writeen_room_fill_later(wk, rm);
@@ -163,14 +169,6 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
 
     seq = ngx_http_writeen_result_num(res, 0);
     floor = ngx_http_writeen_result_num(res, 2);
-
-    if (rm->origin != -1
-        && (res->rc == NGX_HTTP_WRITEEN_R_OK
-            || res->rc == NGX_HTTP_WRITEEN_R_MANY))
-    {
-        /* what the store began it ends, as in catch.c */
-        res->rc = NGX_HTTP_WRITEEN_R_OLD;
-    }
 
     switch (res->rc) {
 
