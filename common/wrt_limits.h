@@ -121,6 +121,34 @@
 #define WRT_SHARDS_MAX           1024
 #define WRT_REDIS_SERVERS_MAX    16
 
+/* Files that are sent to us */
+#define WRT_FILE_NAME_MAX        255    /* bytes of UTF-8 */
+#define WRT_DESCRIPTION_MAX      4096   /* bytes of UTF-8 */
+#define WRT_FORM_PARTS_MAX       16     /* parts of a multipart body */
+#define WRT_FORM_HEADER_MAX      8192   /* header of one part, bytes */
+#define WRT_OFFICE_ENTRIES_MAX   10000  /* in a .docx, .pptx */
+#define WRT_OFFICE_BYTES_MAX     (200 * 1024 * 1024) /* unpacked, as it says */
+#define WRT_OFFICE_TYPES_MAX     (1024 * 1024) /* its list of types, unpacked */
+
+/* Scanning; what exceeds one of the first four is never clean */
+#define WRT_SCAN_FILE_MAX        (100 * 1024 * 1024) /* one, also unpacked */
+#define WRT_SCAN_BYTES_MAX       (400 * 1024 * 1024) /* all that is unpacked */
+#define WRT_SCAN_FILES_MAX       10000  /* in one archive */
+#define WRT_SCAN_DEPTH_MAX       16     /* archives in archives */
+#define WRT_SCAN_MS              60000  /* for one file */
+#define WRT_CLAMD_CONNECT_MS     3000
+#define WRT_CLAMD_CHUNK          (64 * 1024)
+
+/* Thumbnails */
+#define WRT_THUMB_SMALL          150    /* longer side, pixels */
+#define WRT_THUMB_MEDIUM         300
+#define WRT_THUMB_LARGE          600
+#define WRT_THUMB_MS             20000  /* wall clock, then it is killed */
+#define WRT_THUMB_CPU_S          15
+#define WRT_THUMB_MEMORY         (1024LL * 1024 * 1024) /* address space */
+#define WRT_THUMB_OUT_MAX        (8 * 1024 * 1024) /* one thumbnail, bytes */
+#define WRT_THUMB_PIXELS_MAX     (100 * 1000 * 1000) /* of the picture */
+
 /* Storage of files in S3 */
 #define WRT_S3_PART              (8 * 1024 * 1024) /* larger: multipart */
 #define WRT_S3_CONNECT_MS        3000

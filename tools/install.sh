@@ -144,6 +144,7 @@ need_for_run() {
     need "stores and search of the worker" \
         libsqlite3-dev libmongoc-dev libutf8proc-dev
     need "storage of files" libcurl4-openssl-dev libexpat1-dev
+    need "forms and types of files" libgmime-3.0-dev libmagic-dev libzip-dev
 }
 
 

@@ -236,6 +236,12 @@ HOMES = {
     r"jansson\.h": r"common/wrt_(envelope|command)\.c|worker/\w+\.[ch]",
     r"curl/.*": r"worker/blob_s3_http\.c",
     r"expat\.h": r"worker/blob_s3_xml\.c",
+    r"gmime/.*": r"worker/upload_mime\.c",
+    r"magic\.h": r"worker/upload_type\.c",
+    r"zip\.h": r"worker/upload_office\.c",
+    r"clamav\.h": r"worker/scan_libclamav\.c",
+    r"vips/.*": r"worker/thumb_child\.c",
+    r"seccomp\.h": r"worker/thumb_jail\.c",
     r"zlib\.h": r"ngx_writeen_module/ngx_http_writeen_deflate\.c",
     r"(ngx_writeen_module/)?ngx_(?!http_writeen).*":
         r"ngx_writeen_module/\w+\.[ch]",
@@ -296,6 +302,18 @@ def check_blob_layer():
                                          r"|common/wrt_(limits|id)\.h",
                                          header):
                 yield s, n, f"{header} in the storage of files"
+
+
+def check_upload_layer():
+    """what reads bytes of strangers knows nothing of Redis or stores"""
+    for s in load("worker/upload*.[ch]", "worker/scan*.[ch]",
+                  "worker/thumb*.[ch]"):
+        for n, header in s.includes():
+            if header.startswith(("worker/", "common/")) \
+                    and not re.fullmatch(r"worker/(upload|scan|thumb)\w*\.h"
+                                         r"|common/wrt_(limits|id|utf8)\.h",
+                                         header):
+                yield s, n, f"{header} where uploads are read"
 
 
 def check_names():

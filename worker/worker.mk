@@ -1,6 +1,7 @@
 # worker.mk: the worker pool and the tool that mints development tokens.
 
 WORKER_SRCS := $(filter-out worker/store%.c worker/words%.c worker/blob%.c \
+                 worker/upload%.c worker/scan%.c worker/thumb%.c \
                  worker/token.c, $(wildcard worker/*.c))
 WORKER_OBJS := $(WORKER_SRCS:%.c=$(BUILD)/%.o)
 WORKER      := $(BUILD)/writeen-worker
@@ -10,16 +11,20 @@ TOKEN       := $(BUILD)/writeen-token
 WORKER_SCRIPTS ?= $(abspath sql_or_mongo_scripts)
 WORKER_CFLAGS  := -I$(BUILD) \
                   -DWRT_SCRIPTS_DIR='"$(WORKER_SCRIPTS)"'
-WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) -lhiredis -lcrypto $(COMMON_LIBS)
+WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) $(UPLOAD_LIBS) -lhiredis \
+                  -lcrypto $(COMMON_LIBS)
 
 include worker/store.mk
 include worker/blob.mk
+include worker/upload.mk
 
 worker: $(WORKER) $(TOKEN)
 
-$(WORKER): $(WORKER_OBJS) $(STORE_LIB) $(BLOB_LIB) $(COMMON_LIB)
+$(WORKER): $(WORKER_OBJS) $(STORE_LIB) $(BLOB_LIB) $(UPLOAD_LIB) \
+           $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(STORE_LIB) \
-	    $(BLOB_LIB) $(COMMON_LIB) $(WORKER_LIBS)
+	    $(BLOB_LIB) $(UPLOAD_LIB) $(COMMON_LIB) -Wl,--as-needed \
+	    $(WORKER_LIBS)
 
 $(TOKEN): $(BUILD)/worker/token.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -ljwt
