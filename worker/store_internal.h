@@ -100,6 +100,7 @@ typedef struct store_op_s  store_op_t;
 /* A message in short: metadata.lastMessage. */
 typedef struct {
     int64_t         at;             /* STORE_NO_TIME: there is none */
+    const char     *id;             /* MongoDB; NULL: not known */
     const char     *sender;
     const char     *type;
     const char     *text;           /* of n bytes */
@@ -126,12 +127,12 @@ typedef struct {
     unsigned        edited:1;       /* some message was edited or deleted:
                                        what is the last one now? */
 
-    /* set by store_plan_sum(); of an edited one `last` is then looked up by
-     * the store */
+    /* set by store_plan_sum(); of an edited one the store finds `last` then */
     int64_t         added;          /* messages new to it */
     store_op_t     *newest;         /* of them */
     store_last_t    last;
     unsigned        last_moved:1;
+    unsigned        last_gone:1;    /* MongoDB: it has to be looked up */
 } store_conv_t;
 
 /* A member whose cursor the batch moves. */
@@ -229,9 +230,9 @@ store_rc_t store_plan_build(store_plan_t *p, store_t *st, size_t *bad);
 /* When it is known which messages are stored: sum up by conversation. */
 void store_plan_sum(store_plan_t *p);
 
-/* The last message as the store has found it; what it points to must live. */
-void store_plan_last(store_conv_t *c, const char *sender, const char *type,
-    const json_t *content, int64_t at);
+/* The last message as it is now; what it points to must live. */
+void store_plan_last(store_conv_t *c, const char *id, const char *sender,
+    const char *type, const json_t *content, int64_t at);
 
 /* A checked participant; returns 0, or -1 for no such entry. */
 int store_plan_participant(const store_op_t *create, size_t i,

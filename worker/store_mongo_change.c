@@ -2,9 +2,10 @@
  * store_mongo_change.c: edits, deletions and reactions into MongoDB: part of
  * step 3 of store_mongo_apply.c.
  *
- * Each is one update that finds the message only as long as its last change,
+ * Each is one update that changes the message only as long as its last change,
  * changeSeq, is an earlier one, and moves that number along: repeated, or too
- * late, it changes nothing.
+ * late, it changes nothing.  That is said in the update, as a filter of more
+ * than _id costs three times as much (store_mongo_conv.c).
  *
  * It is written before the conversation's number moves, and can not be hidden
  * until then as a new message can.  stableSeq is the last number that counted
@@ -171,14 +172,35 @@ append_react(bson_t *set, const store_op_t *op)
 }
 
 
+/* Is it this conversation's message, not deleted, and not past the op? */
+static void
+append_guard(bson_t *b, const char *key, const store_op_t *op)
+{
+    BCON_APPEND(b, key, "{", "$and", "[",
+                "{", "$lt", "[", BCON_UTF8("$changeSeq"),
+                    BCON_INT64(op->seq), "]", "}",
+                "{", "$eq", "[", BCON_UTF8("$conversationId"),
+                    BCON_UTF8(op->conv->id), "]", "}",
+                "{", "$eq", "[", BCON_UTF8("$deleted"), BCON_BOOL(false),
+                    "]", "}",
+                "]", "}");
+}
+
+
 static void
 add_change(mongoc_bulk_operation_t *bulk, const store_op_t *op)
 {
-    bson_t  *update, stage, set;
+    bson_t  *update, stage, with, cond, merged, list, set;
 
     update = bson_new();
     BSON_APPEND_DOCUMENT_BEGIN(update, "0", &stage);
-    BSON_APPEND_DOCUMENT_BEGIN(&stage, "$set", &set);
+    BSON_APPEND_DOCUMENT_BEGIN(&stage, "$replaceWith", &with);
+    BSON_APPEND_ARRAY_BEGIN(&with, "$cond", &cond);
+    append_guard(&cond, "0", op);
+    BSON_APPEND_DOCUMENT_BEGIN(&cond, "1", &merged);
+    BSON_APPEND_ARRAY_BEGIN(&merged, "$mergeObjects", &list);
+    BSON_APPEND_UTF8(&list, "0", "$$ROOT");
+    BSON_APPEND_DOCUMENT_BEGIN(&list, "1", &set);
     append_numbers(&set, op);
 
     switch (op->kind) {
@@ -195,16 +217,15 @@ add_change(mongoc_bulk_operation_t *bulk, const store_op_t *op)
         append_react(&set, op);
     }
 
-    bson_append_document_end(&stage, &set);
+    bson_append_document_end(&list, &set);
+    bson_append_array_end(&merged, &list);
+    bson_append_document_end(&cond, &merged);
+    BSON_APPEND_UTF8(&cond, "2", "$$ROOT");
+    bson_append_array_end(&with, &cond);
+    bson_append_document_end(&stage, &with);
     bson_append_document_end(update, &stage);
 
-    mg_bulk_update(bulk,
-                   BCON_NEW("_id", BCON_UTF8(op->id),
-                            "conversationId", BCON_UTF8(op->conv->id),
-                            "changeSeq", "{", "$lt", BCON_INT64(op->seq),
-                            "}",
-                            "deleted", BCON_BOOL(false)),
-                   update, false);
+    mg_bulk_update(bulk, BCON_NEW("_id", BCON_UTF8(op->id)), update, false);
 }
 
 

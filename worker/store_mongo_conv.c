@@ -11,9 +11,10 @@
  * update instead of going straight to the document.  It is for those updates
  * only that set more than metadata: title and settings.
  *
- * Which message is the last one is looked up when any was edited or deleted.
- * That may tell of a deletion above the number already, by another batch that
- * has not come to its step 4; it will, or comes again, and looks, too.
+ * Which message is the last one follows from the events, too, until that one
+ * is deleted: then it is looked up.  That may tell of a deletion above the
+ * number already, by another batch that has not come to its step 4; it will,
+ * or comes again, and looks, too.
  */
 
 #include <string.h>
@@ -93,6 +94,7 @@ append_metadata(bson_t *b, const store_conv_t *c)
         BSON_APPEND_UTF8(&last, "senderId", c->last.sender);
         BSON_APPEND_DATE_TIME(&last, "sentAt", c->last.at);
         BSON_APPEND_UTF8(&last, "type", c->last.type);
+        mg_append_text(&last, "id", c->last.id);
         bson_append_document_end(&meta, &last);
 
     } else if (c->last_moved || c->create) {
@@ -252,7 +254,8 @@ find_last(store_mongo_t *st, store_plan_t *p, store_conv_t *c)
     row = json_array_get(rows, 0);
 
     if (row) {
-        store_plan_last(c, copy(p, mg_text(row, "senderId")),
+        store_plan_last(c, copy(p, mg_text(row, "_id")),
+                        copy(p, mg_text(row, "senderId")),
                         copy(p, mg_text(row, "type")),
                         json_object_get(row, "content"),
                         mg_time(row, "createdAt"));
@@ -262,6 +265,105 @@ find_last(store_mongo_t *st, store_plan_t *p, store_conv_t *c)
     json_decref(rows);
 
     return STORE_OK;
+}
+
+
+/* The last message before the batch, all but its text. */
+static void
+stored_last(const store_plan_t *p, store_conv_t *c)
+{
+    bson_t         stored;
+    const char    *s;
+    uint32_t       len;
+    bson_iter_t    it, sub;
+
+    c->last.at = STORE_NO_TIME;
+
+    if (c->stored == NULL
+        || !bson_init_static(&stored, c->stored, c->stored_len)
+        || !bson_iter_init_find(&it, &stored, "lastMessage")
+        || !BSON_ITER_HOLDS_DOCUMENT(&it) || !bson_iter_recurse(&it, &sub))
+    {
+        return;
+    }
+
+    while (bson_iter_next(&sub)) {
+        if (BSON_ITER_HOLDS_DATE_TIME(&sub)) {
+            c->last.at = bson_iter_date_time(&sub);
+
+        } else if (BSON_ITER_HOLDS_UTF8(&sub)) {
+            s = bson_iter_utf8(&sub, &len);
+
+            if (strcmp(bson_iter_key(&sub), "id") == 0) {
+                c->last.id = store_strndup(p->arena, s, len);
+
+            } else if (strcmp(bson_iter_key(&sub), "senderId") == 0) {
+                c->last.sender = store_strndup(p->arena, s, len);
+
+            } else if (strcmp(bson_iter_key(&sub), "type") == 0) {
+                c->last.type = store_strndup(p->arena, s, len);
+            }
+        }
+    }
+}
+
+
+/* An edit or a deletion: of the last message? */
+static void
+follow_change(store_conv_t *c, const store_op_t *op)
+{
+    /* without an id it was written by an older program */
+
+    if (c->last.at < 0
+        || (c->last.id && strcmp(c->last.id, op->id) != 0))
+    {
+        return;
+    }
+
+    if (op->kind == STORE_OP_DELETE || c->last.id == NULL) {
+        c->last_gone = 1;
+
+    } else {
+        store_plan_last(c, c->last.id, c->last.sender, c->last.type,
+                        op->content, c->last.at);
+    }
+}
+
+
+/* Anew, from the one before the batch on, where some were edited. */
+static void
+follow_last(store_plan_t *p)
+{
+    size_t             i;
+    store_conv_t      *c;
+    const store_op_t  *op;
+
+    for (i = 0; i < p->nconvs; i++) {
+        if (p->convs[i]->edited) {
+            p->convs[i]->last_moved = 0;
+            stored_last(p, p->convs[i]);
+        }
+    }
+
+    for (i = 0; i < p->nops; i++) {
+        op = &p->ops[i];
+        c = op->conv;
+
+        if (c == NULL || !c->edited) {
+            continue;
+        }
+
+        if (op->kind == STORE_OP_MESSAGE && op->stored) {
+            c->last_gone = 0;
+            store_plan_last(c, op->id, op->sender, op->type, op->content,
+                            op->at);
+
+        } else if ((op->kind == STORE_OP_EDIT || op->kind == STORE_OP_DELETE)
+                   && !c->last_gone)
+        {
+            follow_change(c, op);
+        }
+    }
 }
 
 
@@ -275,9 +377,12 @@ mg_write_convs(store_mongo_t *st, store_plan_t *p, int *again)
     store_conv_t             *c;
     mongoc_bulk_operation_t  *bulk;
 
+    follow_last(p);
+
     for (i = 0; i < p->nconvs; i++) {
-        if (p->convs[i]->edited && find_last(st, p, p->convs[i]) != STORE_OK)
-        {
+        c = p->convs[i];
+
+        if (c->last_gone && find_last(st, p, c) != STORE_OK) {
             return STORE_DOWN;
         }
     }

@@ -699,19 +699,20 @@ store_plan_sum(store_plan_t *p)
         op = p->convs[i]->newest;
 
         if (op) {
-            store_plan_last(p->convs[i], op->sender, op->type, op->content,
-                            op->at);
+            store_plan_last(p->convs[i], op->id, op->sender, op->type,
+                            op->content, op->at);
         }
     }
 }
 
 
 void
-store_plan_last(store_conv_t *c, const char *sender, const char *type,
-    const json_t *content, int64_t at)
+store_plan_last(store_conv_t *c, const char *id, const char *sender,
+    const char *type, const json_t *content, int64_t at)
 {
     c->last_moved = 1;
     c->last.at = at;
+    c->last.id = id;
     c->last.sender = sender;
     c->last.type = type;
     c->last.text = store_plan_preview(type, content, &c->last.n);

@@ -400,8 +400,8 @@ find_last(store_sqlite_t *st, store_conv_t *c)
             return STORE_DOWN;
         }
 
-        store_plan_last(c, sq_text(st, s, 0), sq_text(st, s, 1), content,
-                        sqlite3_column_int64(s, 3));
+        store_plan_last(c, NULL, sq_text(st, s, 0), sq_text(st, s, 1),
+                        content, sqlite3_column_int64(s, 3));
         c->last.text = store_strndup(&st->base.arena, c->last.text,
                                      c->last.n);
         json_decref(content);

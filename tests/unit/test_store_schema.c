@@ -126,6 +126,53 @@ migrations(void **state)
 }
 
 
+/* An older program did not write which message the last one is. */
+static void
+upgrade(void **state)
+{
+    int        k;
+    json_t    *v;
+    store_t   *st;
+    events_t   l = { 0 };
+
+    static const char *const  expected[] = { "'two'", "'Two'", "'one'" };
+
+    (void) state;
+
+    for (k = 0; k < 3; k++) {
+        st = backend_open(&mongo_backend);
+        events_create(&l, "c1", "direct", "s1 t1", 0);
+        events_message(&l, "c1", 1, "m1", "s1", "one", NULL, 1000);
+        events_message(&l, "c1", 2, "m2", "s1", "two", NULL, 2000);
+        events_put(st, &l);
+
+        mongo_command(mongo_db, BCON_NEW("update", "conversations",
+                                         "updates", "[", "{", "q", "{", "}",
+                                         "u", "{", "$unset", "{",
+                                         "metadata.lastMessage.id", "", "}",
+                                         "}", "}", "]"), NULL);
+
+        if (k == 0) {
+            events_edit(&l, "c1", 3, "m1", "s1", "One", 3000);
+
+        } else if (k == 1) {
+            events_edit(&l, "c1", 3, "m2", "s1", "Two", 3000);
+
+        } else {
+            events_delete(&l, "c1", 3, "m2", "s1", 3000);
+        }
+
+        events_put(st, &l);
+        assert_int_equal(store_conversation(st, "c1", NULL, &v), STORE_OK);
+        expect_json(json_incref(json_object_get(json_object_get(v,
+                                    "lastMessage"), "content")),
+                    expected[k]);
+        json_decref(v);
+        store_close(st);
+    }
+}
+
+
 /* The profiler's entries: what each query of the calls below looked at. */
 static void
 check_profile(void)
@@ -274,6 +321,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(open_errors),
         cmocka_unit_test(migrations),
+        cmocka_unit_test(upgrade),
         cmocka_unit_test(plans)
     };
 
