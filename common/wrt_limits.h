@@ -130,9 +130,8 @@
 #define WRT_OFFICE_BYTES_MAX     (200 * 1024 * 1024) /* unpacked, as it says */
 #define WRT_OFFICE_TYPES_MAX     (1024 * 1024) /* its list of types, unpacked */
 
-/* Scanning; what exceeds one of the first four is never clean */
-#define WRT_SCAN_FILE_MAX        (100 * 1024 * 1024) /* one, also unpacked */
-#define WRT_SCAN_BYTES_MAX       (400 * 1024 * 1024) /* all that is unpacked */
+/* Scanning; what exceeds one of the first three is never clean */
+#define WRT_SCAN_BYTES_MAX       (256 * 1024 * 1024) /* all that is unpacked */
 #define WRT_SCAN_FILES_MAX       10000  /* in one archive */
 #define WRT_SCAN_DEPTH_MAX       16     /* archives in archives */
 #define WRT_SCAN_MS              60000  /* for one file */

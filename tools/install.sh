@@ -111,7 +111,7 @@ install_wanted() {
 
     [ ${#wanted[@]} != 0 ] || return 0
 
-    for s in nginx redis-server; do
+    for s in nginx redis-server clamav-daemon clamav-freshclam; do
         case " ${wanted[*]} " in
         *" $s "*)  servers+=("$s") ;;
         esac
@@ -145,6 +145,7 @@ need_for_run() {
         libsqlite3-dev libmongoc-dev libutf8proc-dev
     need "storage of files" libcurl4-openssl-dev libexpat1-dev
     need "forms and types of files" libgmime-3.0-dev libmagic-dev libzip-dev
+    need "scanning of files" libclamav-dev
 }
 
 
@@ -156,6 +157,7 @@ need_for_test() {
     need "make lint" cppcheck shellcheck
     need "sources of nginx" dpkg-dev ca-certificates
     need "Test::Nginx suites" libprotocol-websocket-perl perl
+    need "scanning by a server" clamav-daemon
     need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
         curl procps
 

@@ -43,6 +43,8 @@ static const conf_var_t  conf_vars[] = {
     { "PID_FILE",    conf_pid_file },
     { "STORAGE",     conf_storage },
     { "CDN_BASE_URL", conf_cdn },
+    { "CLAMAV",      conf_clamav },
+    { "THUMBNAILER", conf_thumbnailer },
     { NULL,          NULL }
 };
 

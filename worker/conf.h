@@ -16,6 +16,7 @@
 #include "common/wrt_names.h"
 #include "common/wrt_url.h"
 #include "worker/blob.h"
+#include "worker/scan.h"
 
 #define CONF_WORKERS_MAX   64
 #define CONF_ERROR_SIZE    1024
@@ -37,6 +38,8 @@ typedef struct {
     blob_conf_t      storage;       /* where files are; has a secret */
     char             cdn_url[WRT_URL_MAX];      /* no slash at the end; "":
                                                    none */
+    scan_conf_t      scan;          /* scan.tmp is for its user to fill */
+    char             thumbnailer[PATH_MAX];     /* program of thumb.h */
 
     unsigned         workers;       /* api processes */
     int              log_level;     /* LOG_LEVEL_* of worker.h */

@@ -30,4 +30,8 @@ int conf_absolute(conf_ctx_t *x, const char *name, const char *path,
 int conf_storage(conf_ctx_t *x, const char *name, const char *value);
 int conf_cdn(conf_ctx_t *x, const char *name, const char *value);
 
+/* conf_scan.c: CLAMAV and what belongs to it; THUMBNAILER. */
+int conf_clamav(conf_ctx_t *x, const char *name, const char *value);
+int conf_thumbnailer(conf_ctx_t *x, const char *name, const char *value);
+
 #endif

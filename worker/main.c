@@ -41,6 +41,10 @@ static const char  main_usage[] =
     "  S3_STYLE           s3: bucket in the path or in the host (path)\n"
     "  S3_SSE             s3: have files encrypted, on or off (on)\n"
     "  CDN_BASE_URL       prefix of links to public files (none)\n"
+    "  CLAMAV       who scans files: libclamav, clamd:/path of its socket,\n"
+    "               clamd:host:port, or off (libclamav)\n"
+    "  CLAMAV_DB    libclamav: directory of signatures (/var/lib/clamav)\n"
+    "  THUMBNAILER  the program writeen-thumb (the one beside this)\n"
     "\n"
     "See writeen-worker(8).\n";
 

@@ -11,19 +11,21 @@ TOKEN       := $(BUILD)/writeen-token
 WORKER_SCRIPTS ?= $(abspath sql_or_mongo_scripts)
 WORKER_CFLAGS  := -I$(BUILD) \
                   -DWRT_SCRIPTS_DIR='"$(WORKER_SCRIPTS)"'
-WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) $(UPLOAD_LIBS) -lhiredis \
+WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) $(UPLOAD_LIBS) \
+                  $(SCAN_LIBS) -lhiredis \
                   -lcrypto $(COMMON_LIBS)
 
 include worker/store.mk
 include worker/blob.mk
 include worker/upload.mk
+include worker/scan.mk
 
 worker: $(WORKER) $(TOKEN)
 
 $(WORKER): $(WORKER_OBJS) $(STORE_LIB) $(BLOB_LIB) $(UPLOAD_LIB) \
-           $(COMMON_LIB)
+           $(SCAN_LIB) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(STORE_LIB) \
-	    $(BLOB_LIB) $(UPLOAD_LIB) $(COMMON_LIB) -Wl,--as-needed \
+	    $(BLOB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(COMMON_LIB) -Wl,--as-needed \
 	    $(WORKER_LIBS)
 
 $(TOKEN): $(BUILD)/worker/token.o

@@ -147,6 +147,78 @@ sqlite_paths(void **state)
 }
 
 
+static void
+scanners(void **state)
+{
+    char    err[CONF_ERROR_SIZE];
+    size_t  i;
+    conf_t  cf;
+    pair_t  p[ENV_MAX] = { { "CLAMAV", NULL }, { NULL, NULL } };
+
+    static const struct {
+        const char   *given;
+        scan_kind_t   kind;
+        const char   *path, *host;
+        unsigned      port;
+    } good[] = {
+        { NULL, SCAN_LIBCLAMAV, "", "", 0 },
+        { "", SCAN_LIBCLAMAV, "", "", 0 },
+        { "libclamav", SCAN_LIBCLAMAV, "", "", 0 },
+        { "off", SCAN_NOTHING, "", "", 0 },
+        { "clamd:/run/clamd.ctl", SCAN_CLAMD, "/run/clamd.ctl", "", 0 },
+        { "clamd:av:3310", SCAN_CLAMD, "", "av", 3310 },
+        { "clamd:[::1]:3310", SCAN_CLAMD, "", "::1", 3310 }
+    };
+    static const char  *bad[] = {
+        "clamav", "on", "clamd", "clamd:", "clamd:av", "clamd:av:", "clamd::1",
+        "clamd:av:0", "clamd:av:65536", "clamd:av:33x", "clamd:a/b:1",
+        "clamd:::1:3310", "clamd:[]:1", "LIBCLAMAV", "clamd:a b:1"
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(good); i++) {
+        p[0].value = good[i].given;
+        assert_int_equal(load(&cf, p, err), 0);
+        assert_int_equal(cf.scan.kind, good[i].kind);
+        assert_string_equal(cf.scan.path, good[i].path);
+        assert_string_equal(cf.scan.host, good[i].host);
+        assert_int_equal(cf.scan.port, good[i].port);
+    }
+
+    for (i = 0; i < UNIT_COUNT(bad); i++) {
+        p[0].value = bad[i];
+        assert_int_equal(load(&cf, p, err), -1);
+        assert_non_null(strstr(err, "CLAMAV is"));
+    }
+
+    p[0].value = NULL;
+    p[1].name = "CLAMAV_DB";
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_string_equal(cf.scan.db, "/var/lib/clamav");
+
+    p[1].value = "/";
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_string_equal(cf.scan.db, "/");
+
+    p[1].value = "/nowhere";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "CLAMAV_DB"));
+
+    p[1].name = "THUMBNAILER";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "THUMBNAILER"));
+
+    p[1].value = "/bin/sh";
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_string_equal(cf.thumbnailer, "/bin/sh");
+
+    p[1].value = NULL;
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_non_null(strstr(cf.thumbnailer, "unit/writeen-thumb"));
+}
+
+
 #define S3_ENV(endpoint)                                                     \
     { "STORAGE", "s3" }, { "MINIO_ENDPOINT", endpoint },                     \
     { "MINIO_ACCESS_KEY", "writeen" }, { "MINIO_SECRET_KEY", "secret-key" }
@@ -392,6 +464,7 @@ main(void)
         cmocka_unit_test(values),
         cmocka_unit_test(sqlite_paths),
         cmocka_unit_test(storage),
+        cmocka_unit_test(scanners),
         cmocka_unit_test(storage_errors),
         cmocka_unit_test(errors)
     };
