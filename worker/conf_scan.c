@@ -80,9 +80,7 @@ conf_clamd_host(scan_conf_t *sc, const char *value)
         return -1;
     }
 
-    if (n == 0 || n >= sizeof(sc->host) || memchr(value, '/', n)
-        || memchr(value, ' ', n))
-    {
+    if (n == 0 || n >= sizeof(sc->host) || strcspn(value, "/[] ") < n) {
         return -1;
     }
 

@@ -25,8 +25,8 @@ worker: $(WORKER) $(TOKEN)
 $(WORKER): $(WORKER_OBJS) $(STORE_LIB) $(BLOB_LIB) $(UPLOAD_LIB) \
            $(SCAN_LIB) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(STORE_LIB) \
-	    $(BLOB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(COMMON_LIB) -Wl,--as-needed \
-	    $(WORKER_LIBS)
+	    $(BLOB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(COMMON_LIB) \
+	    -Wl,--as-needed $(WORKER_LIBS)
 
 $(TOKEN): $(BUILD)/worker/token.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -ljwt
