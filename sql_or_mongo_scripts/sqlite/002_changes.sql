@@ -22,6 +22,13 @@ ALTER TABLE member ADD COLUMN blocked_by TEXT;
 -- 1: a service set it; what tokens say does not change it
 ALTER TABLE user ADD COLUMN managed INTEGER NOT NULL DEFAULT 0;
 
+-- Counting what is unread is to read this index alone: for that, SQLite wants
+-- deleted_at in it, although it is NULL throughout.
+DROP INDEX message_unread;
+
+CREATE INDEX message_unread ON message (conversation, seq, sender, deleted_at)
+    WHERE deleted_at IS NULL;
+
 -- The text of a deleted message can not be found.
 DROP VIEW message_text;
 

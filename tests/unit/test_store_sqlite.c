@@ -464,7 +464,7 @@ text_index(void **state)
 static void
 plans(void **state)
 {
-    int              i, n;
+    int              i, n, covered;
     char             sql[4096];
     json_t          *v;
     store_t         *base;
@@ -497,6 +497,8 @@ plans(void **state)
     assert_int_equal(store_conversation(base, "c1", "s1", &v), STORE_OK);
     json_decref(v);
 
+    covered = 0;
+
     for (i = 0; i < SQ_MAX; i++) {
         if (st->stmt[i] == NULL || i == SQ_PING) {
             continue;
@@ -522,6 +524,11 @@ plans(void **state)
                 print_error("%s: %s\n", sql, detail);
                 fail();
             }
+
+            /* what is unread is counted without reading a message */
+
+            covered += strstr(detail, "COVERING INDEX message_unread")
+                       != NULL;
         }
 
         sqlite3_finalize(s);
@@ -532,6 +539,7 @@ plans(void **state)
         n += st->stmt[i] != NULL;
     }
     assert_in_range(n, SQ_MAX - 3, SQ_MAX);
+    assert_int_equal(covered, 2);
 
     store_close(base);
 }
