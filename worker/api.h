@@ -9,6 +9,7 @@
  *   api_create.c    POST conversations
  *   api_body.c      its body, checked
  *   api_message.c   GET messages
+ *   api_search.c    search
  *   api_may.c       who may do what
  *   api_emit.c      a decision becomes an event: wait, decide, emit, wait
  *   api_change.c    one message: read, edit, delete, react
@@ -180,6 +181,8 @@ int api_param_int(call_t *c, const char *name, int64_t min, int64_t max,
 int api_param_bool(call_t *c, const char *name, int *out);
 int api_param_time(call_t *c, const char *name, int64_t *out);
 int api_param_id(call_t *c, const char *name, const char **out);
+int api_param_text(call_t *c, const char *name, size_t max,
+    const char **out);              /* at most max bytes */
 int api_param_one_of(call_t *c, const char *name, const char *const *list,
     const char *allowed, const char **out);
 
@@ -388,6 +391,11 @@ api_rc_t user_put(api_t *a, call_t *c);
 /* api_presence.c */
 api_rc_t presence_get(api_t *a, call_t *c);
 api_rc_t presence_put(api_t *a, call_t *c);
+
+/* api_search.c */
+api_rc_t search(api_t *a, call_t *c);
+/* The same in one conversation, in the shape of its messages. */
+api_rc_t search_messages(api_t *a, call_t *c, const store_page_t *page);
 
 /* api_message.c */
 api_rc_t message_list(api_t *a, call_t *c);

@@ -16,8 +16,10 @@ message_list(api_t *a, call_t *c)
     store_t       *st;
     access_t       access;
     store_rc_t     rc;
+    const char    *wanted;
     store_page_t   q;
 
+    wanted = NULL;
     memset(&q, 0, sizeof(q));
     q.conversation = c->ids[0];
     q.before_ms = -1;
@@ -33,7 +35,8 @@ message_list(api_t *a, call_t *c)
            != 0
         || api_param_int(c, "afterSeq", 0, (int64_t) 1 << 53, &q.after_seq)
            != 0
-        || api_param_id(c, "threadOf", &q.thread_of) != 0)
+        || api_param_id(c, "threadOf", &q.thread_of) != 0
+        || api_param_text(c, "search", WRT_SEARCH_MAX, &wanted) != 0)
     {
         return API_DONE;
     }
@@ -51,13 +54,17 @@ message_list(api_t *a, call_t *c)
         return API_WAIT;
     }
 
+    q.page = (int) page;
+    q.limit = (int) limit;
+
+    if (wanted) {
+        return search_messages(a, c, &q);
+    }
+
     st = api_store(a, c);
     if (st == NULL) {
         return API_DONE;
     }
-
-    q.page = (int) page;
-    q.limit = (int) limit;
 
     rc = store_messages(st, &q, &list, &more);
     role_store_result(a->role, rc);

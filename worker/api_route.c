@@ -45,6 +45,7 @@ const api_route_t  api_routes[] = {
     { "POST", "/api/conversations/:/delivered", receipt_delivered,
       "delivered" },
     { "GET",  "/api/unread", unread_list, "unread" },
+    { "GET",  "/api/search", search, "search" },
 
     { "PUT",  "/api/users/:", user_put, "put_user" },
     { "GET",  "/api/users/:/presence", presence_get, "presence" },
@@ -368,6 +369,28 @@ api_param_id(call_t *c, const char *name, const char **out)
     if (!wrt_id_valid(s, strlen(s))) {
         return route_refuse(c, name, "an id of 1 to 64 letters, digits, "
                             "underscores or hyphens");
+    }
+
+    *out = s;
+
+    return 0;
+}
+
+
+int
+api_param_text(call_t *c, const char *name, size_t max, const char **out)
+{
+    char         what[64];
+    const char  *s;
+
+    s = route_param(c, name);
+    if (s == NULL) {
+        return 0;
+    }
+
+    if (strlen(s) > max) {
+        snprintf(what, sizeof(what), "at most %zu bytes long", max);
+        return route_refuse(c, name, what);
     }
 
     *out = s;

@@ -226,6 +226,22 @@ store_unread(store_t *st, const char *user, json_t **out)
 
 
 store_rc_t
+store_search(store_t *st, const store_search_t *q, json_t **out, int *more)
+{
+    store_search_t  search;
+
+    *out = NULL;
+    *more = 0;
+
+    search = *q;
+    search.page = search.page < 1 ? 1 : search.page;
+    search.limit = clamp(search.limit, WRT_PAGE_MESSAGES_MAX);
+
+    return finish(st, store_search_run(st, &search, out, more), out);
+}
+
+
+store_rc_t
 store_changes(store_t *st, const char *conversation, int64_t after, int max,
     json_t **out, int64_t *upto)
 {

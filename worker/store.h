@@ -67,7 +67,9 @@ typedef struct {
 
 /* What to look for.  Strings are checked UTF-8; NULL and -1: no such wish. */
 typedef struct {
-    const char  *user;          /* only in rooms where he is a member */
+    const char  *user;          /* only in rooms where he is now and may
+                                   read; NULL: whoever asks may read the
+                                   conversation, which has to be named */
     const char  *q;             /* words in any order, "a phrase", pre* */
     const char  *conversation;
     const char  *sender;
@@ -175,11 +177,16 @@ store_rc_t store_message_full(store_t *st, const char *conversation,
 store_rc_t store_unread(store_t *st, const char *user, json_t **out);
 
 /*
- * Messages that have all that q asks for, newest first (at the same time by
- * id, descending): [{"message" (as store_messages()),"conversation":{"id",
- * "title"},"highlights":[...]}].  Case, accents and other marks do not count.
- * Deleted ones are not found.  *more: is there another page (within
- * WRT_SEARCH_DEPTH_MAX results)?  The same on all stores.
+ * Messages that have all that q asks for (worker/words.h: how words are
+ * compared), in their text or the name of their file, newest first (at the
+ * same time by id, descending): [{"message" (as store_messages()),
+ * "conversation":{"id","title"},"highlights":[...]}].  highlights: up to three
+ * excerpts as HTML, each find inside <mark></mark>.  Deleted ones are not
+ * found, edited ones by what they say now.  *more: is there another page
+ * (within WRT_SEARCH_DEPTH_MAX results)?  The same on all stores.
+ *
+ * STORE_REJECTED: q asks for nothing, or too much.  STORE_NOT_FOUND: there is
+ * no such conversation, or the user is not in it or may not read it.
  */
 store_rc_t store_search(store_t *st, const store_search_t *q, json_t **out,
     int *more);

@@ -5,6 +5,7 @@
  *   store_mem.c      arena and string map; both live for one call
  *   store_plan*.c    events -> checked operations, the same for both stores
  *   store_doc.c      rows -> documents, the same for both stores
+ *   store_search.c   what a search finds, the same for both stores
  *   store_scripts.c  finds and reads the numbered migrations
  *   store_sqlite*.c  the only files that know sqlite3.h
  *   store_mongo*.c   the only files that know mongoc.h
@@ -28,6 +29,7 @@
 #include "common/wrt_id.h"
 #include "common/wrt_limits.h"
 #include "worker/store.h"
+#include "worker/words.h"
 
 #define STORE_ERR_MAX     512       /* bytes of store_error() */
 #define STORE_BUSY_MS     5000      /* SQLite: wait for another writer */
@@ -384,6 +386,54 @@ json_t *store_doc_string(const char *s);            /* NULL gives null */
 json_t *store_doc_time(int64_t ms);                 /* STORE_NO_TIME: null */
 
 
+/* store_search.c */
+
+/* A result as it was found. */
+typedef struct {
+    int64_t          at;            /* createdAt */
+    const char      *id;
+    int64_t          row;           /* SQLite's key */
+    const char      *conversation;
+    const char      *title;
+    int64_t          conversation_row;
+} store_hit_t;
+
+/* A search under way.  hit[0..n) are the newest ones found so far, in order;
+ * no more than need are kept. */
+typedef struct {
+    store_t               *st;
+    const store_search_t  *q;
+    const words_query_t   *query;
+    store_hit_t           *hit;
+    size_t                 n;
+    size_t                 need;
+    size_t                 first;   /* of the page */
+    size_t                 count;   /* on it */
+} store_finder_t;
+
+/*
+ * The words by which a message with this content is found: each once, sorted,
+ * without NUL or blank inside; good until the next call.
+ */
+size_t store_search_words(store_t *st, const json_t *content,
+    const char *const **out);
+
+/* Has the content all that is asked for? */
+int store_search_fits(store_finder_t *f, const json_t *content);
+/* Nothing older than this is wanted any more. */
+int64_t store_search_floor(const store_finder_t *f);
+/* Its id is copied, the rest has to live. */
+void store_search_add(store_finder_t *f, const store_hit_t *hit);
+/* When all is found: what is on the page. */
+const store_hit_t *store_search_page(const store_finder_t *f, size_t *n);
+/* {"message","conversation","highlights"}; takes over the message. */
+json_t *store_search_result(store_finder_t *f, json_t *message,
+    const char *id, const char *title);
+
+store_rc_t store_search_run(store_t *st, const store_search_t *q,
+    json_t **out, int *more);
+
+
 /* store_scripts.c */
 
 typedef struct {
@@ -433,12 +483,15 @@ typedef struct {
                           int64_t after, int max, json_t **out,
                           int64_t *upto);
     store_rc_t (*user)(store_t *st, const char *id, json_t **out);
+    /* appends the results of the page to out */
+    store_rc_t (*search)(store_t *st, store_finder_t *f, json_t *out);
 } store_ops_t;
 
 /* The head of each store's own struct. */
 struct store_s {
     const store_ops_t  *ops;
     store_arena_t       arena;      /* for one call; store.c resets it */
+    words_t             words;      /* scratch of store_search.c */
     char                err[STORE_ERR_MAX];
 };
 

@@ -40,7 +40,8 @@ static const store_ops_t  mongo_ops = {
     store_mongo_message,
     store_mongo_unread,
     store_mongo_changes,
-    store_mongo_user
+    store_mongo_user,
+    store_mongo_search
 };
 
 
@@ -307,6 +308,27 @@ run_commands(store_mongo_t *st, const bson_t *script, bson_error_t *error)
 }
 
 
+/* What no command can do: {"backfill": "words"}. */
+static int
+run_backfill(store_mongo_t *st, const bson_t *script, bson_error_t *error)
+{
+    bson_iter_t  it;
+
+    if (!bson_iter_init_find(&it, script, "backfill")) {
+        return 0;
+    }
+
+    if (!BSON_ITER_HOLDS_UTF8(&it)
+        || strcmp(bson_iter_utf8(&it, NULL), "words") != 0)
+    {
+        bson_set_error(error, 0, 0, "no such backfill");
+        return -1;
+    }
+
+    return mg_backfill_words(st, error);
+}
+
+
 static int
 set_version(store_mongo_t *st, int version, bson_error_t *error)
 {
@@ -350,7 +372,8 @@ run_script(store_mongo_t *st, const store_script_t *script, char *err,
     rc = -1;
     doc = bson_new_from_json((const uint8_t *) text, (ssize_t) len, &error);
 
-    if (doc && run_commands(st, doc, &error) == 0
+    if (doc && run_backfill(st, doc, &error) == 0
+        && run_commands(st, doc, &error) == 0
         && set_version(st, script->version, &error) == 0)
     {
         rc = 0;
@@ -458,6 +481,7 @@ mongo_close(store_t *base)
 
     store_arena_reset(&base->arena);
     free(base->arena.chunk);
+    words_free(&base->words);
     free(st);
 }
 

@@ -154,4 +154,24 @@ store_rc_t store_mongo_message(store_t *st, const char *conversation,
 store_rc_t store_mongo_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
 
+/* Options that leave out what documents do not need. */
+bson_t *mg_message_opts(void);
+/* Whole rows of one conversation as documents. */
+store_rc_t mg_message_docs(store_mongo_t *st, const char *conversation,
+    const json_t *rows, json_t **out);
+
+
+/* store_mongo_words.c */
+
+/* Append "words" of a content, if it has any; returns their number. */
+size_t mg_append_words(store_mongo_t *st, bson_t *b, const json_t *content);
+/* Give all messages that are there their words; goes on where it was
+ * interrupted.  0, or -1 with the error. */
+int mg_backfill_words(store_mongo_t *st, bson_error_t *error);
+
+
+/* store_mongo_search.c */
+
+store_rc_t store_mongo_search(store_t *st, store_finder_t *f, json_t *out);
+
 #endif

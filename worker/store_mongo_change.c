@@ -54,7 +54,7 @@ append_numbers(bson_t *set, const store_op_t *op)
 
 /* The text that was goes into the history, of which the newest are kept. */
 static void
-append_edit(bson_t *set, const store_op_t *op)
+append_edit(store_mongo_t *st, bson_t *set, const store_op_t *op)
 {
     BCON_APPEND(set,
                 "editHistory", "{", "$slice", "[",
@@ -76,6 +76,12 @@ append_edit(bson_t *set, const store_op_t *op)
                 "updatedAt", BCON_DATE_TIME(op->at));
 
     append_literal(set, "content", op->content);
+
+    /* words are letters and digits: nothing in them means anything here */
+
+    if (mg_append_words(st, set, op->content) == 0) {
+        BSON_APPEND_UTF8(set, "words", "$$REMOVE");
+    }
 }
 
 
@@ -87,7 +93,8 @@ append_delete(bson_t *set, const store_op_t *op)
                 "deleted", BCON_BOOL(true),
                 "deletedAt", BCON_DATE_TIME(op->at),
                 "deletedBy", BCON_UTF8(op->user),
-                "updatedAt", BCON_DATE_TIME(op->at));
+                "updatedAt", BCON_DATE_TIME(op->at),
+                "words", BCON_UTF8("$$REMOVE"));
 }
 
 
@@ -188,7 +195,8 @@ append_guard(bson_t *b, const char *key, const store_op_t *op)
 
 
 static void
-add_change(mongoc_bulk_operation_t *bulk, const store_op_t *op)
+add_change(store_mongo_t *st, mongoc_bulk_operation_t *bulk,
+    const store_op_t *op)
 {
     bson_t  *update, stage, with, cond, merged, list, set;
 
@@ -206,7 +214,7 @@ add_change(mongoc_bulk_operation_t *bulk, const store_op_t *op)
     switch (op->kind) {
 
     case STORE_OP_EDIT:
-        append_edit(&set, op);
+        append_edit(st, &set, op);
         break;
 
     case STORE_OP_DELETE:
@@ -257,7 +265,7 @@ mg_write_changes(store_mongo_t *st, store_plan_t *p, size_t *bad)
             ops = store_alloc(p->arena, p->nops * sizeof(store_op_t *));
         }
 
-        add_change(bulk, op);
+        add_change(st, bulk, op);
         ops[n++] = op;
     }
 

@@ -152,11 +152,12 @@ read_readers(store_mongo_t *st, const json_t *rows)
 }
 
 
-/* It may be far longer than the message itself. */
-static bson_t *
-without_history(void)
+/* What may be far longer than the message itself. */
+bson_t *
+mg_message_opts(void)
 {
-    return BCON_NEW("projection", "{", "editHistory", BCON_INT32(0), "}");
+    return BCON_NEW("projection", "{", "editHistory", BCON_INT32(0),
+                    "words", BCON_INT32(0), "}");
 }
 
 
@@ -270,6 +271,14 @@ msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
 }
 
 
+store_rc_t
+mg_message_docs(store_mongo_t *st, const char *conversation,
+    const json_t *rows, json_t **out)
+{
+    return msg_docs(st, conversation, rows, 0, out);
+}
+
+
 static bson_t *
 page_query(const store_page_t *q, int64_t upto)
 {
@@ -312,7 +321,7 @@ page_rows(store_mongo_t *st, const store_page_t *q, int64_t upto)
 {
     bson_t  *opts, sort;
 
-    opts = without_history();
+    opts = mg_message_opts();
     BSON_APPEND_DOCUMENT_BEGIN(opts, "sort", &sort);
 
     if (q->before_ms >= 0) {
@@ -406,7 +415,7 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
                    BCON_NEW("_id", BCON_UTF8(id),
                             "conversationId", BCON_UTF8(conversation),
                             "seq", "{", "$lte", BCON_INT64(upto), "}"),
-                   with & STORE_WITH_HISTORY ? NULL : without_history());
+                   with & STORE_WITH_HISTORY ? NULL : mg_message_opts());
     if (rows == NULL) {
         return STORE_DOWN;
     }

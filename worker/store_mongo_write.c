@@ -202,7 +202,7 @@ mg_bulk_run(store_mongo_t *st, mongoc_bulk_operation_t *bulk,
 
 
 static void
-make_message(bson_t *b, const store_op_t *op)
+make_message(store_mongo_t *st, bson_t *b, const store_op_t *op)
 {
     bson_t  meta;
 
@@ -213,6 +213,7 @@ make_message(bson_t *b, const store_op_t *op)
     BSON_APPEND_UTF8(b, "senderId", op->sender);
     BSON_APPEND_UTF8(b, "type", op->type);
     mg_append_json(b, "content", op->content);
+    mg_append_words(st, b, op->content);
 
     if (op->reply_to) {
         BSON_APPEND_UTF8(b, "replyTo", op->reply_to);
@@ -253,7 +254,7 @@ insert(store_mongo_t *st, store_op_t **ops, size_t n, mg_result_t *res,
 
     for (i = 0; i < n; i++) {
         bson_reinit(&doc);
-        make_message(&doc, ops[i]);
+        make_message(st, &doc, ops[i]);
         mg_bulk_insert(bulk, &doc);
     }
 

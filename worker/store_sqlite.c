@@ -41,7 +41,8 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_message,
     store_sqlite_unread,
     store_sqlite_changes,
-    store_sqlite_user
+    store_sqlite_user,
+    store_sqlite_search
 };
 
 
@@ -121,11 +122,26 @@ sq_bind_time(sqlite3_stmt *s, int i, int64_t ms)
 }
 
 
+char *
+sq_scratch(store_sqlite_t *st, size_t n)
+{
+    if (n > st->json_size) {
+        st->json = realloc(st->json, n * 2);
+        st->json_size = n * 2;
+
+        if (st->json == NULL) {
+            store_oom();
+        }
+    }
+
+    return st->json;
+}
+
+
 void
 sq_bind_json(store_sqlite_t *st, sqlite3_stmt *s, int i, const json_t *v)
 {
-    char    *p;
-    size_t   n;
+    size_t  n;
 
     if (v == NULL || json_is_null(v)) {
         sqlite3_bind_null(s, i);
@@ -139,13 +155,7 @@ sq_bind_json(store_sqlite_t *st, sqlite3_stmt *s, int i, const json_t *v)
             break;
         }
 
-        p = realloc(st->json, n * 2);
-        if (p == NULL) {
-            store_oom();
-        }
-
-        st->json = p;
-        st->json_size = n * 2;
+        sq_scratch(st, n);
     }
 
     sqlite3_bind_text(s, i, st->json, (int) n, SQLITE_TRANSIENT);
@@ -401,7 +411,9 @@ open_database(store_sqlite_t *st, const char *path, const char *scripts_dir,
 
     sqlite3_busy_timeout(st->db, STORE_BUSY_MS);
 
-    if (sqlite3_exec(st->db, CONNECTION_SQL, NULL, NULL, NULL) != SQLITE_OK) {
+    if (sqlite3_exec(st->db, CONNECTION_SQL, NULL, NULL, NULL) != SQLITE_OK
+        || sq_add_functions(st) != 0)
+    {
         return open_error(st, path, "it must be a database of this program",
                           err, err_size);
     }
@@ -456,6 +468,7 @@ sqlite_close(store_t *base)
 
     store_arena_reset(&base->arena);
     free(base->arena.chunk);
+    words_free(&base->words);
     free(st->json);
     free(st);
 }

@@ -30,6 +30,7 @@ typedef enum {
     SQ_DELETE,
     SQ_REACT,
     SQ_BLOCK,
+    SQ_KEY,
     SQ_JOIN,
     SQ_LEAVE,
     SQ_ADD_MOVE,
@@ -61,6 +62,10 @@ typedef enum {
     SQ_READERS,
     SQ_MOVES,
     SQ_USER,
+    SQ_SEARCH,
+    SQ_SEARCH_ROOM,
+    SQ_SEARCH_ROOMS,
+    SQ_SEARCH_MESSAGE,
     SQ_MAX
 } sq_id_t;
 
@@ -74,6 +79,9 @@ typedef struct {
 
 /* The statement, ready to be bound; NULL with the error text set. */
 sqlite3_stmt *sq_get(store_sqlite_t *st, sq_id_t id, const char *sql);
+
+/* n bytes of st->json. */
+char *sq_scratch(store_sqlite_t *st, size_t n);
 
 /* Run a statement without rows.  STORE_OK or STORE_DOWN. */
 store_rc_t sq_run(store_sqlite_t *st, sqlite3_stmt *s);
@@ -114,11 +122,26 @@ store_rc_t store_sqlite_apply(store_t *st, const event_t *ev, size_t n,
 /* store_sqlite_change.c: an edit, a deletion, a reaction. */
 store_rc_t sq_change(store_sqlite_t *st, const store_op_t *op);
 
-/* store_sqlite_text.c: message `row` (message.n) had the content `was` (NULL:
- * it is new), has `now` (NULL: it was deleted).  The one writer of the text
- * index. */
-store_rc_t sq_index(store_sqlite_t *st, int64_t row, const json_t *was,
-    const json_t *now);
+/* store_sqlite_text.c */
+
+/* How the tokens of a conversation begin in the index of words. */
+#define SQ_ROOM_FORMAT  "/%lld/"
+#define SQ_ROOM_MAX     32
+
+/*
+ * Message `row` (message.n) had the content `was` (NULL: it is new), has `now`
+ * (NULL: it was deleted).  The one writer of the index of words.
+ */
+store_rc_t sq_index(store_sqlite_t *st, int64_t conv, int64_t row,
+    const json_t *was, const json_t *now);
+/* message.n for a new message, and the least one of a millisecond. */
+store_rc_t sq_new_key(store_sqlite_t *st, int64_t at, int64_t *row);
+int64_t sq_key_of(int64_t ms);
+/* What migrations call. */
+int sq_add_functions(store_sqlite_t *st);
+
+/* store_sqlite_search.c */
+store_rc_t store_sqlite_search(store_t *st, store_finder_t *f, json_t *out);
 
 /* store_sqlite_read.c, store_sqlite_messages.c */
 store_rc_t store_sqlite_state(store_t *st, const char *id, json_t **out);
@@ -136,5 +159,9 @@ store_rc_t store_sqlite_unread(store_t *st, const char *user, json_t **out);
 store_rc_t store_sqlite_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
 store_rc_t store_sqlite_user(store_t *st, const char *id, json_t **out);
+
+/* A message by its key, as a document. */
+store_rc_t sq_message_doc(store_sqlite_t *st, int64_t conv,
+    const char *conversation, int64_t row, json_t **out);
 
 #endif

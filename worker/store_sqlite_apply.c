@@ -142,18 +142,23 @@ add_conversation(store_sqlite_t *st, const store_op_t *op)
 static store_rc_t
 add_message(store_sqlite_t *st, store_op_t *op)
 {
+    int64_t        row;
     sqlite3_stmt  *s;
 
     if (op->skip) {
         return STORE_OK;
     }
 
+    if (sq_new_key(st, op->at, &row) != STORE_OK) {
+        return STORE_DOWN;
+    }
+
     s = sq_get(st, SQ_ADD_MESSAGE,
                "INSERT INTO message (conversation, seq, change_seq, id,"
                " sender, type, content, client_message_id, reply_to,"
-               " device_info, ip_address, created_at, updated_at)"
+               " device_info, ip_address, created_at, updated_at, n)"
                " VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
-               " ?11) ON CONFLICT DO NOTHING");
+               " ?11, ?12) ON CONFLICT DO NOTHING");
     if (s == NULL) {
         return STORE_DOWN;
     }
@@ -169,6 +174,7 @@ add_message(store_sqlite_t *st, store_op_t *op)
     sq_bind_text(s, 9, op->device);
     sq_bind_text(s, 10, op->ip);
     sqlite3_bind_int64(s, 11, op->at);
+    sqlite3_bind_int64(s, 12, row);
 
     if (sq_run(st, s) != STORE_OK) {
         return STORE_DOWN;
@@ -180,7 +186,7 @@ add_message(store_sqlite_t *st, store_op_t *op)
 
     op->stored = 1;
 
-    return sq_index(st, sqlite3_last_insert_rowid(st->db), NULL, op->content);
+    return sq_index(st, op->conv->row, row, NULL, op->content);
 }
 
 

@@ -111,7 +111,8 @@ edit(store_sqlite_t *st, const store_op_t *op, const target_t *t)
     sqlite3_bind_int64(s, 4, op->at);
 
     return sq_run(st, s) == STORE_OK
-           ? sq_index(st, t->row, t->content, op->content) : STORE_DOWN;
+           ? sq_index(st, op->conv->row, t->row, t->content,
+                      op->content) : STORE_DOWN;
 }
 
 
@@ -134,7 +135,7 @@ delete(store_sqlite_t *st, const store_op_t *op, const target_t *t)
     sqlite3_bind_int64(s, 4, op->seq);
 
     return sq_run(st, s) == STORE_OK
-           ? sq_index(st, t->row, t->content, NULL) : STORE_DOWN;
+           ? sq_index(st, op->conv->row, t->row, t->content, NULL) : STORE_DOWN;
 }
 
 

@@ -440,6 +440,44 @@ one_message(store_sqlite_t *st, const char *conversation, const char *id,
 
 
 store_rc_t
+sq_message_doc(store_sqlite_t *st, int64_t conv, const char *conversation,
+    int64_t row, json_t **out)
+{
+    size_t           n;
+    json_t          *list;
+    store_rc_t       rc;
+    sqlite3_stmt    *s;
+    store_msg_row_t  m;
+
+    s = sq_get(st, SQ_SEARCH_MESSAGE, MSG_COLUMNS " WHERE m.n = ?1");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sqlite3_bind_int64(s, 1, row);
+
+    n = 0;
+    memset(&m, 0, sizeof(m));
+
+    rc = msg_rows(st, s, conversation, &m, 1, &n);
+
+    if (rc != STORE_OK || n == 0) {
+        msg_rows_free(&m, n);
+        return rc != STORE_OK ? rc : STORE_NOT_FOUND;
+    }
+
+    rc = msg_docs(st, conv, &m, 1, 0, &list);
+
+    if (rc == STORE_OK) {
+        *out = json_incref(json_array_get(list, 0));
+        json_decref(list);
+    }
+
+    return rc;
+}
+
+
+store_rc_t
 store_sqlite_message(store_t *base, const char *conversation, const char *id,
     unsigned with, json_t **out)
 {

@@ -27,6 +27,7 @@
 /* A word under construction; it ends at words_t.len. */
 typedef struct {
     words_t   *w;
+    size_t     max;             /* words */
     uint32_t   at;
     uint32_t   from;
     uint32_t   to;
@@ -201,7 +202,7 @@ add(cut_t *c, uint32_t code, uint32_t from, uint32_t to)
     }
 
     if (!c->open) {
-        if (w->n == WRT_SEARCH_TEXT_WORDS) {
+        if (w->n == c->max) {
             return;
         }
 
@@ -291,6 +292,16 @@ fold(cut_t *c, utf8proc_int32_t code, uint32_t from, uint32_t to)
 void
 words_cut(words_t *w, const char *text, size_t n)
 {
+    w->n = 0;
+    w->len = 0;
+
+    words_more(w, text, n);
+}
+
+
+void
+words_more(words_t *w, const char *text, size_t n)
+{
     cut_t                   c;
     size_t                  i, len;
     unsigned char           b;
@@ -300,8 +311,7 @@ words_cut(words_t *w, const char *text, size_t n)
 
     memset(&c, 0, sizeof(c));
     c.w = w;
-    w->n = 0;
-    w->len = 0;
+    c.max = w->n + WRT_SEARCH_TEXT_WORDS;
 
     p = (const utf8proc_uint8_t *) text;
 
@@ -339,6 +349,40 @@ words_cut(words_t *w, const char *text, size_t n)
 }
 
 
+static int
+cmp_word(const void *a, const void *b)
+{
+    const char *const  *x = a, *const  *y = b;
+
+    return strcmp(*x, *y);
+}
+
+
+size_t
+words_distinct(words_t *w, const char *const **out)
+{
+    size_t  i, n;
+
+    w->list = grown(w->list, (w->n + 1) * sizeof(char *));
+
+    for (i = 0; i < w->n; i++) {
+        w->list[i] = w->fold + w->word[i].at;
+    }
+
+    qsort(w->list, w->n, sizeof(char *), cmp_word);
+
+    for (i = 0, n = 0; i < w->n; i++) {
+        if (n == 0 || strcmp(w->list[n - 1], w->list[i]) != 0) {
+            w->list[n++] = w->list[i];
+        }
+    }
+
+    *out = w->list;
+
+    return n;
+}
+
+
 void
 words_copy(words_t *w, const words_t *from, size_t i)
 {
@@ -361,5 +405,6 @@ words_free(words_t *w)
 {
     free(w->fold);
     free(w->word);
+    free(w->list);
     memset(w, 0, sizeof(words_t));
 }

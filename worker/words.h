@@ -44,10 +44,15 @@ typedef struct {
     word_t    *word;
     size_t     n;
     size_t     cap;
+    const char **list;          /* of words_distinct() */
 } words_t;
 
 /* Any bytes; what is not UTF-8 stands between words. */
 void words_cut(words_t *w, const char *text, size_t n);
+/* The words of one more text, behind those that are there. */
+void words_more(words_t *w, const char *text, size_t n);
+/* Each different word once, sorted by bytes; good until w changes. */
+size_t words_distinct(words_t *w, const char *const **out);
 /* One more word: a copy of word i of another text. */
 void words_copy(words_t *w, const words_t *from, size_t i);
 void words_free(words_t *w);

@@ -180,6 +180,30 @@ limits(void **state)
 }
 
 
+/* What an index has of two texts. */
+static void
+distinct(void **state)
+{
+    size_t              n;
+    const char *const  *list;
+
+    (void) state;
+
+    words_cut(&w, "uji Buku-buku", 13);
+    words_more(&w, "a_BUKU.pdf", 10);
+
+    n = words_distinct(&w, &list);
+    assert_int_equal(n, 4);
+    assert_string_equal(list[0], "a");
+    assert_string_equal(list[1], "buku");
+    assert_string_equal(list[2], "pdf");
+    assert_string_equal(list[3], "uji");
+
+    words_cut(&w, "", 0);
+    assert_int_equal(words_distinct(&w, &list), 0);
+}
+
+
 /* Terms: words joined by +, a star behind a prefix. */
 static const char *
 parse(const char *text)
@@ -441,6 +465,7 @@ main(void)
         cmocka_unit_test(folding),
         cmocka_unit_test(places),
         cmocka_unit_test(limits),
+        cmocka_unit_test(distinct),
         cmocka_unit_test(queries),
         cmocka_unit_test(long_query),
         cmocka_unit_test(marks),
