@@ -70,6 +70,7 @@
 #define WRT_F_MEMBER   "m:"     /* + uid: <permissions>|<role>|<join seq> */
 #define WRT_F_READ     "r:"     /* + uid: <seq> <time> */
 #define WRT_F_DELIVERED "d:"
+#define WRT_F_MOVED    "moved"  /* ingest entry of a cursor's last move */
 
 #define WRT_STATE_ACTIVE    "active"
 #define WRT_STATE_ARCHIVED  "archived"

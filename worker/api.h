@@ -144,6 +144,23 @@ struct api_s {
 };
 
 
+#define BODY_READ      0x1
+#define BODY_WRITE     0x2
+#define BODY_UPLOAD    0x4
+#define BODY_DOWNLOAD  0x8
+#define BODY_ALL       0xf
+
+/* What Redis says of a conversation to who asks. */
+typedef struct {
+    int64_t      seq;
+    int64_t      applied;           /* equal when it is not in Redis */
+    stream_id_t  moved;             /* entry of a cursor's last move, 0-0 */
+    int          member;
+    unsigned     permissions;       /* BODY_*, of a member */
+    int       tutor;                /* that is a member's role here */
+} access_t;
+
+
 /* api.c */
 
 /* The connection to a server, NULL when it is away. */
@@ -159,7 +176,12 @@ int api_wait_conv(call_t *c, const char *id, int64_t seq, int64_t applied);
 /* Wait until it has all that Redis has now of a user's rooms.  1, 0, -1: not
  * possible (it is answered). */
 int api_wait_user(api_t *a, call_t *c, const char *user);
-/* The same for one shard: that of a conversation, or of a user's profile. */
+/* Wait for that, and for the last move of a cursor of the conversation: what
+ * status and unread counts follow from.  1, 0, -1: as for a user. */
+int api_wait_state(api_t *a, call_t *c, const char *id, const access_t *x);
+/* An entry's id in text; 0-0 when it is none. */
+stream_id_t api_wait_id(const char *text);
+/* Wait for one shard: that of a conversation, or of a user's profile. */
 int api_wait_shard(api_t *a, call_t *c, const char *id);
 /* Look at all that wait: c->waits is cleared where it came true. */
 void api_wait_check(api_t *a);
@@ -205,20 +227,6 @@ api_rc_t api_store_error(api_t *a, call_t *c, store_rc_t rc);
 
 /* The store, or NULL: answered. */
 store_t *api_store(api_t *a, call_t *c);
-
-#define BODY_READ      0x1
-#define BODY_WRITE     0x2
-#define BODY_UPLOAD    0x4
-#define BODY_DOWNLOAD  0x8
-#define BODY_ALL       0xf
-
-typedef struct {
-    int64_t   seq;
-    int64_t   applied;              /* equal when it is not in Redis */
-    int       member;
-    unsigned  permissions;          /* BODY_*, of a member */
-    int       tutor;                /* that is a member's role here */
-} access_t;
 
 /* May the caller see the conversation?  0, or -1: answered. */
 int api_access(api_t *a, call_t *c, const char *id, access_t *out);

@@ -345,7 +345,8 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     wrt_key_conv(key, k, id, strlen(id));
     snprintf(field, sizeof(field), "%s%s", WRT_F_MEMBER, c->user);
 
-    r = rds_call(shard, "HMGET", key, WRT_F_SEQ, WRT_F_APPLIED, field);
+    r = rds_call(shard, "HMGET", key, WRT_F_SEQ, WRT_F_APPLIED, field,
+                 WRT_F_MOVED);
 
     if (r == NULL || reply_is_error(r)) {
         rds_fail(shard, reply_text(r));
@@ -357,6 +358,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     loaded = !reply_is_nil(reply_at(r, 0));
     out->seq = reply_int(reply_at(r, 0), 0);
     out->applied = reply_int(reply_at(r, 1), -1);
+    out->moved = api_wait_id(reply_text(reply_at(r, 3)));
 
     if (!reply_is_nil(reply_at(r, 2))) {
         access_member(out, reply_text(reply_at(r, 2)));

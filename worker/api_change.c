@@ -134,6 +134,7 @@ change_answer(api_t *a, call_t *c, store_t *st, const char *said)
 static int
 change_ready(api_t *a, call_t *c, store_t **st, api_rc_t *rc)
 {
+    int       waits;
     access_t  x;
 
     *rc = API_DONE;
@@ -142,8 +143,10 @@ change_ready(api_t *a, call_t *c, store_t **st, api_rc_t *rc)
         return -1;
     }
 
-    if (c->step == 0 && api_wait_conv(c, c->ids[0], x.seq, x.applied)) {
-        *rc = API_WAIT;
+    waits = c->step == 0 ? api_wait_state(a, c, c->ids[0], &x) : 0;
+
+    if (waits != 0) {
+        *rc = waits < 0 ? API_DONE : API_WAIT;
         return -1;
     }
 

@@ -272,6 +272,7 @@ conv_answer(api_t *a, call_t *c, int status, const char *said, json_t *doc)
 api_rc_t
 conv_get(api_t *a, call_t *c)
 {
+    int          waits;
     json_t      *doc;
     store_t     *st;
     access_t     access;
@@ -280,10 +281,12 @@ conv_get(api_t *a, call_t *c)
         return API_DONE;
     }
 
-    if (c->step == 0
-        && api_wait_conv(c, c->ids[0], access.seq, access.applied))
-    {
-        return API_WAIT;
+    if (c->step == 0) {
+        waits = api_wait_state(a, c, c->ids[0], &access);
+
+        if (waits != 0) {
+            return waits < 0 ? API_DONE : API_WAIT;
+        }
     }
 
     st = api_store(a, c);

@@ -311,6 +311,7 @@ internal_changes_page(buf_t *out, json_t *list, const buf_t *document,
 api_rc_t
 internal_changes(api_t *a, call_t *c)
 {
+    int          waits;
     buf_t        out, document;
     json_t      *list;
     int64_t      after, origin, bytes, upto;
@@ -327,10 +328,12 @@ internal_changes(api_t *a, call_t *c)
         return API_DONE;
     }
 
-    if (c->step == 0
-        && api_wait_conv(c, c->ids[0], access.seq, access.applied))
-    {
-        return API_WAIT;
+    if (c->step == 0) {
+        waits = api_wait_state(a, c, c->ids[0], &access);
+
+        if (waits != 0) {
+            return waits < 0 ? API_DONE : API_WAIT;
+        }
     }
 
     st = api_store(a, c);

@@ -10,7 +10,7 @@
 api_rc_t
 message_list(api_t *a, call_t *c)
 {
-    int            more;
+    int            more, waits;
     json_t        *list, *data;
     int64_t        page, limit;
     store_t       *st;
@@ -48,10 +48,12 @@ message_list(api_t *a, call_t *c)
         return API_DONE;
     }
 
-    if (c->step == 0
-        && api_wait_conv(c, q.conversation, access.seq, access.applied))
-    {
-        return API_WAIT;
+    if (c->step == 0) {
+        waits = api_wait_state(a, c, q.conversation, &access);
+
+        if (waits != 0) {
+            return waits < 0 ? API_DONE : API_WAIT;
+        }
     }
 
     q.page = (int) page;

@@ -17,6 +17,7 @@
 #include "worker/api.h"
 
 static stream_id_t wait_id(const reply_t *entry);
+static int wait_after(stream_id_t a, stream_id_t b);
 
 
 int
@@ -30,6 +31,55 @@ api_wait_conv(call_t *c, const char *id, int64_t seq, int64_t applied)
     c->wait_seq = seq;
 
     return 1;
+}
+
+
+int
+api_wait_state(api_t *a, call_t *c, const char *id, const access_t *x)
+{
+    int        waits;
+    char       key[WRT_NAME_BUF];
+    rds_t     *shard;
+    reply_t   *r;
+    unsigned   k;
+
+    waits = api_wait_conv(c, id, x->seq, x->applied);
+
+    if (x->moved.ms == 0) {
+        return waits;
+    }
+
+    k = wrt_shard(&a->cf->names, id, strlen(id));
+    shard = api_shard(a, k);
+
+    if (shard == NULL) {
+        api_unavailable(c);
+        return -1;
+    }
+
+    wrt_key_ingest(key, k);
+    r = rds_call(shard, "XRANGE", key, "-", "+", "COUNT", "1");
+
+    if (r == NULL || reply_is_error(r)) {
+        rds_fail(shard, reply_text(r));
+        reply_free(r);
+        api_unavailable(c);
+        return -1;
+    }
+
+    if (reply_count(r) > 0 && !wait_after(wait_id(reply_at(r, 0)), x->moved))
+    {
+        free(c->tails);
+        c->tails = mem_zero(sizeof(tail_t));
+        c->tails->shard = k;
+        c->tails->upto = x->moved;
+        c->ntails = 1;
+        waits = 1;
+    }
+
+    reply_free(r);
+
+    return waits;
 }
 
 
@@ -189,17 +239,24 @@ api_wait_shard(api_t *a, call_t *c, const char *id)
 }
 
 
-/* The id of an entry [id, fields]; 0-0 when it is none. */
-static stream_id_t
-wait_id(const reply_t *entry)
+stream_id_t
+api_wait_id(const char *text)
 {
     char         *end;
     stream_id_t   id;
 
-    id.ms = strtoull(reply_text(reply_at(entry, 0)), &end, 10);
+    id.ms = strtoull(text, &end, 10);
     id.seq = *end == '-' ? strtoull(end + 1, NULL, 10) : 0;
 
     return id;
+}
+
+
+/* The id of an entry [id, fields]; 0-0 when it is none. */
+static stream_id_t
+wait_id(const reply_t *entry)
+{
+    return api_wait_id(reply_text(reply_at(entry, 0)));
 }
 
 

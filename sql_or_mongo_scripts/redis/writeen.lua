@@ -21,7 +21,8 @@
 -- In the conversation hash: seq (last number given), applied (last number in
 -- the store; -1 before the creation is stored), state, at (time of the last
 -- event, ISO 8601), m:<uid> = <permissions>|<role>|<seq at which he joined>,
--- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor.
+-- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor,
+-- moved = entry in ingest of the last move of one.
 
 local VERSION = '2'
 
@@ -409,9 +410,11 @@ local function move(keys, args, uid, mid, n, found)
         redis.call('HSET', keys[1], 'd:' .. uid, value)
     end
 
-    redis.call('XADD', keys[2], '*', 'c', args[2], 'p',
-         's 0 ' .. uid .. ' -\n{}', 'x', '{"kind":"' .. kind .. '","seq":'
-         .. n .. ',"at":"' .. at .. '"}')
+    -- it has no number: who reads the store next waits for this entry
+    redis.call('HSET', keys[1], 'moved', redis.call('XADD', keys[2], '*',
+         'c', args[2], 'p', 's 0 ' .. uid .. ' -\n{}',
+         'x', '{"kind":"' .. kind .. '","seq":' .. n .. ',"at":"' .. at
+         .. '"}'))
 
     return 'moved', n
 end

@@ -69,6 +69,36 @@ async def test_answer_knows_what_was_just_done(stack):
     await a.close()
 
 
+async def test_what_was_told_is_read(stack):
+    """A cursor has no number to wait for; yet who is told of it and reads
+    at once must see it: in the history, one message and the room."""
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    a = await Ws.hello(stack.ws(), ann)
+    b = await Ws.hello(stack.ws(1), bob)
+    path = f"/api/conversations/{room}"
+    for n in range(30):
+        mid = (await send(a, room, f"m {n}"))["messageId"]
+        status = "read" if n % 2 else "delivered"
+        b.send("mark_read" if n % 2 else "mark_delivered",
+               {"conversationId": room, "messageId": mid})
+        assert (await told(a))["status"] == status
+        rest = rest_of(stack, ann, n // 2 % 2)
+        if n % 3 == 0:
+            m = (await rest.aget(path + "/messages", limit=1)).data[
+                "messages"][0]
+        elif n % 3 == 1:
+            m = (await rest.aget(f"{path}/messages/{mid}")).data["message"]
+        else:
+            if n % 2:
+                doc = (await rest_of(stack, bob).aget(path)).data
+                assert doc["conversation"]["unreadCount"] == 0
+            continue
+        assert m["id"] == mid and m["status"] == status, (n, m)
+    await a.close()
+    await b.close()
+
+
 async def test_what_redis_has_forgotten(stack):
     """First the log, then the room: the store knows the numbers."""
     ann, bob = uniques("ann", "bob")
