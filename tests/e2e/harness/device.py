@@ -92,7 +92,10 @@ class Device:
         if r.status == 404:         # out again before we looked
             self.early.pop(id)
             return
-        rows = await asyncio.to_thread(rest.history, id)
+        rows = await self._history(rest, id)
+        if rows is None:
+            self.early.pop(id)
+            return
         room = Room(id, self.user).load(r.data["conversation"], rows)
         for m in rows:              # where we came in: a system message
             who = m["content"].get("systemMessage", {})
@@ -107,6 +110,17 @@ class Device:
         self.ws.send("join_conversation", {"conversationId": id,
                                            "afterSeq": room.last})
         await self.until(lambda: id not in self.resuming, f"join of {id}")
+
+    @staticmethod
+    async def _history(rest, id):
+        """None: put out of it while we read."""
+        try:
+            return await asyncio.to_thread(rest.history, id)
+        except AssertionError:
+            r = await rest.aget(f"/api/conversations/{id}")
+            if r.status != 404:
+                raise
+            return None
 
     def rest(self, node=None):
         return self.stack.rest(self.token, self.node if node is None
@@ -186,9 +200,9 @@ class Device:
             self.early[id].append((name, data))
 
     def _of_room(self, room, name, data):
-        if name in NUMBERED and data["seq"] <= room.last:
+        if name in NUMBERED and data["seq"] <= room.seen:
             self.problems.append(f"{self.name}: {room.id} {data['seq']} "
-                                 f"after {room.last}")
+                                 f"after {room.seen}")
         if name == "conversation_joined" and room.id in self.resuming:
             self.resuming.discard(room.id)
             mode = ("resync" if not data["recovered"] else "compact"

@@ -20,6 +20,11 @@ An event about a message that is not here is about one that was deleted
 meanwhile (its deletion follows) or that is older than what was loaded: it is
 passed over.  Numbers rise; one that is passed over was taken out of the log.
 
+A compact catch-up sends messages in the order of their last change.  It
+counts only when it is whole: a client that loses its connection before that
+resumes from where it began (`last`), not from the last number it saw
+(`seen`), and takes what it gets again as it then is.
+
 Unread is counted, never sent: others' messages that stand, above one's own
 read cursor and above where one joined.
 """
@@ -48,9 +53,11 @@ class Room:
     def __init__(self, id, me):
         self.id = id
         self.me = me
-        self.last = 0           # number of the last event
+        self.last = 0           # it has everything up to this number
+        self.seen = 0           # number of the last event on this connection
         self.upto = 0           # where a compact catch-up ends ...
         self.due = 0            # ... after so many events
+        self.first = 0          # messages up to this number are not here
         self.since = 0          # number at which I joined
         self.messages = {}      # message id -> as plain() has it
         self.members = {}       # user id -> role, of those who are in
@@ -63,7 +70,7 @@ class Room:
 
     def load(self, conversation, rows):
         """From GET /api/conversations/:id, taken first, and the history."""
-        self.last = conversation["seq"]
+        self.last = self.seen = conversation["seq"]
         self.messages = {m["id"]: plain(m) for m in rows}
         self._stands(conversation)
         return self
@@ -80,7 +87,7 @@ class Room:
 
     def apply(self, name, data):
         if name in NUMBERED:
-            self.last = max(self.last, data["seq"])
+            self.seen = data["seq"]
             self._came(1)
         getattr(self, "_" + name, lambda _: None)(data)
 
@@ -97,11 +104,10 @@ class Room:
             self.members.pop(system["data"]["userId"], None)
 
     def _message_updated(self, data):
-        if data["messageId"] in self.messages:
+        if data["message"]["seq"] > self.first:
             self.messages[data["messageId"]] = plain(data["message"])
 
-    def _message_deleted(self, data):
-        self.messages[data["messageId"]] = plain(data["message"])
+    _message_deleted = _message_updated
 
     def _reaction_updated(self, data):
         m = self.messages.get(data["messageId"])
@@ -124,6 +130,7 @@ class Room:
     def _conversation_joined(self, data):
         # settings and cursors come here, not as events: the last number
         # that follows may be lower than where the room stands
+        self.seen, self.upto, self.due = self.last, 0, 0
         if data.get("compact"):
             self.upto, self.due = data["seq"], data["missed"]
             self._came(0)
@@ -133,9 +140,10 @@ class Room:
             self._stands(data["conversation"])
 
     def _came(self, n):
-        self.due -= n
+        """n more events; is that all of a compact catch-up?"""
+        self.due = max(0, self.due - n)
         if self.due == 0:
-            self.last = max(self.last, self.upto)
+            self.last = max(self.last, self.seen, self.upto)
 
     def move(self, user, read, delivered):
         """A cursor never goes back, whatever comes in whatever order."""
