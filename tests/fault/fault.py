@@ -2,15 +2,18 @@
 """Parts are killed while people chat; afterwards nothing may be missing.
 
 Eight clients on two nginx instances, and one that posts by REST, send
-numbered messages into several rooms.  Meanwhile, in random order (the seed is
-printed; --seed repeats it), nginx workers, the projector, an api process, the
-whole worker pool, Redis, mongod and a whole nginx are killed with SIGKILL,
-and nginx is reloaded.  What the harness has to restart it restarts after 0 to
-3 seconds.  At the end:
+numbered messages into several rooms, edit and delete them, react, read; a
+service puts members in and out and archives a room for a moment (changes.py).
+Meanwhile, in random order (the seed is printed; --seed repeats it), nginx
+workers, the projector, an api process, the whole worker pool, Redis, mongod
+and a whole nginx are killed with SIGKILL, and nginx is reloaded.  What the
+harness has to restart it restarts after 0 to 3 seconds.  At the end:
 
   - every acknowledged message is in the store exactly once: in the history
     by REST and in the database itself, and nothing else is there;
-  - every client saw every message of its rooms exactly once, in order;
+  - every acknowledged change is there, once, in order, and no other;
+  - every client saw every message of its rooms exactly once, in order, and
+    shows them as the history does;
   - every retry got the first ack again;
   - a read never lacked what had been acknowledged before it;
   - no log holds an alert, a crit or a sanitizer's word.
@@ -26,7 +29,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from harness import tokens                                    # noqa: E402
+from changes import Changes                                   # noqa: E402
+from harness import state, tokens                             # noqa: E402
 from harness.client import ChatClient                         # noqa: E402
 from harness.stack import Stack                               # noqa: E402
 
@@ -66,6 +70,10 @@ class Chat:
             rooms = [r for r, m in self.members.items() if user in m]
             turn = where[i % len(where):] + where[:i % len(where)]
             c = ChatClient(user, turn, rooms, seed=self.rng.random())
+            for r in rooms:
+                c.rooms[r].state.stands(self.stack.rest(tokens.token(
+                    user)).get(f"/api/conversations/{r}").data[
+                        "conversation"])
             c.start()
             self.clients.append(c)
 
@@ -132,7 +140,8 @@ class Chat:
         if r.status in (200, 201):
             m = r.json["data"]["message"]
             return m["id"], m["seq"]
-        if r.status not in (429, 502, 503):
+        # 409: archived for a moment
+        if r.status not in (409, 429, 502, 503):
             self.problems.append(f"{cmid}: {r}")
         return None
 
@@ -296,56 +305,94 @@ def differences(name, want, got):
             yield f"{name} {seq}: want {want.get(seq)}, is {got.get(seq)}"
 
 
-def unread(chat, stack, want):
+def unread(chat, changes, stack, rows):
     """What was applied twice or not at all would show in a count."""
     for c in chat.clients:
         data = stack.rest(tokens.token(c.user)).get(
             "/api/conversations", limit=100).data
         for room in data["conversations"]:
-            others = sum(e[1] != c.user for e in want[room["id"]].values())
+            id = room["id"]
+            read = changes.reads.get((id, c.user), 0)
+            others = sum(m["senderId"] != c.user and m["seq"] > read
+                         and not m["deletedAt"] for m in rows[id])
             if room["unreadCount"] != others:
-                yield (f"{c.user} {room['id']}: {room['unreadCount']}, "
-                       f"others wrote {others}")
+                yield (f"{c.user} {id}: {room['unreadCount']}, others "
+                       f"wrote {others}")
 
 
-def judge(verdict, chat, stack):
+def judge_room(verdict, changes, room, want, rows, stack):
+    """One room by REST: messages and changes.  want: seq -> (id, sender,
+    cmid, text as it is now)."""
+    rest = stack.rest(tokens.token("poster"))
+    conversation = rest.get(f"/api/conversations/{room}").data[
+        "conversation"]
+    said = [m for m in rows if m["type"] != "system"]
+    dup = len(rows) - len({m["seq"] for m in rows})
+    verdict.check(f"history of {room}, {len(rows)} messages", [
+        *([f"{dup} rows too many"] if dup else []),
+        *differences("seq", want, {
+            m["seq"]: (m["id"], m["senderId"], m["clientMessageId"],
+                       m["content"].get("text")) for m in said}),
+        *changes.check_rows(room, rows)])
+    verdict.check(f"changes of {room}", [
+        *changes.check_members(room, rows, conversation),
+        *changes.check_edits(room, rows, rest),
+        *changes.check_number(room, conversation, len(want))])
+    return state.Room(room, "poster").load(conversation, rows)
+
+
+def judge_client(verdict, changes, c, want, shown):
+    """What it saw, and what it shows now."""
+    problems = list(c.violations)
+    for r in c.rooms.values():
+        problems += differences(
+            r.id, {s: (e[0], e[2]) for s, e in want[r.id].items()},
+            {s: (e[0], e[1]) for s, e in r.got.items() if e[1]})
+        problems += changes.check_closed(r.id, c)
+        # cursors and what one's own say are compared through readBy
+        have, served = r.state.view(), shown[r.id].view()
+        for key in ("messages", "title", "settings", "archived"):
+            problems += state.differences(
+                f"{c.user} {r.id}", {key: have[key]}, {key: served[key]})
+        for user, (read, delivered) in have["cursors"].items():
+            if (read, delivered) != (
+                    changes.reads.get((r.id, user), 0),
+                    changes.delivered.get((r.id, user), 0)):
+                problems.append(f"{c.user} {r.id}: {user} stands at {read} "
+                                f"{delivered}")
+    verdict.check(
+        f"{c.user} saw everything once, "
+        f"{sum(len(r.got) for r in c.rooms.values())} messages", problems)
+
+
+def judge(verdict, chat, changes, stack):
     want, problems = truth(chat)
     verdict.check("every send has one ack, every number one message",
                   problems)
-    verdict.check("numbers are 1 to n in every room", (
-        f"{room}: {sorted(set(range(1, max(w) + 1)) - set(w))[:20]}"
-        for room, w in want.items() if w and len(w) != max(w)))
-    for room, w in want.items():
-        rows = stack.rest(tokens.token("poster")).history(room)
-        dup = len(rows) - len({m["seq"] for m in rows})
-        verdict.check(f"history of {room}, {len(rows)} messages", [
-            *([f"{dup} rows too many"] if dup else []),
-            *differences("seq", w, {
-                m["seq"]: (m["id"], m["senderId"], m["clientMessageId"],
-                           m["content"]["text"]) for m in rows})])
+    now = {room: {seq: (id, sender, cmid, changes.text(id, text))
+                  for seq, (id, sender, cmid, text) in w.items()}
+           for room, w in want.items()}
+    rows, shown = {}, {}
+    for room, w in now.items():
+        rows[room] = stack.rest(tokens.token("poster")).history(room)
+        shown[room] = judge_room(verdict, changes, room, w, rows[room],
+                                 stack)
     with stack.open_store() as db:
-        for room, w in want.items():
-            rows = db.messages(room)
-            dup = len(rows) - len({r[0] for r in rows})
-            verdict.check(f"database of {room}, {len(rows)} messages", [
+        for room, w in now.items():
+            got = db.messages(room)
+            dup = len(got) - len({r[0] for r in got})
+            verdict.check(f"database of {room}, {len(got)} messages", [
                 *([f"{dup} rows too many"] if dup else []),
-                *differences("seq", w, {r[0]: r[1:] for r in rows})])
+                *differences("seq", w, {r[0]: r[1:] for r in got
+                                        if r[3] is not None})])
         total = db.count()
-        expected = sum(len(w) for w in want.values())
+        expected = sum(len(r) for r in rows.values())
         verdict.check("nothing else in the database", (
-            [f"{total} messages, {expected} acknowledged"]
+            [f"{total} messages, {expected} in the histories"]
             if total != expected else []))
-    verdict.check("unread counts", unread(chat, stack, want))
+    verdict.check("unread counts", unread(chat, changes, stack, rows))
     for c in chat.clients:
-        problems = list(c.violations)
-        for r in c.rooms.values():
-            problems += differences(
-                r.id, {s: (e[0], e[2], e[3]) for s, e in want[r.id].items()},
-                r.got)
-        verdict.check(
-            f"{c.user} saw everything once, "
-            f"{sum(len(r.got) for r in c.rooms.values())} messages",
-            problems)
+        judge_client(verdict, changes, c, want, shown)
     verdict.check("reads and posts", chat.problems)
 
 
@@ -354,10 +401,12 @@ async def play(stack, args, rng, verdict):
     faults = Faults(stack, chat, rng)
     chat.open_rooms()
     chat.connect()
+    changes = Changes(chat, args.changes)
     tasks = [asyncio.create_task(chat.write(c)) for c in chat.clients]
     tasks += [asyncio.create_task(chat.post()),
               asyncio.create_task(chat.read()),
               asyncio.create_task(chat.travel())]
+    tasks += [asyncio.create_task(t) for t in changes.tasks()]
     start = time.monotonic()
     await faults.run(start + args.seconds)
     await asyncio.sleep(1)
@@ -369,18 +418,18 @@ async def play(stack, args, rng, verdict):
         await asyncio.to_thread(stack.wait_health, "ok", 30)
         for c in chat.clients:
             await c.wait_acked(60)
-        want, _ = truth(chat)
+        await asyncio.to_thread(stack.wait_applied, 60)
+        ends = await asyncio.to_thread(stack.room_ends)
         for c in chat.clients:
             for r in c.rooms:
-                await c.wait_seq(r, max(want[r], default=0), 30)
-        await asyncio.to_thread(stack.wait_applied, 60)
+                await c.wait_seq(r, ends[r], 30)
     except (AssertionError, TimeoutError) as e:
         problems.append(e)
     for c in chat.clients:
         await c.stop()
     verdict.check("all is calm in the end", problems)
-    await asyncio.to_thread(judge, verdict, chat, stack)
-    report(chat, faults, took)
+    await asyncio.to_thread(judge, verdict, chat, changes, stack)
+    report(chat, changes, faults, took)
     if verdict.failed:
         for c in chat.clients:
             lines = [x for ws in c.log for x in ws.log_lines()]
@@ -388,7 +437,7 @@ async def play(stack, args, rng, verdict):
                 "\n".join(lines) + "\n")
 
 
-def report(chat, faults, took):
+def report(chat, changes, faults, took):
     stats = {}
     for c in chat.clients:
         for k, v in c.stats.items():
@@ -404,6 +453,8 @@ def report(chat, faults, took):
     print(f"messages: {sent} in {took:.0f} s ({sent / took:.0f}/s), "
           f"{len(chat.posts)} of them by REST in {chat.post_tries} calls; "
           f"seen {seen}; reads {chat.reads[0]}, refused {chat.reads[1]}")
+    print(f"changes: {changes.done} in {changes.tries} tries, unsure "
+          f"{sum(changes.unsure.values())}")
     print(f"clients: {stats}", flush=True)
 
 
@@ -412,6 +463,8 @@ def main():
     p.add_argument("--store", choices=["sqlite", "mongo"], required=True)
     p.add_argument("--seconds", type=float, default=600)
     p.add_argument("--rate", type=float, default=300, help="messages/s")
+    p.add_argument("--changes", type=float, default=30,
+                   help="edits, reactions and so on, a second")
     p.add_argument("--seed", type=int,
                    default=random.SystemRandom().randrange(1 << 31))
     p.add_argument("--result", help="file for passed=N failed=N (appended)")

@@ -32,7 +32,7 @@ class Room:
         self.state = state.Room(room, user)
         self.got = {}           # seq -> (message id, clientMessageId, text)
         self.ids = {}           # message id -> seq
-        self.stream = []        # (seq, name, archived or not), as they came
+        self.stream = []        # (seq, what, is it archived now), as it came
         self.joined = False
         self.compact = False    # on this connection
         self.held = None        # live events while the room is refetched
@@ -279,6 +279,7 @@ class ChatClient:
         room.compact = data.get("compact", False)
         if data["recovered"]:
             room.state.apply("conversation_joined", data)
+        room.stream.append((room.last, "joined", room.state.archived))
         self.waiting.discard(room.id)
         if not self.waiting:
             self.ready = True
@@ -300,7 +301,10 @@ class ChatClient:
             return
         room.state.apply(name, data)
         if not room.compact:
-            room.stream.append((seq, name, room.state.archived))
+            system = data.get("message", {}).get("content", {}).get(
+                "systemMessage", {})
+            room.stream.append((seq, system.get("action", name),
+                                room.state.archived))
         if "message" in data:
             self._message(room, name, seq, data["message"])
 

@@ -264,6 +264,15 @@ class Stack:
             return True
         net.wait_until(done, timeout, "the backlog to be applied", 0.1)
 
+    def room_ends(self):
+        """room -> the number of its last event."""
+        out = {}
+        for r in self.redis:
+            with r.client(self.redis_db) as c:
+                for key in c.scan_iter("wrt:{*}:conv:*", count=1000):
+                    out[key.split(":conv:")[1]] = int(c.hget(key, "seq"))
+        return out
+
     # ---- rooms ----------------------------------------------------------
 
     def move_cursor(self, room, user, seq, kind="r", mid="0" * 24):

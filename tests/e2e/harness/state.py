@@ -72,10 +72,11 @@ class Room:
         """From GET /api/conversations/:id, taken first, and the history."""
         self.last = self.seen = conversation["seq"]
         self.messages = {m["id"]: plain(m) for m in rows}
-        self._stands(conversation)
+        self.stands(conversation)
         return self
 
-    def _stands(self, conversation):
+    def stands(self, conversation):
+        """What is no message, as it is now."""
         self.title = conversation["title"]
         self.settings = conversation["settings"]
         self.archived = conversation["isArchived"]
@@ -137,7 +138,7 @@ class Room:
         for c in data["cursors"]:
             self.move(c["userId"], c["readSeq"], c["deliveredSeq"])
         if "conversation" in data:
-            self._stands(data["conversation"])
+            self.stands(data["conversation"])
 
     def _came(self, n):
         """n more events; is that all of a compact catch-up?"""
