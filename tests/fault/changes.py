@@ -32,7 +32,6 @@ class Changes:
         self.reads = {}             # (room, user) -> number
         self.delivered = {}
         self.ghosts = {}            # (room, ghost) -> ["in", "out", ...]
-        self.doors = {}             # room -> how often closed or opened
         self.numbers = {}           # room -> numbered changes
         self.unsure = {}            # room -> perhaps one, perhaps none
         self.done = {}
@@ -225,7 +224,7 @@ class Changes:
                                             ("POST", "/" + verb))
                 if code:
                     self.chat.problems.append(f"{verb} {room}: {code}")
-                self.doors[room] = self.doors.get(room, 0) + 1
+                    continue
                 self.count(room, verb)
                 await asyncio.sleep(0.5)
 
