@@ -14,7 +14,7 @@ from harness.device import Device, served
 from harness.mix import Mix
 from harness.scene import fill, unique, uniques
 from harness.state import differences
-from harness.ws import Ws
+from harness.ws import Closed, Ws
 
 MISSED = 1000           # events, all rooms together
 ROOMS = 8               # so that each stays within what the log keeps
@@ -133,12 +133,26 @@ async def test_a_thousand_events_from_the_log_and_from_the_store(stack):
 test_a_thousand_events_from_the_log_and_from_the_store.limit = 120
 
 
+async def cut_off(device, pieces):
+    """Lose the connection again and again in the middle of catching up."""
+    for n in pieces:
+        device.cut_after = n
+        try:
+            await device.open(n % 2)
+        except (AssertionError, Closed):
+            pass            # before or after the room's answer
+        await device.ws.gone.wait()
+    device.cut_after = None
+    await device.open(0)
+
+
 async def test_a_thousand_events_of_one_room(stack):
-    """More than the log keeps: compact, by what the store has."""
+    """More than the log keeps: compact, by what the store has; also when it
+    takes several connections."""
     rng, ann = seeded(), unique("ann")
     mix, = await start_rooms(stack, rng, ann, 1)
     await events([mix], 60)
-    stay, (away,) = await leave_and_stay(stack, ann, 1)
+    stay, (away, torn) = await leave_and_stay(stack, ann, 2)
     await events([mix], MISSED)
     await stay.reach(mix.room, mix.seq)
     await away.open(1)
@@ -146,8 +160,12 @@ async def test_a_thousand_events_of_one_room(stack):
     await same(stay, mix)
     await same(away, mix, stay)
     no_deleted_text(away, [mix])
-    await stay.close()
-    await away.close()
+    await cut_off(torn, [1, 40, 90])
+    assert torn.modes["compact"] == 4
+    await same(torn, mix, stay)
+    no_deleted_text(torn, [mix])
+    for d in (stay, away, torn):
+        await d.close()
     await mix.end()
 
 

@@ -38,6 +38,7 @@ class Device:
         self.changed = asyncio.Event()
         self.resuming = set()       # rooms whose answer is awaited
         self.again = set()          # told to take these from the history
+        self.cut_after = None       # lose the connection after so many events
         self.text = []              # all that came, when it is to be kept
         self.keep_text = False
 
@@ -174,6 +175,10 @@ class Device:
             future.set_result((name, data))
         self._take(name, data)
         self.changed.set()
+        if self.cut_after is not None and name in NUMBERED:
+            self.cut_after -= 1
+            if self.cut_after == 0:
+                self.drop()
 
     def _take(self, name, data):
         if name == "user_presence":
