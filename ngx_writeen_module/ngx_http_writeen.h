@@ -608,9 +608,14 @@ ngx_http_writeen_link_t *ngx_http_writeen_link_find(
 ngx_http_writeen_link_t *ngx_http_writeen_link_create(
     ngx_http_writeen_session_t *s, const char *id, size_t n, int64_t after);
 void ngx_http_writeen_link_free(ngx_http_writeen_link_t *l);
-/* A member has left: take his sessions out of the room. */
+/* A member has left, as msg says: take his sessions out of the room. */
 void ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm,
-    ngx_str_t *uid);
+    ngx_str_t *uid, ngx_http_writeen_msg_t *msg);
+/* One of them.  Who waits for an answer about the room is told that there is
+ * none; who is catching up gets msg, if any.  Link, and session too if the
+ * client was too slow, are gone. */
+void ngx_http_writeen_link_left(ngx_http_writeen_link_t *l,
+    ngx_http_writeen_msg_t *msg);
 /* Tell the client to read the room anew; it is live from seq on. */
 void ngx_http_writeen_link_resync(ngx_http_writeen_link_t *l, int64_t seq);
 /* The room's subscription stands. */

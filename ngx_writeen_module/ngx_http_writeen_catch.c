@@ -718,37 +718,14 @@ void
 ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op, const char *code)
 {
     ngx_http_writeen_link_t     *l;
-    ngx_http_writeen_error_t     e;
     ngx_http_writeen_session_t  *s;
 
     s = op->op.session;
     l = op->link;
 
-    if (op->answer) {
-        ngx_memzero(&e, sizeof(ngx_http_writeen_error_t));
-
-        e.id.p = (char *) op->echo;
-        e.id.n = op->echo_len;
-        e.event = ngx_http_writeen_join_name;
-        e.conversation.p = (char *) op->id;
-        e.conversation.n = op->len;
-        e.code = code;
-
-        if (ngx_strcmp(code, "not_found") == 0) {
-            e.message = "There is no such conversation.";
-
-        } else {
-            e.message = "This is not possible right now, try again.";
-            e.retryable = 1;
-            e.retry_ms = 1000;
-        }
-
-        ngx_http_writeen_event_error(s, &e);
-
-        if (s->state >= NGX_HTTP_WRITEEN_CLOSING) {
-            /* link and op went with it, or go when it is dropped */
-            return;
-        }
+    if (op->answer && ngx_http_writeen_catch_error(op, code) != NGX_OK) {
+        /* link and op went with it, or go when it is dropped */
+        return;
     }
 
     if (l == NULL || l->catch_op != op) {

@@ -112,6 +112,8 @@ void ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
 /* conversation: its document as JSON, of a compact catch-up; or empty. */
 ngx_int_t ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
     int64_t seq, ngx_str_t *conversation);
+ngx_int_t ngx_http_writeen_catch_error(ngx_http_writeen_catch_t *op,
+    const char *code);
 
 /* ngx_http_writeen_catch_online.c */
 

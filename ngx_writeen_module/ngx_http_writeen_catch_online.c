@@ -103,7 +103,7 @@ ngx_http_writeen_catch_members(ngx_http_writeen_catch_t *op,
 
     for (i = 0; i < n; i++) {
         if (ngx_http_writeen_result_sub(res, 4, 5 * i, &uid) == NGX_OK
-            && uid.len <= WRT_ID_MAX)
+            && uid.len <= WRT_ID_MAX && uid.data[0] != '!')
         {
             p = ngx_cpymem(p, uid.data, uid.len);
             *p++ = ' ';

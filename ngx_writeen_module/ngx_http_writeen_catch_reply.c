@@ -52,8 +52,7 @@ ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op, ngx_str_t *payload)
     if (h.kind == WRT_EV_LEAVE && h.f[2].n == s->user->node.str.len
         && ngx_memcmp(h.f[2].p, s->user->uid, h.f[2].n) == 0)
     {
-        ngx_http_writeen_link_free(l);
-        ngx_http_writeen_session_opened(s);
+        ngx_http_writeen_link_left(l, NULL);
         return NGX_DONE;
     }
 
@@ -188,6 +187,12 @@ ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
             }
         }
 
+        if (j == 5 && v[0].len != 0 && v[0].data[0] == '!') {
+            /* somebody who has left: what he read he has read */
+            v[0].data++;
+            v[0].len--;
+        }
+
         if (j < 5 || v[0].len > WRT_ID_MAX || v[1].len > NGX_INT64_LEN
             || v[2].len > NGX_INT64_LEN || v[3].len > WRT_TIME_LEN
             || v[4].len > WRT_TIME_LEN)
@@ -293,6 +298,41 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq,
     }
 
     ngx_free(buf);
+
+    return (s->state < NGX_HTTP_WRITEEN_CLOSING) ? NGX_OK : NGX_DONE;
+}
+
+
+/* What was asked can not be done: the same returns. */
+
+ngx_int_t
+ngx_http_writeen_catch_error(ngx_http_writeen_catch_t *op, const char *code)
+{
+    ngx_http_writeen_error_t     e;
+    ngx_http_writeen_session_t  *s;
+
+    s = op->op.session;
+    op->joined = 1;
+
+    ngx_memzero(&e, sizeof(ngx_http_writeen_error_t));
+
+    e.id.p = (char *) op->echo;
+    e.id.n = op->echo_len;
+    e.event = ngx_http_writeen_join_name;
+    e.conversation.p = (char *) op->id;
+    e.conversation.n = op->len;
+    e.code = code;
+
+    if (ngx_strcmp(code, "not_found") == 0) {
+        e.message = "There is no such conversation.";
+
+    } else {
+        e.message = "This is not possible right now, try again.";
+        e.retryable = 1;
+        e.retry_ms = 1000;
+    }
+
+    ngx_http_writeen_event_error(s, &e);
 
     return (s->state < NGX_HTTP_WRITEEN_CLOSING) ? NGX_OK : NGX_DONE;
 }

@@ -213,7 +213,8 @@ ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l)
 
 
 void
-ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm, ngx_str_t *uid)
+ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm, ngx_str_t *uid,
+    ngx_http_writeen_msg_t *msg)
 {
     ngx_queue_t              *q, *next;
     ngx_http_writeen_link_t  *l;
@@ -230,9 +231,43 @@ ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm, ngx_str_t *uid)
         if (u->node.str.len == uid->len
             && ngx_memcmp(u->uid, uid->data, uid->len) == 0)
         {
-            ngx_http_writeen_link_free(l);
+            ngx_http_writeen_link_left(l, msg);
         }
     }
+}
+
+
+void
+ngx_http_writeen_link_left(ngx_http_writeen_link_t *l,
+    ngx_http_writeen_msg_t *msg)
+{
+    ngx_http_writeen_catch_t    *op;
+    ngx_http_writeen_session_t  *s;
+
+    s = l->session;
+    op = l->catch_op;
+
+    if (msg != NULL && op != NULL && op->joined
+        && l->state != NGX_HTTP_WRITEEN_LINK_LIVE)
+    {
+        /* nothing of what lies in between is his any more */
+        ngx_http_writeen_output(s, msg);
+
+        if (s->state >= NGX_HTTP_WRITEEN_CLOSING) {
+            return;
+        }
+    }
+
+    for ( ; op != NULL; op = op->next) {
+        if (op->answer && !op->joined
+            && ngx_http_writeen_catch_error(op, "not_found") != NGX_OK)
+        {
+            return;
+        }
+    }
+
+    ngx_http_writeen_link_free(l);
+    ngx_http_writeen_session_opened(s);
 }
 
 

@@ -670,7 +670,7 @@ ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm, ngx_uint_t *budget)
         rm->midway = 0;
 
         if (held->msg->kind == WRT_EV_LEAVE) {
-            ngx_http_writeen_link_leave(rm, &held->target);
+            ngx_http_writeen_link_leave(rm, &held->target, held->msg);
         }
 
         ngx_queue_remove(&held->queue);

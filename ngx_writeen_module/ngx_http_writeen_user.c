@@ -346,7 +346,7 @@ ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
                                                 ngx_max(h->num[1], 0));
 
         } else if (h->kind == WRT_UEV_LEAVE && l != NULL) {
-            ngx_http_writeen_link_free(l);
+            ngx_http_writeen_link_left(l, NULL);
         }
     }
 

@@ -287,8 +287,8 @@ local function fence(keys, args)
 end
 
 -- Where everybody has read and received to, as {uid, read seq, delivered seq,
--- read at, delivered at} one after the other (a time is '' when there is none),
--- members only.
+-- read at, delivered at} one after the other (a time is '' when there is none):
+-- the members, then those who have left and may come back, '!' before the uid.
 local function cursors(conv)
     local all = redis.call('HGETALL', conv)
     local at, list, n = {}, {}, 0
@@ -308,11 +308,13 @@ local function cursors(conv)
         end
     end
 
-    for u, c in pairs(at) do
-        if c[5] then
-            list[n + 1] = u
-            for i = 1, 4 do list[n + 1 + i] = c[i] end
-            n = n + 5
+    for pass = 1, 2 do
+        for u, c in pairs(at) do
+            if c[5] == (pass == 1) then
+                list[n + 1] = (pass == 1 and '' or '!') .. u
+                for i = 1, 4 do list[n + 1 + i] = c[i] end
+                n = n + 5
+            end
         end
     end
 

@@ -164,8 +164,7 @@ class Room:
     def read_by(self, message):
         """Who has read it: what history derives, without the times."""
         return {u for u, (read, _) in self.cursors.items()
-                if read >= message["seq"] and u != message["senderId"]
-                and u in self.members}
+                if read >= message["seq"] and u != message["senderId"]}
 
     def view(self):
         """All of it, to be compared with another client's or with what
@@ -175,7 +174,7 @@ class Room:
                                key=lambda m: m["seq"]),
             "members": self.members,
             "cursors": {u: tuple(c) for u, c in self.cursors.items()
-                        if any(c) and u in self.members},
+                        if any(c)},
             "title": self.title, "settings": self.settings,
             "archived": self.archived, "unread": self.unread}
 
