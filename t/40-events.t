@@ -282,8 +282,9 @@ a send join_conversation {"conversationId":"room1"}
 a expect conversation_joined data.cursors~readSeq.:1 data.cursors~deliveredSeq.:\d data.cursors.0.userId~^u[12]$
 redis HSET %conv(room1) m:gone 'x' r:gone '1 x'
 redis HDEL %conv(room1) m:gone
+redis ZADD wrt:online 9999999999999 gone
 a send join_conversation {"conversationId":"room1"}
-a expect conversation_joined data.cursors.length=2
+a expect conversation_joined data.cursors.length=3 data.cursors.2.userId=gone data.cursors.2.readSeq==1 data.online=["u1"]
 
 
 === TEST 17: join that is wrong

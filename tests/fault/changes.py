@@ -183,9 +183,9 @@ class Changes:
         if code:
             self.chat.problems.append(f"{kind} of {s.ack[0]}: {code}")
             return
-        for kind in {kind, "delivered"}:
-            at = self.reads if kind == "read" else self.delivered
-            key = (s.room, client.user)
+        key = (s.room, client.user)
+        for at in {"read": (self.reads, self.delivered),
+                   "delivered": (self.delivered,)}[kind]:
             at[key] = max(at.get(key, 0), s.ack[1])
         self.count(s.room, kind, numbered=False)
 
@@ -230,11 +230,13 @@ class Changes:
 
     # ---- what must be there in the end ----------------------------------
 
+    def kept(self, mid, text):
+        """What the database has; a deletion is a mark there."""
+        return (self.edits.get(mid) or [text])[-1]
+
     def text(self, mid, text):
         """How a message reads now; None when it was deleted."""
-        if mid in self.deleted:
-            return None
-        return (self.edits.get(mid) or [text])[-1]
+        return None if mid in self.deleted else self.kept(mid, text)
 
     def stands(self, mid):
         return set() if mid in self.deleted else self.reactions.get(

@@ -378,7 +378,9 @@ def judge(verdict, chat, changes, stack):
         shown[room] = judge_room(verdict, changes, room, w, rows[room],
                                  stack)
     with stack.open_store() as db:
-        for room, w in now.items():
+        for room, w in want.items():
+            w = {seq: (id, sender, cmid, changes.kept(id, text))
+                 for seq, (id, sender, cmid, text) in w.items()}
             got = db.messages(room)
             dup = len(got) - len({r[0] for r in got})
             verdict.check(f"database of {room}, {len(got)} messages", [
