@@ -19,6 +19,8 @@ SWEEP = 1               # WRT_PRESENCE_SWEEP_MS
 SLACK = 6               # two busy cores
 USERS = 2000
 GROUP = 10              # people who share a room
+LECTURE = 1000          # the largest room there can be
+LINKS_MAX = 256         # WRT_PRESENCE_ROOM_MAX, for each nginx worker
 BULK = {"bulk": Server("writeen_rate 100000 burst=100000 user=100000;")}
 
 
@@ -302,7 +304,7 @@ async def test_a_node_is_killed(make_stack):
     stack.make_room(bob, *lost, *moved, *two)
     for i in range(0, USERS, GROUP):
         await asyncio.to_thread(stack.make_room, *crowd[i:i + GROUP])
-    lecture = crowd[:999]
+    lecture = crowd[:LECTURE - 1]
     await asyncio.to_thread(stack.make_room, bob, *lecture)
     counter = Counter(stack)
     word = '"event":"user_presence"'
@@ -323,6 +325,8 @@ async def test_a_node_is_killed(make_stack):
     frames = sum(x.count(word) for x in lights)
     print(f"{USERS} connect in {took:.1f} s: {len(said)} published, "
           f"{frames} frames")
+    # of each once to his group; of the lecture's to a few hundred at most
+    assert frames <= USERS * GROUP + 2 * LINKS_MAX * LECTURE
 
     stack.watch.killed.update(stack.nginx[0].workers())
     await asyncio.to_thread(stack.nginx[0].kill)
