@@ -90,6 +90,8 @@ ROWS = [
         changes=False),
     Row("thread", ("GET", A + "/messages?threadOf={theirs}", None),
         ok=ROOM + " " + STAFF, changes=False),
+    Row("search the room", ("GET", A + "/messages?search=halo", None),
+        ok=ROOM + " " + STAFF, changes=False),
     Row("one message", ("GET", A + "/messages/{theirs}", None),
         ok=ROOM + " " + STAFF, changes=False),
     Row("what it read before", ("GET", A + "/messages/{theirs}/history",
@@ -206,6 +208,7 @@ EVERYBODY = ROOM + " former stranger lecturer " + STAFF
 ANYWHERE = [
     Row("list of rooms", ("GET", "/api/conversations", None), ok=EVERYBODY),
     Row("unread", ("GET", "/api/unread", None), ok=EVERYBODY),
+    Row("search", ("GET", "/api/search?q=halo", None), ok=EVERYBODY),
     Row("presence", ("PUT", "/api/presence", {"status": "away"}),
         ("set_presence", {"status": "away"}), ok=EVERYBODY,
         bad=[({"status": v}, "status") for v in (

@@ -370,7 +370,7 @@ async def test_what_belongs_to_no_room(stack):
 
 
 async def test_lists_hold_what_is_ones_own(stack):
-    """Lists and counts of those outside have nothing of it."""
+    """Lists, counts and searches of those outside have nothing of it."""
     scene = await Scene(stack).build()
     word = "w" + secrets.token_hex(6)
     r = await scene.do("author", "POST", "/messages", text(word))
@@ -381,13 +381,21 @@ async def test_lists_hold_what_is_ones_own(stack):
         inside = actor in ROOM.split()
         rest = scene.rest(actor)
         for path in ("/api/conversations", "/api/conversations?archived=true",
-                     "/api/unread"):
+                     "/api/unread", f"/api/search?q={word}",
+                     f"/api/search?q={word}&from={scene.users['author']}"):
             r = await rest.aget(path)
             assert r.status == 200, r
             there = any(id.encode() in r.raw for id in seen)
             # somebody's leaving is unread to the author, too
             want = inside and "archived" not in path
             assert there == want, (actor, path, r)
+    for actor in OUTSIDE.split():
+        seen = []
+        for room in (scene.ids["room"], secrets.token_hex(12)):
+            r = await scene.rest(actor).aget(
+                f"/api/search?q={word}&conversationId={room}")
+            seen.append((r.status, r.raw.replace(room.encode(), b"ID")))
+        assert seen[0] == seen[1], actor
     await scene.close()
 
 
