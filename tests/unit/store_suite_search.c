@@ -337,16 +337,18 @@ static void
 result(void **state)
 {
     int             more;
-    json_t         *v;
+    json_t         *v, *history;
     store_search_t  q = IN("c2", "coba metode");
 
     (void) state;
     put_talk();
+    history = get_msgs("c2");
 
     assert_int_equal(store_search(st, &q, &v, &more), STORE_OK);
     assert_int_equal(json_array_size(v), 1);
     expect_equal(json_object_get(json_array_get(v, 0), "message"),
-                 json_array_get(get_msgs("c2"), 2), "as in history");
+                 json_array_get(history, 2), "as in history");
+    json_decref(history);
 
     expect_json(json_incref(json_object_get(json_array_get(v, 0),
                                             "conversation")),
