@@ -39,6 +39,7 @@ change_read(api_t *a, call_t *c, store_t *st, int deleted, json_t **out)
 
     if (!deleted && json_is_string(json_object_get(*out, "deletedAt"))) {
         json_decref(*out);
+        *out = NULL;
         api_not_found(c);
         return -1;
     }
