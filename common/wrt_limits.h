@@ -104,6 +104,16 @@
 #define WRT_RATE_CONN            60     /* events/s per connection */
 #define WRT_RATE_BURST           120
 #define WRT_RATE_USER            240    /* events/s per user */
+/* Of these by kind; in proportion where the three above are other ones */
+#define WRT_RATE_MESSAGE         30, 120, 120
+#define WRT_RATE_CHANGE          20, 60, 80
+#define WRT_RATE_TYPING          15, 40, 60
+#define WRT_RATE_RECEIPT         30, 120, 120
+#define WRT_RATE_PRESENCE        6, 40, 24
+#define WRT_RATE_JOIN            30, 120, 120
+#define WRT_RATE_OTHER           60, 120, 240
+#define WRT_RATE_READ            50, 100, 240 /* REST: the first two per user */
+#define WRT_RATE_ZONE            (8 * 1024 * 1024) /* 256 bytes a user */
 
 /* Liveness */
 #define WRT_PING_INTERVAL_MS     25000

@@ -144,9 +144,7 @@ struct ngx_http_writeen_session_s {
     u_char                     header_len;
     u_char                     control[WRT_FRAME_CONTROL_MAX];
 
-    /* token bucket, thousandths of an event */
-    ngx_msec_t                 rate_time;
-    ngx_uint_t                 rate_tokens;
+    ngx_http_writeen_bucket_t  buckets[NGX_HTTP_WRITEEN_RATES];
 
     /* what is known of the device */
     ngx_str_t                  platform;   /* these two in one */
@@ -191,8 +189,6 @@ struct ngx_http_writeen_user_s {
     ngx_queue_t                idle;       /* in worker->idle_users */
     ngx_msec_t                 idle_since;
     ngx_msec_t                 renewed;    /* his lease */
-    ngx_msec_t                 rate_time;
-    ngx_uint_t                 rate_tokens;
     u_char                     sub;        /* NGX_HTTP_WRITEEN_SUB_* */
     unsigned                   present:1;  /* a lease was taken */
     unsigned                   news:1;     /* of a session of his */

@@ -44,10 +44,7 @@ static ngx_int_t ngx_http_writeen_api_auth(ngx_http_request_t *r,
     ngx_http_writeen_api_t *api);
 static ngx_int_t ngx_http_writeen_api_refuse(ngx_http_request_t *r,
     ngx_http_writeen_loc_conf_t *wlcf);
-static ngx_uint_t ngx_http_writeen_api_is_json(ngx_http_request_t *r);
 static void ngx_http_writeen_api_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_writeen_api_collect(ngx_http_request_t *r,
-    ngx_str_t *body);
 static ngx_uint_t ngx_http_writeen_api_is_send(ngx_http_request_t *r,
     ngx_str_t *conversation);
 static ngx_int_t ngx_http_writeen_api_call(ngx_http_writeen_api_t *api,
@@ -107,6 +104,11 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
     }
 
     rc = ngx_http_writeen_api_auth(r, api);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_writeen_rate_request(r, &api->identity);
     if (rc != NGX_DECLINED) {
         return rc;
     }
@@ -283,7 +285,7 @@ ngx_http_writeen_api_refuse(ngx_http_request_t *r,
 
     if (r->method != NGX_HTTP_GET
         && (r->headers_in.content_length_n > 0 || r->headers_in.chunked)
-        && !ngx_http_writeen_api_is_json(r))
+        && !ngx_http_writeen_body_json(r))
     {
         return ngx_http_writeen_api_error(r,
                                           NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
@@ -293,39 +295,6 @@ ngx_http_writeen_api_refuse(ngx_http_request_t *r,
     }
 
     return NGX_DECLINED;
-}
-
-
-/* application/json, parameters do not matter */
-
-static ngx_uint_t
-ngx_http_writeen_api_is_json(ngx_http_request_t *r)
-{
-    u_char     *p, *last;
-    ngx_str_t  *value;
-
-    if (r->headers_in.content_type == NULL) {
-        return 0;
-    }
-
-    value = &r->headers_in.content_type->value;
-
-    if (value->len < sizeof("application/json") - 1
-        || ngx_strncasecmp(value->data, (u_char *) "application/json",
-                           sizeof("application/json") - 1)
-           != 0)
-    {
-        return 0;
-    }
-
-    p = value->data + sizeof("application/json") - 1;
-    last = value->data + value->len;
-
-    while (p < last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    return p == last || *p == ';';
 }
 
 
@@ -342,7 +311,7 @@ ngx_http_writeen_api_body(ngx_http_request_t *r)
     ctx = ngx_http_writeen_get_ctx(r, 0);
     api = ctx->api;
 
-    rc = ngx_http_writeen_api_collect(r, &api->body);
+    rc = ngx_http_writeen_body(r, &api->body);
 
     if (rc == NGX_DECLINED) {
         rc = ngx_http_writeen_api_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
@@ -366,72 +335,6 @@ ngx_http_writeen_api_body(ngx_http_request_t *r)
     if (!r->discard_body) {
         r->read_event_handler = ngx_http_test_reading;
     }
-}
-
-
-/* The body in one piece.  NGX_DECLINED: too large, which only a chunked one can
- * still be.  What is larger than client_body_buffer_size is in a temporary file
- * just written, so that reading it back does not wait for a disk. */
-
-static ngx_int_t
-ngx_http_writeen_api_collect(ngx_http_request_t *r, ngx_str_t *body)
-{
-    off_t         size;
-    u_char       *p;
-    size_t        n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    ngx_str_null(body);
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    size = 0;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    if (size > WRT_BODY_MAX) {
-        return NGX_DECLINED;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && ngx_buf_in_memory_only(cl->buf)) {
-        body->data = cl->buf->pos;
-        body->len = (size_t) size;
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, (size_t) size);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    body->data = p;
-    body->len = (size_t) size;
-
-    for ( /* void */ ; cl; cl = cl->next) {
-        b = cl->buf;
-        n = (size_t) ngx_buf_size(b);
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, n);
-            continue;
-        }
-
-        /* the last buffer of a chunked body holds nothing */
-        if (n && ngx_read_file(b->file, p, n, b->file_pos) != (ssize_t) n) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        p += n;
-    }
-
-    return NGX_OK;
 }
 
 

@@ -10,6 +10,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_writeen_stats.h"
+
 
 /* -- configuration -- */
 
@@ -19,6 +21,8 @@ typedef struct {
     ngx_uint_t                 shards;
     ngx_msec_t                 drain;
     ngx_shm_zone_t            *zone;       /* counters of all workers */
+    ngx_shm_zone_t            *rates;      /* rate.c: buckets of users */
+    size_t                     rate_zone;
     ngx_uint_t                 enabled;    /* some location uses the module */
     ngx_uint_t                 ack_store;  /* some location waits for it */
 } ngx_http_writeen_main_conf_t;
@@ -30,6 +34,21 @@ typedef struct {
     ngx_str_t                  kid;        /* "" : for tokens without kid */
     ngx_str_t                  key;        /* secret or PEM */
 } ngx_http_writeen_key_t;
+
+
+/* How much of a kind; rate and user 0: no limit. */
+typedef struct {
+    ngx_uint_t                 rate;       /* events/s per connection */
+    ngx_uint_t                 burst;
+    ngx_uint_t                 user;       /* events/s per user */
+} ngx_http_writeen_rate_t;
+
+
+/* A token bucket, in thousandths. */
+typedef struct {
+    uint32_t                   time;       /* ms */
+    uint32_t                   tokens;
+} ngx_http_writeen_bucket_t;
 
 
 typedef struct {
@@ -49,9 +68,8 @@ typedef struct {
     size_t                     max_message;
     size_t                     max_text;
     size_t                     send_queue;
-    ngx_uint_t                 rate;       /* events/s per connection */
-    ngx_uint_t                 burst;
-    ngx_uint_t                 user_rate;  /* events/s per user and worker */
+    ngx_http_writeen_rate_t    rates[NGX_HTTP_WRITEEN_RATES];  /* written */
+    ngx_http_writeen_rate_t    limits[NGX_HTTP_WRITEEN_RATES]; /* in force */
     ngx_array_t               *origins;    /* of ngx_str_t; NULL: same host */
     ngx_uint_t                 origin_any;
     ngx_uint_t                 ack_store;  /* writeen_ack store; */
@@ -98,8 +116,6 @@ char *ngx_http_writeen_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_writeen_conf_shards(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_writeen_conf_rate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -74,6 +74,43 @@ void ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk,
     wrt_bus_header_t *h);
 
 
+/* ngx_http_writeen_body.c: the body of a request */
+
+/* Does it say that it is application/json? */
+ngx_uint_t ngx_http_writeen_body_json(ngx_http_request_t *r);
+/* In one piece.  NGX_DECLINED: too large; or an HTTP status. */
+ngx_int_t ngx_http_writeen_body(ngx_http_request_t *r, ngx_str_t *body);
+
+
+/* ngx_http_writeen_rate.c: how much one may ask for */
+
+/* Directives */
+char *ngx_http_writeen_conf_rate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_rate_kind(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_writeen_rate_create(ngx_http_writeen_loc_conf_t *wlcf);
+void ngx_http_writeen_rate_merge(ngx_http_writeen_loc_conf_t *conf,
+    ngx_http_writeen_loc_conf_t *prev);
+ngx_int_t ngx_http_writeen_rate_zone(ngx_conf_t *cf,
+    ngx_http_writeen_main_conf_t *wmcf);
+
+/* A full bucket. */
+void ngx_http_writeen_rate_fill(ngx_http_writeen_bucket_t *b);
+/* May the session ask for one more of this kind?  0: yes, and it is counted;
+ * else milliseconds until it may. */
+ngx_msec_t ngx_http_writeen_rate_event(ngx_http_writeen_session_t *s,
+    ngx_uint_t kind);
+/* May the user?  NGX_DECLINED: yes; else he was answered 429, and this is what
+ * a content handler returns. */
+ngx_int_t ngx_http_writeen_rate_request(ngx_http_request_t *r,
+    ngx_http_writeen_identity_t *id);
+
+/* Print what was asked for and refused, by kind. */
+u_char *ngx_http_writeen_rate_metrics(ngx_http_writeen_worker_t *wk,
+    u_char *p, u_char *last);
+
+
 /* ngx_http_writeen_command.c: events that are REST routes */
 
 /* edit_message, delete_message, add_reaction, remove_reaction,

@@ -46,29 +46,45 @@ static void ngx_http_writeen_event_refresh(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
 static void ngx_http_writeen_event_ping(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
-static ngx_uint_t ngx_http_writeen_event_rate(ngx_http_writeen_session_t *s,
-    ngx_msec_t *retry);
+static void ngx_http_writeen_event_limited(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e, ngx_int_t parsed, ngx_msec_t wait);
 
 
+/* What a client may say.  The last one is everything else. */
 static const struct {
     const char                 *name;
     ngx_http_writeen_event_pt   handler;
+    ngx_uint_t                  kind;      /* of rate */
 } ngx_http_writeen_events[] = {
-    { "send_message", ngx_http_writeen_event_send },
-    { "join_conversation", ngx_http_writeen_event_join },
-    { "leave_conversation", ngx_http_writeen_event_leave },
-    { "typing", ngx_http_writeen_typing },
-    { "mark_read", ngx_http_writeen_receipt_read },
-    { "mark_delivered", ngx_http_writeen_receipt_delivered },
-    { "edit_message", ngx_http_writeen_command },
-    { "delete_message", ngx_http_writeen_command },
-    { "add_reaction", ngx_http_writeen_command },
-    { "remove_reaction", ngx_http_writeen_command },
-    { "set_presence", ngx_http_writeen_command },
-    { "resume", ngx_http_writeen_event_resume },
-    { "refresh_token", ngx_http_writeen_event_refresh },
-    { "ping", ngx_http_writeen_event_ping },
-    { NULL, NULL }
+    { "send_message", ngx_http_writeen_event_send,
+      NGX_HTTP_WRITEEN_RATE_MESSAGE },
+    { "join_conversation", ngx_http_writeen_event_join,
+      NGX_HTTP_WRITEEN_RATE_JOIN },
+    { "leave_conversation", ngx_http_writeen_event_leave,
+      NGX_HTTP_WRITEEN_RATE_JOIN },
+    { "typing", ngx_http_writeen_typing,
+      NGX_HTTP_WRITEEN_RATE_TYPING },
+    { "mark_read", ngx_http_writeen_receipt_read,
+      NGX_HTTP_WRITEEN_RATE_RECEIPT },
+    { "mark_delivered", ngx_http_writeen_receipt_delivered,
+      NGX_HTTP_WRITEEN_RATE_RECEIPT },
+    { "edit_message", ngx_http_writeen_command,
+      NGX_HTTP_WRITEEN_RATE_CHANGE },
+    { "delete_message", ngx_http_writeen_command,
+      NGX_HTTP_WRITEEN_RATE_CHANGE },
+    { "add_reaction", ngx_http_writeen_command,
+      NGX_HTTP_WRITEEN_RATE_CHANGE },
+    { "remove_reaction", ngx_http_writeen_command,
+      NGX_HTTP_WRITEEN_RATE_CHANGE },
+    { "set_presence", ngx_http_writeen_command,
+      NGX_HTTP_WRITEEN_RATE_PRESENCE },
+    { "resume", ngx_http_writeen_event_resume,
+      NGX_HTTP_WRITEEN_RATE_JOIN },
+    { "refresh_token", ngx_http_writeen_event_refresh,
+      NGX_HTTP_WRITEEN_RATE_OTHER },
+    { "ping", ngx_http_writeen_event_ping,
+      NGX_HTTP_WRITEEN_RATE_OTHER },
+    { NULL, NULL, NGX_HTTP_WRITEEN_RATE_OTHER }
 };
 
 
@@ -78,127 +94,89 @@ static const wrt_slice_t  ngx_http_writeen_nothing = { "", 0 };
 void
 ngx_http_writeen_event(ngx_http_writeen_session_t *s, u_char *p, size_t n)
 {
-    ngx_int_t                  rc;
-    ngx_uint_t                 i;
-    ngx_msec_t                 retry;
-    wrt_refusal_t              why;
-    wrt_envelope_t             e;
-    ngx_http_writeen_error_t   err;
-    ngx_http_writeen_worker_t *wk;
+    ngx_int_t       rc;
+    ngx_uint_t      i;
+    ngx_msec_t      wait;
+    wrt_refusal_t   why;
+    wrt_envelope_t  e;
 
-    wk = ngx_http_writeen_worker;
-    ngx_http_writeen_count(wk, events_in_total);
+    ngx_http_writeen_count(ngx_http_writeen_worker, events_in_total);
 
-    if (!ngx_http_writeen_event_rate(s, &retry)) {
+    /* parsed even when it is too much: the client must know which one it was,
+     * and each kind has a rate of its own */
 
-        ngx_http_writeen_count(wk, rate_limited_total);
+    rc = wrt_envelope_parse(&e, (char *) p, n, &why);
 
-        if (++s->floods > NGX_HTTP_WRITEEN_FLOODS_MAX) {
-            ngx_http_writeen_count(wk, flood_closed_total);
-            ngx_http_writeen_session_close(s, WRT_CLOSE_FLOOD, "flood");
-            return;
+    for (i = 0; ngx_http_writeen_events[i].name != NULL; i++) {
+
+        if (rc == 0
+            && ngx_strlen(ngx_http_writeen_events[i].name) == e.event.n
+            && ngx_strncmp(ngx_http_writeen_events[i].name, e.event.p,
+                           e.event.n)
+               == 0)
+        {
+            break;
         }
+    }
 
-        ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
+    wait = ngx_http_writeen_rate_event(s, ngx_http_writeen_events[i].kind);
 
-        /* parsed all the same: the client must know which one it was */
-
-        if (wrt_envelope_parse(&e, (char *) p, n, &why) == 0) {
-            err.id = e.id;
-            err.event = e.event;
-
-            (void) wrt_envelope_string(&e, "clientMessageId",
-                                       WRT_CLIENT_MSG_ID_MAX, &err.client_id,
-                                       &why);
-            (void) wrt_envelope_id(&e, "conversationId", &err.conversation,
-                                   &why);
-        }
-
-        err.code = "rate_limited";
-        err.message = "Too many events, slow down.";
-        err.retryable = 1;
-        err.retry_ms = retry;
-
-        ngx_http_writeen_event_error(s, &err);
+    if (wait != 0) {
+        ngx_http_writeen_event_limited(s, &e, rc, wait);
         wrt_envelope_free(&e);
         return;
     }
 
     s->floods = 0;
 
-    rc = wrt_envelope_parse(&e, (char *) p, n, &why);
-
-    if (rc != 0) {
-        ngx_http_writeen_event_refuse(s, &e, &why, ngx_http_writeen_nothing);
+    if (rc == 0 && ngx_http_writeen_events[i].handler != NULL) {
+        ngx_http_writeen_events[i].handler(s, &e);
         wrt_envelope_free(&e);
         return;
     }
 
-    for (i = 0; ngx_http_writeen_events[i].name != NULL; i++) {
-
-        if (ngx_strlen(ngx_http_writeen_events[i].name) == e.event.n
-            && ngx_strncmp(ngx_http_writeen_events[i].name, e.event.p,
-                           e.event.n) == 0)
-        {
-            ngx_http_writeen_events[i].handler(s, &e);
-            wrt_envelope_free(&e);
-            return;
-        }
+    if (rc == 0) {
+        why.code = "invalid_request";
+        why.field = "event";
+        why.message = "There is no such event.";
     }
-
-    why.code = "invalid_request";
-    why.field = "event";
-    why.message = "There is no such event.";
 
     ngx_http_writeen_event_refuse(s, &e, &why, ngx_http_writeen_nothing);
     wrt_envelope_free(&e);
 }
 
 
-/* -- rates -- */
-
-static ngx_uint_t
-ngx_http_writeen_bucket(ngx_msec_t *time, ngx_uint_t *tokens, ngx_uint_t rate,
-    ngx_uint_t burst, ngx_msec_t *retry)
+static void
+ngx_http_writeen_event_limited(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e, ngx_int_t parsed, ngx_msec_t wait)
 {
-    uint64_t  have;
+    wrt_refusal_t             why;
+    ngx_http_writeen_error_t  err;
 
-    /* thousandths of an event: rate a second is rate a millisecond of them */
-
-    have = *tokens + (uint64_t) (ngx_current_msec - *time) * rate;
-    have = ngx_min(have, (uint64_t) burst * 1000);
-
-    *time = ngx_current_msec;
-
-    if (have < 1000) {
-        *tokens = have;
-        *retry = ngx_max(*retry, (1000 - have + rate - 1) / rate);
-        return 0;
+    if (++s->floods > NGX_HTTP_WRITEEN_FLOODS_MAX) {
+        ngx_http_writeen_count(ngx_http_writeen_worker, flood_closed_total);
+        ngx_http_writeen_session_close(s, WRT_CLOSE_FLOOD, "flood");
+        return;
     }
 
-    *tokens = have - 1000;
+    ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
 
-    return 1;
-}
+    if (parsed == 0) {
+        err.id = e->id;
+        err.event = e->event;
 
-
-static ngx_uint_t
-ngx_http_writeen_event_rate(ngx_http_writeen_session_t *s, ngx_msec_t *retry)
-{
-    ngx_http_writeen_loc_conf_t  *wlcf;
-
-    wlcf = s->conf;
-    *retry = 0;
-
-    if (wlcf->rate == 0) {
-        return 1;
+        (void) wrt_envelope_string(e, "clientMessageId",
+                                   WRT_CLIENT_MSG_ID_MAX, &err.client_id,
+                                   &why);
+        (void) wrt_envelope_id(e, "conversationId", &err.conversation, &why);
     }
 
-    return ngx_http_writeen_bucket(&s->rate_time, &s->rate_tokens, wlcf->rate,
-                                   wlcf->burst, retry)
-           && ngx_http_writeen_bucket(&s->user->rate_time,
-                                      &s->user->rate_tokens, wlcf->user_rate,
-                                      wlcf->user_rate * 2, retry);
+    err.code = "rate_limited";
+    err.message = "Too many events, slow down.";
+    err.retryable = 1;
+    err.retry_ms = wait;
+
+    ngx_http_writeen_event_error(s, &err);
 }
 
 

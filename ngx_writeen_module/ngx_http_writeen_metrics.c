@@ -314,7 +314,7 @@ ngx_http_writeen_scrape_own(u_char *p, u_char *last,
     NGX_HTTP_WRITEEN_COUNTERS(X)
 #undef X
 
-    return p;
+    return ngx_http_writeen_rate_metrics(wk, p, last);
 }
 
 

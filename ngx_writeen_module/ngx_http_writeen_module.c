@@ -40,6 +40,10 @@ static ngx_http_writeen_range_t  ngx_http_writeen_queue_range =
     { ngx_http_writeen_conf_check_size, 16 * 1024, 64 * 1024 * 1024,
       "16k to 64m" };
 
+static ngx_http_writeen_range_t  ngx_http_writeen_zone_range =
+    { ngx_http_writeen_conf_check_size, 64 * 1024, 1024 * 1024 * 1024,
+      "64k to 1024m" };
+
 #define NGX_HTTP_WRITEEN_ANY_CONF                                             \
     (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
 
@@ -172,6 +176,20 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
       0,
       NULL },
 
+    { ngx_string("writeen_rate_kind"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE23|NGX_CONF_TAKE4,
+      ngx_http_writeen_conf_rate_kind,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_rate_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_writeen_main_conf_t, rate_zone),
+      &ngx_http_writeen_zone_range },
+
     { ngx_string("writeen_origin"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_1MORE,
       ngx_http_writeen_conf_origin,
@@ -238,6 +256,7 @@ ngx_http_writeen_create_main_conf(ngx_conf_t *cf)
 
     wmcf->shards = NGX_CONF_UNSET_UINT;
     wmcf->drain = NGX_CONF_UNSET_MSEC;
+    wmcf->rate_zone = NGX_CONF_UNSET_SIZE;
 
     if (ngx_array_init(&wmcf->redis, cf->pool, 1, sizeof(wrt_redis_url_t))
         != NGX_OK
@@ -258,6 +277,7 @@ ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_uint_value(wmcf->shards, WRT_SHARDS);
     ngx_conf_init_msec_value(wmcf->drain, 10000);
+    ngx_conf_init_size_value(wmcf->rate_zone, WRT_RATE_ZONE);
 
     return NGX_CONF_OK;
 }
@@ -290,10 +310,9 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
     wlcf->max_message = NGX_CONF_UNSET_SIZE;
     wlcf->max_text = NGX_CONF_UNSET_SIZE;
     wlcf->send_queue = NGX_CONF_UNSET_SIZE;
-    wlcf->rate = NGX_CONF_UNSET_UINT;
-    wlcf->burst = NGX_CONF_UNSET_UINT;
-    wlcf->user_rate = NGX_CONF_UNSET_UINT;
     wlcf->ack_store = NGX_CONF_UNSET_UINT;
+
+    ngx_http_writeen_rate_create(wlcf);
 
     return wlcf;
 }
@@ -322,10 +341,7 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_text, prev->max_text, WRT_TEXT_MAX);
     ngx_conf_merge_size_value(conf->send_queue, prev->send_queue,
                               WRT_SEND_QUEUE);
-    ngx_conf_merge_uint_value(conf->rate, prev->rate, WRT_RATE_CONN);
-    ngx_conf_merge_uint_value(conf->burst, prev->burst, WRT_RATE_BURST);
-    ngx_conf_merge_uint_value(conf->user_rate, prev->user_rate,
-                              WRT_RATE_USER);
+    ngx_http_writeen_rate_merge(conf, prev);
     ngx_conf_merge_uint_value(conf->ack_store, prev->ack_store, 0);
 
     if (conf->origins == NGX_CONF_UNSET_PTR) {
@@ -395,7 +411,9 @@ ngx_http_writeen_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_writeen_token_init(cf) != NGX_OK) {
+    if (ngx_http_writeen_token_init(cf) != NGX_OK
+        || ngx_http_writeen_rate_zone(cf, wmcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

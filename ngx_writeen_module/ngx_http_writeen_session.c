@@ -48,6 +48,7 @@ ngx_http_writeen_session_create(ngx_http_writeen_worker_t *wk,
     ngx_connection_t *c, ngx_http_writeen_loc_conf_t *wlcf,
     ngx_http_writeen_identity_t *id)
 {
+    ngx_uint_t                   i;
     ngx_http_writeen_session_t  *s;
 
     s = ngx_calloc(sizeof(ngx_http_writeen_session_t), wk->log);
@@ -58,8 +59,10 @@ ngx_http_writeen_session_create(ngx_http_writeen_worker_t *wk,
     s->connection = c;
     s->conf = wlcf;
     s->out_last = &s->out;
-    s->rate_time = ngx_current_msec;
-    s->rate_tokens = wlcf->burst * 1000;
+
+    for (i = 0; i < NGX_HTTP_WRITEEN_RATES; i++) {
+        ngx_http_writeen_rate_fill(&s->buckets[i]);
+    }
 
     ngx_queue_init(&s->queue);
     ngx_queue_init(&s->user_queue);

@@ -10,6 +10,27 @@
 #include <ngx_core.h>
 
 
+/* What may be asked for, each with a rate of its own (rate.c); WRT_RATE_<upper>
+ * are its defaults. */
+#define NGX_HTTP_WRITEEN_RATE_KINDS(X)                                        \
+    X(message, MESSAGE)                                                       \
+    X(change, CHANGE)                                                         \
+    X(typing, TYPING)                                                         \
+    X(receipt, RECEIPT)                                                       \
+    X(presence, PRESENCE)                                                     \
+    X(join, JOIN)                                                             \
+    X(other, OTHER)                                                           \
+    X(read, READ)
+
+typedef enum {
+    NGX_HTTP_WRITEEN_RATE_ALL = 0,         /* all kinds together */
+#define X(name, upper)  NGX_HTTP_WRITEEN_RATE_##upper,
+    NGX_HTTP_WRITEEN_RATE_KINDS(X)
+#undef X
+    NGX_HTTP_WRITEEN_RATES
+} ngx_http_writeen_rate_e;
+
+
 /* Counters, one set per nginx worker in shared memory; the list is also what
  * /metrics prints: name, Prometheus type, help. */
 #define NGX_HTTP_WRITEEN_COUNTERS(X)                                          \
@@ -23,7 +44,8 @@
     X(auth_failures_total, counter, "Tokens refused")                         \
     X(events_in_total, counter, "Client events received")                     \
     X(events_bad_total, counter, "Client events refused as malformed")        \
-    X(rate_limited_total, counter, "Client events refused by rate")           \
+    X(rate_limited_total, counter, "Events and requests refused by rate")     \
+    X(rate_forgotten_total, counter, "Users for whom the zone was too small") \
     X(frames_out_total, counter, "Frames queued to clients")                  \
     X(bytes_out_total, counter, "Bytes written to WebSocket clients")         \
     X(messages_sent_total, counter, "Messages acknowledged")                  \
@@ -53,6 +75,8 @@ typedef struct {
 #define X(name, type, help)  ngx_atomic_t  name;
     NGX_HTTP_WRITEEN_COUNTERS(X)
 #undef X
+    ngx_atomic_t               asked[NGX_HTTP_WRITEEN_RATES]; /* by kind */
+    ngx_atomic_t               refused[NGX_HTTP_WRITEEN_RATES];
 } ngx_http_writeen_stats_t;
 
 /* A slot has one writer, its nginx worker: no locked instructions. */

@@ -73,8 +73,6 @@ ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
         u->node.str.data = u->uid;
         u->node.str.len = uid->len;
         u->node.node.key = ngx_crc32_short(uid->data, uid->len);
-        u->rate_time = ngx_current_msec;
-        u->rate_tokens = s->conf->user_rate * 2 * 1000;
 
         ngx_queue_init(&u->sessions);
         ngx_queue_init(&u->idle);

@@ -21,6 +21,8 @@ writeen_redis $TEST_NGINX_REDIS_MAIN;
 writeen_shards 16;
 writeen_drain 10s;
 writeen_rate 60 burst=120 user=240;
+writeen_rate_kind change 20 burst=60 user=80;
+writeen_rate_zone 8m;
 --- config
 writeen_jwt_key HS256 $TEST_NGINX_SECRET;
 writeen_jwt_key RS256 file:$TEST_NGINX_KEY_RSA1 kid=rs;
@@ -276,6 +278,30 @@ bad server: writeen_rate 60 burst=0; ~ "burst=0" in "writeen_rate".*1 to 1000000
 bad server: writeen_rate 60 user=; ~ "user=" in "writeen_rate"
 bad server: writeen_rate 60 speed=1; ~ "speed=1" in "writeen_rate".*"burst=" and "user="
 bad server: writeen_rate 60; writeen_rate 60; ~ "writeen_rate" directive is duplicate
+good http: writeen_rate_kind message 30;
+good server: writeen_rate_kind change 20 burst=60 user=80;
+good location: writeen_rate_kind typing off; writeen_websocket on;
+good server: writeen_rate_kind read 50 burst=100;
+good server: writeen_rate_kind join 1; writeen_rate_kind other 1; writeen_rate_kind receipt 1; writeen_rate_kind presence 1;
+good server: writeen_rate off; writeen_rate_kind read 50;
+bad server: writeen_rate_kind; ~ invalid number of arguments in "writeen_rate_kind"
+bad server: writeen_rate_kind message; ~ invalid number of arguments in "writeen_rate_kind"
+bad server: writeen_rate_kind messages 30; ~ invalid kind "messages" in "writeen_rate_kind".*"message", "change".*"read" is allowed
+bad server: writeen_rate_kind all 30; ~ invalid kind "all"
+bad server: writeen_rate_kind message x; ~ "x" in "writeen_rate_kind".*1 to 1000000
+bad server: writeen_rate_kind message 0; ~ "0" in "writeen_rate_kind".*"off"
+bad server: writeen_rate_kind message 30 burst=; ~ "burst=" in "writeen_rate_kind"
+bad server: writeen_rate_kind message 30 speed=1; ~ "speed=1" in "writeen_rate_kind".*"burst=" and "user="
+bad server: writeen_rate_kind read 50 user=10; ~ "user=10" in "writeen_rate_kind".*with "burst=", each
+bad server: writeen_rate_kind message off burst=1; ~ "off" in "writeen_rate_kind"
+bad server: writeen_rate_kind message 30; writeen_rate_kind message 30; ~ duplicate kind "message" in "writeen_rate_kind"
+good http: writeen_rate_zone 64k;
+good http: writeen_rate_zone 1024m;
+bad http: writeen_rate_zone 32k; ~ invalid value "32k" in "writeen_rate_zone": 64k to 1024m is allowed
+bad http: writeen_rate_zone 2g; ~ writeen_rate_zone
+bad http: writeen_rate_zone x; ~ writeen_rate_zone
+bad http: writeen_rate_zone 8m; writeen_rate_zone 8m; ~ "writeen_rate_zone" directive is duplicate
+bad server: writeen_rate_zone 8m; ~ "writeen_rate_zone" directive is not allowed here
 
 
 === TEST 15: origins

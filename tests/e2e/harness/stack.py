@@ -47,6 +47,14 @@ http {{
     writeen_shards 16;
     writeen_drain {drain};
     writeen_jwt_key HS256 {secret};
+
+    # tests ask for more than people do; of events the rates of all kinds
+    # together stay
+    writeen_rate_kind message 100000 burst=100000 user=100000;
+    writeen_rate_kind change 100000 burst=100000 user=100000;
+    writeen_rate_kind receipt 100000 burst=100000 user=100000;
+    writeen_rate_kind presence 100000 burst=100000 user=100000;
+    writeen_rate_kind read 100000 burst=100000;
 {http}
 {servers}
 }}
