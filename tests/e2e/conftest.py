@@ -28,6 +28,8 @@ SERVERS = {
     # no rate limit to speak of, small socket buffers
     "bulk": Server("writeen_rate 100000 burst=100000 user=100000;",
                    "sndbuf=16k"),
+    # changes are few
+    "rated": Server("writeen_rate_kind change 1 burst=4 user=3;"),
     # acknowledged only when the database has it
     "store": Server("writeen_ack store;"),
     # who may call from a browser
