@@ -358,8 +358,10 @@ def judge_client(verdict, changes, c, want, shown):
             if (read, delivered) != (
                     changes.reads.get((r.id, user), 0),
                     changes.delivered.get((r.id, user), 0)):
-                problems.append(f"{c.user} {r.id}: {user} stands at {read} "
-                                f"{delivered}")
+                problems.append(
+                    f"{c.user} {r.id}: {user} stands at {read} {delivered}, "
+                    f"not {changes.reads.get((r.id, user), 0)} "
+                    f"{changes.delivered.get((r.id, user), 0)}")
     verdict.check(
         f"{c.user} saw everything once, "
         f"{sum(len(r.got) for r in c.rooms.values())} messages", problems)
@@ -425,6 +427,8 @@ async def play(stack, args, rng, verdict):
         for c in chat.clients:
             for r in c.rooms:
                 await c.wait_seq(r, ends[r], 30)
+        for c in chat.clients:
+            await c.wait_joined(30)
     except (AssertionError, TimeoutError) as e:
         problems.append(e)
     for c in chat.clients:

@@ -12,8 +12,9 @@ the room from event 1 on), and from then on events alone keep it right:
   conversation_updated  title, settings, archived or not
   message_status        delivered and read: cursors of members, which only
                         rise; who reads has been delivered to
-  conversation_joined   where the cursors stand; in compact catch-up also the
-                        conversation as it stands
+  conversation_joined   where the cursors stand (moves are sent live only: one
+                        that got lost comes with the next join); in compact
+                        catch-up also the conversation as it stands
   presence and typing   no state that a catch-up would have to end in
 
 An event about a message that is not here is about one that was deleted
