@@ -375,38 +375,78 @@ message_delete(api_t *a, call_t *c)
 
 /* -- reactions -- */
 
-/* Something that is no ordinary text: 1..WRT_EMOJI_MAX bytes without white
- * space, control characters or ASCII letters, and not ASCII alone. */
+/* Nothing to see, or what turns the text around it. */
+static int
+reaction_blank(unsigned u)
+{
+    size_t  i;
+
+    static const struct {
+        unsigned  from;
+        unsigned  to;
+    } blanks[] = {
+        { 0x0000, 0x0020 }, { 0x007f, 0x00a8 }, { 0x00aa, 0x00ad },
+        { 0x00af, 0x00bf }, { 0x1680, 0x1680 }, { 0x2000, 0x200b },
+        { 0x200e, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f },
+        { 0x3000, 0x3000 }, { 0xfeff, 0xfeff }
+    };
+
+    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        if (u >= blanks[i].from && u <= blanks[i].to) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Is it no ordinary text?  Valid UTF-8 without white space, control
+ * characters or ASCII letters, and not ASCII alone. */
+static int
+reaction_symbol(const unsigned char *p, size_t n)
+{
+    int       symbol;
+    size_t    i, more;
+    unsigned  u;
+
+    symbol = 0;
+
+    for (i = 0; i < n; ) {
+        u = p[i++];
+
+        if (u >= 0x80) {
+            symbol = 1;
+            more = u >= 0xf0 ? 3 : u >= 0xe0 ? 2 : 1;
+            u &= 0x3fu >> more;
+
+            while (more--) {
+                u = u << 6 | (p[i++] & 0x3fu);
+            }
+        }
+
+        if (reaction_blank(u) || (u >= 'A' && u <= 'Z')
+            || (u >= 'a' && u <= 'z'))
+        {
+            return 0;
+        }
+    }
+
+    return symbol;
+}
+
+
 static int
 reaction_emoji(call_t *c)
 {
-    size_t                n, i;
-    int                   symbol;
+    size_t                n;
     const unsigned char  *p;
 
     p = (const unsigned char *) c->rest;
     n = strlen(c->rest);
-    symbol = 0;
 
-    for (i = 0; i < n; i++) {
-        if (p[i] <= ' ' || p[i] == 0x7f
-            || (p[i] >= 'A' && p[i] <= 'Z') || (p[i] >= 'a' && p[i] <= 'z'))
-        {
-            break;
-        }
-
-        /* U+0080 to U+00BF: controls, the blank that does not break... but
-         * the signs of copyright and trade mark are emoji */
-        if (p[i] == 0xc2 && i + 1 < n && p[i + 1] != 0xa9
-            && p[i + 1] != 0xae)
-        {
-            break;
-        }
-
-        symbol |= p[i] >= 0x80;
-    }
-
-    if (i < n || !symbol || n > WRT_EMOJI_MAX || !wrt_utf8_valid(p, n)) {
+    if (n > WRT_EMOJI_MAX || !wrt_utf8_valid(p, n) || !reaction_symbol(p, n))
+    {
         api_error(c, 400, "invalid_request", "emoji",
                   "emoji must be one emoji, percent-encoded UTF-8 of at most"
                   " 32 bytes");
