@@ -311,9 +311,12 @@ class Ws(asyncio.Protocol):
         return item
 
     async def wait(self, event, timeout=10, where=None):
-        """The next event of this name.  Those before it stay for later."""
+        """The next event of this name (one of a tuple).  Those before it
+        stay for later."""
+        names = (event,) if isinstance(event, str) else event
+
         def fits(e):
-            return e["event"] == event and (where is None or where(e))
+            return e["event"] in names and (where is None or where(e))
 
         for i, e in enumerate(self.backlog):
             if fits(e):
