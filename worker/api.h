@@ -316,6 +316,10 @@ int may_set_users(call_t *c);
 
 #define EMIT_OPS_MAX  (3 * (WRT_EDITS_MAX + 8))
 
+/* Stands where a message's id does for the room itself: its title, settings
+ * and people.  No message has it. */
+#define EMIT_ROOM     "-"
+
 /* A durable event, decided upon.  The JSON is borrowed. */
 typedef struct {
     const char  *conversation;
@@ -323,8 +327,8 @@ typedef struct {
     const char  *target;            /* user of j and l, else "-" */
     const char  *need;              /* permission letter or "m"; see Lua */
     int          live;              /* not in an archived room */
-    const char  *message;           /* that it changes, or NULL */
-    int64_t      expect;            /* its changeSeq as read */
+    const char  *message;           /* that it changes, or EMIT_ROOM */
+    int64_t      expect;            /* its changeSeq, the room's seq as read */
     json_t      *event;
     json_t      *extra;             /* or NULL */
     const char  *ops[EMIT_OPS_MAX]; /* emit_op() */
@@ -336,7 +340,7 @@ typedef struct {
 typedef enum {
     EMIT_OK,
     EMIT_STALE,                     /* what was decided on has changed */
-    EMIT_EXISTS,                    /* a guard N was not met */
+    EMIT_EXISTS,                    /* it is so already */
     EMIT_ANSWERED
 } emit_rc_t;
 

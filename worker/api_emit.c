@@ -11,9 +11,10 @@
  *                                                         | ok
  *   answer <- wait (the store has the event) <------------+
  *
- * A decision about a message names the number of the message's last change; if
- * another one came in between, Redis says "stale" and we read again.  The
- * call's deadline ends this.
+ * A decision about a message names the number of the message's last change,
+ * one about the room the number up to which it was read; if another one came
+ * in between, Redis says "stale" and we read again.  The call's deadline ends
+ * this.
  */
 
 #include <stdlib.h>
@@ -133,16 +134,12 @@ emit_call(api_t *a, call_t *c, rds_t *shard, unsigned k, const access_t *x,
 
     cmd_begin(cmd, "FCALL");
     cmd_text(cmd, WRT_FN_EMIT);
-    cmd_num(cmd, e->message ? 4 : 3);
+    cmd_num(cmd, 4);
     cmd_mem(cmd, key, wrt_key_conv(key, k, e->conversation, n));
     cmd_mem(cmd, key, wrt_key_log(key, k, e->conversation, n));
     cmd_mem(cmd, key, wrt_key_ingest(key, k));
-
-    if (e->message) {
-        cmd_mem(cmd, key, wrt_key_version(key, k, e->conversation, n,
-                                          e->message, strlen(e->message)));
-    }
-
+    cmd_mem(cmd, key, wrt_key_version(key, k, e->conversation, n,
+                                      e->message, strlen(e->message)));
     cmd_mem(cmd, key, wrt_chan_room(key, &a->cf->names, k, e->conversation,
                                     n));
     cmd_text(cmd, e->conversation);
@@ -180,12 +177,10 @@ emit_call(api_t *a, call_t *c, rds_t *shard, unsigned k, const access_t *x,
 static emit_rc_t
 emit_refused(call_t *c, const char *rc)
 {
-    if (strcmp(rc, "stale") == 0) {
-        return EMIT_STALE;
-    }
+    /* what exists is not in the store yet, or we had seen it there */
 
-    if (strcmp(rc, "exists") == 0) {
-        return EMIT_EXISTS;
+    if (strcmp(rc, "stale") == 0 || strcmp(rc, "exists") == 0) {
+        return EMIT_STALE;
     }
 
     if (strcmp(rc, "denied") == 0) {

@@ -84,14 +84,16 @@ member_event(const call_t *c, const char *action, const char *user,
 
 
 static void
-member_emit_init(emit_t *e, const call_t *c, const char *kind,
-    const char *target)
+member_emit_init(emit_t *e, const call_t *c, const json_t *doc,
+    const char *kind, const char *target)
 {
     memset(e, 0, sizeof(*e));
     e->conversation = c->ids[0];
     e->kind = kind;
     e->target = target;
     e->need = "m";
+    e->message = EMIT_ROOM;
+    e->expect = json_integer_value(json_object_get(doc, "seq"));
 }
 
 
@@ -156,7 +158,7 @@ add_emit(api_t *a, call_t *c, const access_t *x, const json_t *doc,
     snprintf(field, sizeof(field), WRT_F_MEMBER "%s", p->user);
     snprintf(value, sizeof(value), "%s|%s|" WRT_EMIT_SEQ, letters, p->role);
 
-    member_emit_init(&e, c, "j", p->user);
+    member_emit_init(&e, c, doc, "j", p->user);
     e.live = 1;
     e.event = member_event(c, "user_joined", p->user, name ? name : "",
                            p->role);
@@ -266,8 +268,8 @@ member_add(api_t *a, call_t *c)
 /* -- removing, leaving -- */
 
 static emit_rc_t
-remove_emit(api_t *a, call_t *c, const access_t *x, const json_t *p,
-    int64_t *seq)
+remove_emit(api_t *a, call_t *c, const access_t *x, const json_t *doc,
+    const json_t *p, int64_t *seq)
 {
     char         field[sizeof(WRT_F_MEMBER) + WRT_ID_MAX];
     emit_t       e;
@@ -279,7 +281,7 @@ remove_emit(api_t *a, call_t *c, const access_t *x, const json_t *p,
     name = json_string_value(json_object_get(user, "name"));
     snprintf(field, sizeof(field), WRT_F_MEMBER "%s", c->ids[1]);
 
-    member_emit_init(&e, c, "l", c->ids[1]);
+    member_emit_init(&e, c, doc, "l", c->ids[1]);
     e.event = member_event(c, "user_left", c->ids[1], name ? name : "",
                            json_string_value(json_object_get(p, "role")));
 
@@ -317,7 +319,7 @@ remove_decide(api_t *a, call_t *c, store_t *st, const access_t *x,
         api_not_found(c);
 
     } else if (member_fixed(c, doc) == 0) {
-        rc = remove_emit(a, c, x, p, seq);
+        rc = remove_emit(a, c, x, doc, p, seq);
     }
 
 done:

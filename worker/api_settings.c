@@ -40,7 +40,8 @@ settings_shown(const call_t *c, const json_t *doc)
 
 /* Takes `shown` and `set`. */
 static void
-settings_event(const call_t *c, emit_t *e, json_t *shown, json_t *set)
+settings_event(const call_t *c, emit_t *e, const json_t *doc, json_t *shown,
+    json_t *set)
 {
     memset(e, 0, sizeof(*e));
 
@@ -48,6 +49,8 @@ settings_event(const call_t *c, emit_t *e, json_t *shown, json_t *set)
     e->kind = "e";
     e->target = "-";
     e->need = "m";
+    e->message = EMIT_ROOM;
+    e->expect = json_integer_value(json_object_get(doc, "seq"));
     e->event = json_pack("{s:s, s:{s:s, s:o, s:s, s:o}}", "event",
                          "conversation_updated", "data", "conversationId",
                          c->ids[0], "seq", emit_seq(c), "updatedBy", c->user,
@@ -162,7 +165,7 @@ update_decide_doc(api_t *a, call_t *c, const access_t *x,
         json_object_set(shown, name, v);
     }
 
-    settings_event(c, &e, shown, set);
+    settings_event(c, &e, doc, shown, set);
 
     return settings_emit(a, c, x, &e, seq);
 }
@@ -226,7 +229,7 @@ archive_decide_to(api_t *a, call_t *c, store_t *st, const access_t *x,
         json_object_set_new(shown, "archivedAt",
                             archived ? emit_at(c) : json_null());
 
-        settings_event(c, &e, shown,
+        settings_event(c, &e, doc, shown,
                        json_pack("{s:b}", "archived", archived));
 
         emit_op(&e, "V", WRT_F_STATE, archived ? WRT_STATE_ACTIVE
@@ -385,7 +388,7 @@ block_emit(api_t *a, call_t *c, store_t *st, const access_t *x,
         return EMIT_ANSWERED;
     }
 
-    settings_event(c, &e, settings_shown(c, doc),
+    settings_event(c, &e, doc, settings_shown(c, doc),
                    json_pack("{s:{s:s, s:s, s:b}}", "block", "userId", user,
                              "by", c->user, "on", on));
 

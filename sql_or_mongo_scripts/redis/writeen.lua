@@ -125,8 +125,9 @@ end
 --      [op...]
 -- need: a permission letter that the actor must have, 'm' that he is a member,
 -- or '' when the server itself acts.  live '1': not in an archived room.
--- version: the number of a message's last change, kept while a decision about
--- it may be under way; one above expect makes the call stale.
+-- version: the number of the last change of a message, or of the room itself,
+-- kept while a decision about it may be under way; one above expect makes the
+-- call stale.
 -- In event, extra and values \1 stands for the number and \2 for the time.
 -- Operations change the hash in the same step; the guards among them (N, Y, V)
 -- are all looked at first:
