@@ -315,15 +315,32 @@ block_other(call_t *c, const access_t *x, const json_t *doc)
 }
 
 
-/* A member's field in Redis: as it is, or with and without the rights that a
- * block takes. */
+static unsigned
+block_bits(const json_t *member, const char *key)
+{
+    size_t     i;
+    json_t    *v;
+    unsigned   bits;
+
+    bits = 0;
+
+    json_array_foreach(json_object_get(member, key), i, v) {
+        bits |= body_permission(json_string_value(v));
+    }
+
+    return bits;
+}
+
+
+/* A member's field in Redis: as it is, and without the rights that a block
+ * takes, or with those that he was given. */
 static int
 block_values(json_t *state, const char *user, int on, char old[64],
     char new[64])
 {
     char         letters[5];
-    size_t       i, n;
-    json_t      *m, *v;
+    size_t       i;
+    json_t      *m;
     unsigned     bits;
     const char  *id, *role;
 
@@ -335,19 +352,13 @@ block_values(json_t *state, const char *user, int on, char old[64],
             continue;
         }
 
-        bits = 0;
-
-        json_array_foreach(json_object_get(m, "permissions"), n, v) {
-            bits |= body_permission(json_string_value(v));
-        }
-
+        bits = block_bits(m, "permissions");
         body_letters(letters, bits);
         snprintf(old, 64, "%s|%s|%lld", letters, role, (long long)
                  json_integer_value(json_object_get(m, "joinSeq")));
 
         bits = on ? bits & ~(unsigned) (BODY_WRITE | BODY_UPLOAD)
-                  : bits | BODY_WRITE | BODY_UPLOAD;
-
+                  : block_bits(m, "given");
         body_letters(letters, bits);
         snprintf(new, 64, "%s|%s|%lld", letters, role, (long long)
                  json_integer_value(json_object_get(m, "joinSeq")));
