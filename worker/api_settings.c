@@ -278,10 +278,43 @@ conv_unarchive(api_t *a, call_t *c)
 
 /* -- blocking the other one of a direct room -- */
 
-/* The other participant; NULL: answered. */
+/* Whom the body names, if it names anybody; 0, -1: answered. */
+static int
+block_named(call_t *c, char user[WRT_ID_MAX + 1])
+{
+    int              rc;
+    wrt_slice_t      id;
+    wrt_refusal_t    why;
+    wrt_envelope_t   envelope;
+
+    user[0] = '\0';
+
+    if (c->body_len == 0) {
+        return 0;
+    }
+
+    rc = wrt_envelope_parse_body(&envelope, c->body, c->body_len, &why) == 0
+         ? wrt_envelope_id(&envelope, "userId", &id, &why) : -1;
+
+    if (rc < 0) {
+        body_refused(c, &why);
+
+    } else if (rc == 1) {
+        snprintf(user, WRT_ID_MAX + 1, "%.*s", (int) id.n, id.p);
+    }
+
+    wrt_envelope_free(&envelope);
+
+    return rc < 0 ? -1 : 0;
+}
+
+
+/* The other participant, whom the call must mean if it names one; NULL:
+ * answered. */
 static json_t *
 block_other(call_t *c, const access_t *x, const json_t *doc)
 {
+    char         named[WRT_ID_MAX + 1];
     size_t       i;
     json_t      *p;
     const char  *type, *user;
@@ -301,10 +334,16 @@ block_other(call_t *c, const access_t *x, const json_t *doc)
         return NULL;
     }
 
+    if (block_named(c, named) != 0) {
+        return NULL;
+    }
+
     json_array_foreach(json_object_get(doc, "participants"), i, p) {
         user = json_string_value(json_object_get(p, "userId"));
 
-        if (user && strcmp(user, c->user) != 0) {
+        if (user && strcmp(user, c->user) != 0
+            && (named[0] == '\0' || strcmp(user, named) == 0))
+        {
             return p;
         }
     }
