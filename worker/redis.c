@@ -23,6 +23,7 @@
 
 #include "worker/worker.h"
 
+#define RDS_QUEUE_MAX  (1024 * 1024)    /* bytes queued before they are sent */
 #define RDS_CONNECT_MS  2000
 #define RDS_COMMAND_MS  5000    /* without a reply: the connection is dead */
 
@@ -31,6 +32,7 @@ struct rds_s {
     redisContext  *c;           /* NULL: not connected */
     unsigned       server;
     unsigned       pending;     /* replies that are still to come */
+    size_t         queued;      /* bytes since the last write */
     uint64_t       client;      /* CLIENT ID, for rds_unblock() */
     char           error[256];
 };
@@ -58,6 +60,7 @@ rds_close(rds_t *c)
     }
 
     c->pending = 0;
+    c->queued = 0;
 }
 
 
@@ -270,6 +273,13 @@ rds_push(rds_t *c, const cmd_t *cmd)
     }
 
     c->pending++;
+    c->queued += (size_t) n + cmd->args.n;
+
+    /* a room of 1,000 is told of to each of them, with all of them in it:
+     * 200 MB, which are not to lie here at the same time */
+    if (c->queued > RDS_QUEUE_MAX) {
+        (void) rds_flush(c);
+    }
 }
 
 
@@ -307,6 +317,8 @@ rds_flush(rds_t *c)
 {
     int  done;
 
+    c->queued = 0;
+
     for (done = 0; c->c && !done; ) {
         if (redisBufferWrite(c->c, &done) != REDIS_OK) {
             rds_fail(c, c->c->errstr);
@@ -333,6 +345,7 @@ rds_pull(rds_t *c)
         return NULL;
     }
 
+    c->queued = 0;
     c->pending--;
 
     return r;
