@@ -146,6 +146,7 @@ need_for_run() {
     need "storage of files" libcurl4-openssl-dev libexpat1-dev
     need "forms and types of files" libgmime-3.0-dev libmagic-dev libzip-dev
     need "scanning of files" libclamav-dev
+    need "thumbnails, and their jail" libvips-dev libseccomp-dev
 }
 
 

@@ -11,7 +11,7 @@
  *              CRLF --boundary-- epilogue
  */
 
-#define _GNU_SOURCE                 /* memmem(), O_TMPFILE */
+#define _GNU_SOURCE                 /* memmem() */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,12 +26,12 @@
 
 #include "common/wrt_id.h"
 #include "common/wrt_utf8.h"
+#include "worker/upload_file.h"
 #include "worker/upload_form.h"
 #include "worker/upload_mime.h"
 
 #define FORM_BLOCK       (64 * 1024)
 #define FORM_NEEDLE_MAX  (MIME_BOUNDARY_MAX + 4)
-#define FORM_NAME_TRIES  8
 
 typedef enum {
     FIELD_FILE = 0,
@@ -533,47 +532,6 @@ form_field(form_ctx_t *x, const part_t *part)
 }
 
 
-/* A file without a name.  Where the file system has no O_TMPFILE it has one
- * for a moment. */
-static int
-form_create(int dirfd)
-{
-    int       fd, i;
-    char      name[40];
-    uint64_t  r;
-
-    fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT
-                    && errno != EINVAL))
-    {
-        return fd;
-    }
-
-    for (i = 0; i < FORM_NAME_TRIES; i++) {
-
-        if (getrandom(&r, sizeof(r), 0) != sizeof(r)) {
-            return -1;
-        }
-
-        snprintf(name, sizeof(name), ".upload-%016llx",
-                 (unsigned long long) r);
-        fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-        if (fd >= 0) {
-            unlinkat(dirfd, name, 0);
-            return fd;
-        }
-
-        if (errno != EEXIST) {
-            break;
-        }
-    }
-
-    return -1;
-}
-
-
 static int
 form_write(int fd, const char *p, size_t n)
 {
@@ -663,7 +621,7 @@ form_file(form_ctx_t *x, const part_t *part)
         return form_too_large(x);
     }
 
-    f->fd = form_create(x->dirfd);
+    f->fd = upload_file_create(x->dirfd);
 
     if (f->fd < 0) {
         return form_refuse(x, FORM_FAILED, "", "creating a file: %s",

@@ -1,4 +1,5 @@
-# worker.mk: the worker pool and the tool that mints development tokens.
+# worker.mk: the worker pool, its program for thumbnails, and the tool that
+# mints development tokens.
 
 WORKER_SRCS := $(filter-out worker/store%.c worker/words%.c worker/blob%.c \
                  worker/upload%.c worker/scan%.c worker/thumb%.c \
@@ -19,13 +20,14 @@ include worker/store.mk
 include worker/blob.mk
 include worker/upload.mk
 include worker/scan.mk
+include worker/thumb.mk
 
-worker: $(WORKER) $(TOKEN)
+worker: $(WORKER) $(TOKEN) $(THUMB)
 
 $(WORKER): $(WORKER_OBJS) $(STORE_LIB) $(BLOB_LIB) $(UPLOAD_LIB) \
-           $(SCAN_LIB) $(COMMON_LIB)
+           $(SCAN_LIB) $(THUMB_LIB) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(STORE_LIB) \
-	    $(BLOB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(COMMON_LIB) \
+	    $(BLOB_LIB) $(THUMB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(COMMON_LIB) \
 	    -Wl,--as-needed $(WORKER_LIBS)
 
 $(TOKEN): $(BUILD)/worker/token.o

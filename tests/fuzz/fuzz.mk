@@ -25,7 +25,8 @@ fuzz-short:
 FUZZ_words      := worker/words.c worker/words_query.c \
                    worker/words_mark.c worker/store_mem.c
 FUZZ_LIBS_words := -lutf8proc
-FUZZ_form       := worker/upload_form.c worker/upload_mime.c \
+FUZZ_form       := worker/upload_form.c worker/upload_file.c \
+                   worker/upload_mime.c \
                    worker/upload_name.c
 FUZZ_LIBS_form   = $(shell pkg-config --cflags --libs gmime-3.0) -lcrypto
 
