@@ -283,6 +283,7 @@ killed_in_a_part(void **state)
 
 
 #define REFUSED  "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n"            \
+#define SWEEPS_MAX  10000
                  "Connection: close\r\n\r\n"
 
 /* What fails for good leaves no parts behind. */
@@ -321,7 +322,7 @@ tidied_up(void **state)
 static void
 swept(void **state)
 {
-    unsigned     n;
+    unsigned     n, i;
     char         key[BLOB_KEY_SIZE];
     s3_call_t    call;
     s3_answer_t  answer;
@@ -337,7 +338,13 @@ swept(void **state)
 
     suite_ok(suite.b, blob_sweep(suite.b, 3600, &n));
     assert_int_equal(n, 0);
-    suite_ok(suite.b, blob_sweep(suite.b, 0, &n));
+
+    /* it has to lie in the past by the clock, which both may still show as
+     * one and the same tick */
+    for (i = 0, n = 0; n == 0 && i < SWEEPS_MAX; i++) {
+        suite_ok(suite.b, blob_sweep(suite.b, 0, &n));
+    }
+
     assert_int_equal(n, 1);
     assert_int_equal(minio_uploads(), 0);
 }
