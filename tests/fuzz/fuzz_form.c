@@ -41,6 +41,16 @@ check_name(const char *name)
 }
 
 
+static char  path[] = "/dev/shm/wrt-fuzz-XXXXXX";
+
+
+static void
+forget(void)
+{
+    unlink(path);
+}
+
+
 /* Does a header of the body say that content is encoded? */
 static int
 has_encoding(const uint8_t *p, size_t n)
@@ -98,7 +108,6 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     form_rc_t    rc;
 
     static int   fd = -1, dirfd;
-    static char  path[] = "/dev/shm/wrt-fuzz-XXXXXX";
 
     if (n == 0) {
         return 0;
@@ -106,6 +115,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
     if (fd < 0) {
         fd = mkstemp(path);
+        atexit(forget);
         dirfd = open("/dev/shm", O_RDONLY | O_DIRECTORY);
         FUZZ_CHECK(fd >= 0 && dirfd >= 0);
     }
