@@ -16,6 +16,8 @@
 #include "tests/unit/blob_suite.h"
 #include "worker/blob_s3.h"
 
+#define SWEEPS_MAX  10000
+
 #define BUSY  "HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\n"  \
               "Content-Length: 52\r\nConnection: close\r\n\r\n"              \
               "<Error><Code>SlowDown</Code><Message/></Error>      "
@@ -283,7 +285,6 @@ killed_in_a_part(void **state)
 
 
 #define REFUSED  "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n"            \
-#define SWEEPS_MAX  10000
                  "Connection: close\r\n\r\n"
 
 /* What fails for good leaves no parts behind. */
