@@ -200,20 +200,24 @@ store_search_run(store_t *st, const store_search_t *q, json_t **out,
     f.q = q;
     f.query = &query;
     f.first = (size_t) (q->page - 1) * (size_t) q->limit;
-    *out = json_array();
-    rc = STORE_OK;
 
     if (f.first < WRT_SEARCH_DEPTH_MAX) {
         f.count = WRT_SEARCH_DEPTH_MAX - f.first;
         f.count = f.count < (size_t) q->limit ? f.count : (size_t) q->limit;
-        f.need = f.first + f.count + 1;
-        f.hit = store_alloc(&st->arena, f.need * sizeof(store_hit_t));
 
-        rc = st->ops->search(st, &f, *out);
-
-        *more = f.n == f.need
-                && f.first + f.count < WRT_SEARCH_DEPTH_MAX;
+    } else {
+        /* nothing to be had; whether he may ask is still to be said */
+        f.first = 0;
     }
+
+    f.need = f.first + f.count + 1;
+    f.hit = store_alloc(&st->arena, f.need * sizeof(store_hit_t));
+    *out = json_array();
+
+    rc = st->ops->search(st, &f, *out);
+
+    *more = f.count > 0 && f.n == f.need
+            && f.first + f.count < WRT_SEARCH_DEPTH_MAX;
 
     words_query_free(&query);
 

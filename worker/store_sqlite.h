@@ -63,6 +63,7 @@ typedef enum {
     SQ_MOVES,
     SQ_USER,
     SQ_SEARCH,
+    SQ_SEARCH_WALK,
     SQ_SEARCH_ROOM,
     SQ_SEARCH_ROOMS,
     SQ_SEARCH_MESSAGE,

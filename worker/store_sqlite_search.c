@@ -1,12 +1,15 @@
 /*
  * store_sqlite_search.c: searching by the index of words, which hands out the
- * newest messages first (store_sqlite_text.c).  Two plans:
+ * newest messages first (store_sqlite_text.c).  Three plans:
  *
  *   by room    each room is asked for /room/word.  About 50 us a room.
  *   by word    for who is in more than ROOMS_EACH rooms: all that have the
  *              words, newest first; those of other rooms are passed over.
+ *   by time    the same for a short beginning of a word, which most messages
+ *              have: the newest messages, whatever they say.  If WALK_MAX of
+ *              them are not enough, by room.
  *
- * Both look at each candidate (store_search.c).
+ * All look at each candidate (store_search.c).
  */
 
 #include <stdio.h>
@@ -18,14 +21,29 @@
 
 /* By word alone FTS5 first merges the lists of all words with a prefix; the
  * shorter it is the longer that takes (150 ms for two letters in a million
- * messages).  Below so many bytes each room is asked, however many. */
+ * messages).  Below so many bytes: by time. */
 #define PREFIX_MIN  4
+#define WALK_MAX    10000
+
+/* What is read of a candidate. */
+#define HIT_COLUMNS  \
+    "SELECT m.conversation, m.created_at, m.id, m.n, m.content, m.sender," \
+    " m.type, m.deleted_at"
 
 typedef struct {
     int64_t      row;
     const char  *id;
     const char  *title;
 } room_t;
+
+/* Where a search looks. */
+typedef struct {
+    store_sqlite_t  *st;
+    store_finder_t  *f;
+    room_t          *room;
+    size_t           n;
+    store_map_t      map;       /* row -> room, when there are many */
+} scan_t;
 
 /* A MATCH under construction. */
 typedef struct {
@@ -111,29 +129,11 @@ match_all(const store_finder_t *f, match_t *m)
 }
 
 
-/* Candidates of a MATCH, newest first, until no more are wanted.  one: the
- * room all are in; NULL: look it up in rooms. */
-static store_rc_t
-candidates(store_sqlite_t *st, store_finder_t *f, const char *match,
-    const room_t *one, const store_map_t *rooms)
+/* Between which keys something is still wanted: parameters 2 and 3. */
+static void
+bind_times(sqlite3_stmt *s, const store_finder_t *f)
 {
-    int            step;
-    int64_t        floor, row;
-    json_t        *content;
-    store_hit_t    hit;
-    const room_t  *room;
-    sqlite3_stmt  *s;
-
-    s = sq_get(st, SQ_SEARCH,
-               "SELECT m.conversation, m.created_at, m.id, m.n, m.content"
-               " FROM message_words w CROSS JOIN message m ON m.n = w.rowid"
-               " WHERE w.message_words MATCH ?1 AND w.rowid >= ?2"
-               " AND w.rowid < ?3 AND m.deleted_at IS NULL"
-               " AND (?4 IS NULL OR m.sender = ?4)"
-               " AND (?5 IS NULL OR m.type = ?5) ORDER BY w.rowid DESC");
-    if (s == NULL) {
-        return STORE_DOWN;
-    }
+    int64_t  floor;
 
     floor = store_search_floor(f);
 
@@ -141,46 +141,133 @@ candidates(store_sqlite_t *st, store_finder_t *f, const char *match,
         floor = f->q->after_ms + 1;
     }
 
-    sq_bind_text(s, 1, match);
     sqlite3_bind_int64(s, 2, floor > INT64_MIN ? sq_key_of(floor) : floor);
     sqlite3_bind_int64(s, 3, f->q->before_ms >= 0 ? sq_key_of(f->q->before_ms)
                                                   : INT64_MAX);
-    sq_bind_text(s, 4, f->q->sender);
-    sq_bind_text(s, 5, f->q->type);
+}
 
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+
+static int
+same(const char *wanted, sqlite3_stmt *s, int i)
+{
+    return wanted == NULL
+           || strcmp(wanted, (const char *) sqlite3_column_text(s, i)) == 0;
+}
+
+
+/* A candidate in one of the rooms. */
+static store_rc_t
+look_at(scan_t *scan, sqlite3_stmt *s, const room_t *room)
+{
+    json_t       *content;
+    store_hit_t   hit;
+
+    if (sqlite3_column_type(s, 7) != SQLITE_NULL
+        || !same(scan->f->q->sender, s, 5) || !same(scan->f->q->type, s, 6))
+    {
+        return STORE_OK;
+    }
+
+    if (sq_json(scan->st, s, 4, &content) != 0) {
+        return STORE_DOWN;
+    }
+
+    if (store_search_fits(scan->f, content)) {
+        hit.at = sqlite3_column_int64(s, 1);
+        hit.id = (const char *) sqlite3_column_text(s, 2);
+        hit.row = sqlite3_column_int64(s, 3);
+        hit.conversation = room->id;
+        hit.title = room->title;
+        hit.conversation_row = room->row;
+        store_search_add(scan->f, &hit);
+    }
+
+    json_decref(content);
+
+    return STORE_OK;
+}
+
+
+/* At most *left rows of a statement, newest first, until no more are wanted.
+ * one: the room all are in; NULL: look it up. */
+static store_rc_t
+candidates(scan_t *scan, sqlite3_stmt *s, const room_t *one, int64_t *left)
+{
+    int            step;
+    int64_t        row;
+    const room_t  *room;
+
+    bind_times(s, scan->f);
+    step = SQLITE_DONE;
+
+    while (*left > 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
+        (*left)--;
+
         row = sqlite3_column_int64(s, 0);
         room = one ? one
-                   : store_map_get(rooms, (const char *) &row, sizeof(row));
+                   : store_map_get(&scan->map, (const char *) &row,
+                                   sizeof(row));
 
         if (room == NULL) {
             continue;
         }
 
-        hit.at = sqlite3_column_int64(s, 1);
-
-        if (hit.at < store_search_floor(f)) {
+        if (sqlite3_column_int64(s, 1) < store_search_floor(scan->f)) {
             break;
         }
 
-        if (sq_json(st, s, 4, &content) != 0) {
+        if (look_at(scan, s, room) != STORE_OK) {
             sqlite3_reset(s);
             return STORE_DOWN;
         }
-
-        if (store_search_fits(f, content)) {
-            hit.id = (const char *) sqlite3_column_text(s, 2);
-            hit.row = sqlite3_column_int64(s, 3);
-            hit.conversation = room->id;
-            hit.title = room->title;
-            hit.conversation_row = room->row;
-            store_search_add(f, &hit);
-        }
-
-        json_decref(content);
     }
 
-    return sq_done(st, s, step);
+    return sq_done(scan->st, s, step);
+}
+
+
+static store_rc_t
+scan_match(scan_t *scan, const char *match, const room_t *one)
+{
+    int64_t        left;
+    sqlite3_stmt  *s;
+
+    s = sq_get(scan->st, SQ_SEARCH,
+               HIT_COLUMNS " FROM message_words w"
+               " CROSS JOIN message m ON m.n = w.rowid"
+               " WHERE w.message_words MATCH ?1 AND w.rowid >= ?2"
+               " AND w.rowid < ?3 ORDER BY w.rowid DESC");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sq_bind_text(s, 1, match);
+    left = INT64_MAX;
+
+    return candidates(scan, s, one, &left);
+}
+
+
+/* *enough: no more than these were wanted. */
+static store_rc_t
+scan_time(scan_t *scan, int *enough)
+{
+    int64_t        left;
+    store_rc_t     rc;
+    sqlite3_stmt  *s;
+
+    s = sq_get(scan->st, SQ_SEARCH_WALK,
+               HIT_COLUMNS " FROM message m"
+               " WHERE m.n >= ?2 AND m.n < ?3 ORDER BY m.n DESC");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    left = WALK_MAX;
+    rc = candidates(scan, s, NULL, &left);
+    *enough = left > 0;
+
+    return rc;
 }
 
 
@@ -245,22 +332,74 @@ find_rooms(store_sqlite_t *st, const store_search_t *q, room_t **out,
 
 
 static store_rc_t
+scan_rooms(scan_t *scan, match_t *m)
+{
+    size_t       i;
+    store_rc_t   rc;
+    const char  *match;
+
+    rc = STORE_OK;
+
+    for (i = 0; rc == STORE_OK && i < scan->n; i++) {
+        match = match_room(scan->f, m, scan->room[i].row);
+        rc = scan_match(scan, match, &scan->room[i]);
+    }
+
+    return rc;
+}
+
+
+static store_rc_t
+scan_all(scan_t *scan, match_t *m)
+{
+    int          enough;
+    size_t       i;
+    store_rc_t   rc;
+    const char  *match;
+
+    store_map_init(&scan->map, &scan->st->base.arena, scan->n);
+
+    for (i = 0; i < scan->n; i++) {
+        *store_map_put(&scan->map, (const char *) &scan->room[i].row,
+                       sizeof(scan->room[i].row)) = &scan->room[i];
+    }
+
+    match = match_all(scan->f, m);
+
+    if (match) {
+        return scan_match(scan, match, NULL);
+    }
+
+    rc = scan_time(scan, &enough);
+
+    if (rc != STORE_OK || enough) {
+        return rc;
+    }
+
+    scan->f->n = 0;
+
+    return scan_rooms(scan, m);
+}
+
+
+static store_rc_t
 find(store_sqlite_t *st, store_finder_t *f)
 {
-    room_t       *rooms;
-    size_t        i, n;
-    match_t       m;
-    store_rc_t    rc;
-    store_map_t   map;
-    const char   *match;
+    scan_t      scan;
+    match_t     m;
+    store_rc_t  rc;
 
-    rc = find_rooms(st, f->q, &rooms, &n);
+    memset(&scan, 0, sizeof(scan));
+    scan.st = st;
+    scan.f = f;
+
+    rc = find_rooms(st, f->q, &scan.room, &scan.n);
 
     if (rc != STORE_OK) {
         return rc;
     }
 
-    if (n == 0) {
+    if (scan.n == 0) {
         return f->q->conversation ? STORE_NOT_FOUND : STORE_OK;
     }
 
@@ -268,25 +407,7 @@ find(store_sqlite_t *st, store_finder_t *f)
     m.size = f->query->words.len + f->query->words.n * (SQ_ROOM_MAX + 8) + 1;
     m.p = store_alloc(&st->base.arena, m.size);
 
-    match = n > ROOMS_EACH ? match_all(f, &m) : NULL;
-
-    if (match) {
-        store_map_init(&map, &st->base.arena, n);
-
-        for (i = 0; i < n; i++) {
-            *store_map_put(&map, (const char *) &rooms[i].row,
-                           sizeof(rooms[i].row)) = &rooms[i];
-        }
-
-        return candidates(st, f, match, NULL, &map);
-    }
-
-    for (i = 0; rc == STORE_OK && i < n; i++) {
-        rc = candidates(st, f, match_room(f, &m, rooms[i].row), &rooms[i],
-                        NULL);
-    }
-
-    return rc;
+    return scan.n > ROOMS_EACH ? scan_all(&scan, &m) : scan_rooms(&scan, &m);
 }
 
 

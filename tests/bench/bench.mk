@@ -2,12 +2,20 @@
 #
 # `make bench` prints how many messages a second each store takes, alone and
 # with the parsing that the projector does.
+#
+# `make bench-search` prints how long searches take in BENCH_SEARCH_MESSAGES
+# messages in BENCH_SEARCH_ROOMS rooms, and by which index; some minutes for
+# each store.  bench-search-short takes a tenth of that, to try it.
 
 BENCH_STORE    := $(BUILD)/bench/bench_store
 BENCH_MESSAGES ?= 200000
 BENCH_ROOMS    ?= 1000
 
-.PHONY: bench
+BENCH_SEARCH          := $(BUILD)/bench/bench_search
+BENCH_SEARCH_MESSAGES ?= 1000000
+BENCH_SEARCH_ROOMS    ?= 10000
+
+.PHONY: bench bench-search bench-search-short
 
 bench: $(BENCH_STORE) $(BUILD)/unit/mongo_ready
 	@echo '-- SQLite'
@@ -23,3 +31,22 @@ $(BENCH_STORE): tests/bench/bench_store.c $(STORE_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(STORE_CFLAGS) -o $@ $< $(STORE_LIB) $(COMMON_LIB) \
 	    $(STORE_LIBS) $(LDFLAGS)
+
+bench-search: $(BENCH_SEARCH) $(BUILD)/unit/mongo_ready
+	@dir=$$(mktemp -d); \
+	$(BENCH_SEARCH) "sqlite:$$dir/bench.db" $(BENCH_SEARCH_MESSAGES) \
+	    $(BENCH_SEARCH_ROOMS); rc=$$?; \
+	rm -rf "$$dir"; exit $$rc
+	@tests/unit/with_mongod.sh $(BUILD) sh -c '$(BENCH_SEARCH) \
+	    "$${WRT_TEST_MONGODB_URI}" $(BENCH_SEARCH_MESSAGES) \
+	    $(BENCH_SEARCH_ROOMS)'
+
+bench-search-short:
+	@$(MAKE) --no-print-directory bench-search \
+	    BENCH_SEARCH_MESSAGES=100000 BENCH_SEARCH_ROOMS=1000
+
+$(BENCH_SEARCH): tests/bench/bench_search.c tests/bench/bench_search_plan.c \
+                 tests/bench/bench_search.h $(STORE_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(STORE_CFLAGS) -o $@ $(filter %.c,$^) $(STORE_LIB) \
+	    $(COMMON_LIB) $(STORE_LIBS) $(LDFLAGS)

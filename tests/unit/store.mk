@@ -5,10 +5,11 @@
 
 include worker/store.mk
 
-STORE_TESTS  := mem sqlite mongo schema pair
+STORE_TESTS  := mem sqlite mongo schema pair search
 STORE_PROGS  := $(STORE_TESTS:%=$(BUILD)/unit/test_store_%)
 STORE_MONGO  := $(BUILD)/unit/store_mongo $(BUILD)/unit/store_standalone \
-                $(BUILD)/unit/store_schema $(BUILD)/unit/store_pair
+                $(BUILD)/unit/store_schema $(BUILD)/unit/store_pair \
+                $(BUILD)/unit/store_search
 WORDS_TEST   := $(BUILD)/unit/test_words
 STORE_BINS   := $(WORDS_TEST) $(BUILD)/unit/test_store_mem \
                 $(BUILD)/unit/test_store_sqlite $(STORE_MONGO)

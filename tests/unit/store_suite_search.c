@@ -161,11 +161,18 @@ words(void **state)
 static void
 filters(void **state)
 {
+    events_t  l = { 0 };
+
     static const search_case_t  list[] = {
         { { "s1", "metode", NULL, "t1", NULL, -1, -1, 1, 20 }, "m06", 0 },
         { { "s1", "metode", NULL, "s1", NULL, -1, -1, 1, 20 },
           "m04 m01", 0 },
         { { "s1", "metode", NULL, "nobody", NULL, -1, -1, 1, 20 }, "", 0 },
+        { { "s1", "laporan", NULL, NULL, "sticker", -1, -1, 1, 20 },
+          "f1", 0 },
+        { { "s1", "laporan", NULL, NULL, "text", -1, -1, 1, 20 }, "", 0 },
+        { { "s1", "akhir laporan", NULL, NULL, NULL, -1, -1, 1, 20 },
+          "f1", 0 },
         { { "s1", "metode", NULL, NULL, "sticker", -1, -1, 1, 20 }, "", 0 },
 
         /* neither bound is included */
@@ -187,6 +194,12 @@ filters(void **state)
 
     (void) state;
     put_talk();
+
+    /* by the name of a file; of whatever type */
+    events_content(&l, "c1", 6, "f1", "s1", "sticker",
+                   json_pack("{s:{s:s}}", "fileInfo", "fileName",
+                             "Laporan_Akhir-2024.pdf"), 8000);
+    events_put(st, &l);
 
     expect_found(list, UNIT_COUNT(list));
 }

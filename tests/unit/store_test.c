@@ -274,6 +274,18 @@ events_reply(events_t *l, const char *conversation, int64_t seq,
 
 
 void
+events_content(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *sender, const char *type, json_t *content,
+    int64_t at)
+{
+    events_add(l, WRT_EV_MESSAGE, conversation, seq, sender, "",
+               message_body(conversation, seq, id, sender, type, content,
+                            NULL, NULL, at),
+               NULL);
+}
+
+
+void
 events_member(events_t *l, char kind, const char *conversation, int64_t seq,
     const char *id, const char *actor, const char *target, int64_t at,
     json_t *extra)

@@ -62,6 +62,10 @@ void events_message(events_t *l, const char *conversation, int64_t seq,
 void events_reply(events_t *l, const char *conversation, int64_t seq,
     const char *id, const char *sender, const char *text,
     const char *reply_to, int64_t at);
+/* Any type and content; takes it over. */
+void events_content(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *sender, const char *type, json_t *content,
+    int64_t at);
 /* kind j or l; the system message has the id and is the actor's. */
 void events_member(events_t *l, char kind, const char *conversation,
     int64_t seq, const char *id, const char *actor, const char *target,

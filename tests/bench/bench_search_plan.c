@@ -1,0 +1,192 @@
+/*
+ * bench_search_plan.c: how a search was carried out.
+ *
+ * SQLite: the query plan of each statement of a search, once, and what was
+ * asked of the index of words last.  MongoDB: what its profiler has of each
+ * command on the messages: the index, and how many keys and documents were
+ * looked at for it.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/bench/bench_search.h"
+#include "worker/store_mongo.h"
+#include "worker/store_sqlite.h"
+
+#define SUMMARY  100            /* bytes; a merge names its index often */
+
+/* The statements of a search. */
+static const sq_id_t  searches[] = {
+    SQ_SEARCH_ROOM, SQ_SEARCH_ROOMS, SQ_SEARCH, SQ_SEARCH_WALK,
+    SQ_SEARCH_MESSAGE, SQ_READERS, SQ_MOVES
+};
+
+
+static int
+is_sqlite(store_t *st)
+{
+    return strcmp(store_name(st), "sqlite") == 0;
+}
+
+
+static void
+sqlite_plan(store_sqlite_t *st, sqlite3_stmt *of)
+{
+    char           sql[4096];
+    sqlite3_stmt  *s;
+
+    snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", sqlite3_sql(of));
+
+    if (sqlite3_prepare_v2(st->db, sql, -1, &s, NULL) != SQLITE_OK) {
+        die("explain", sqlite3_errmsg(st->db));
+    }
+
+    printf("    %s\n", sqlite3_sql(of));
+
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        printf("      %s\n", sqlite3_column_text(s, 3));
+    }
+
+    sqlite3_finalize(s);
+}
+
+
+static void
+sqlite_asked(store_sqlite_t *st, const char *title)
+{
+    char  *sql, *p, *end;
+
+    sql = sqlite3_expanded_sql(st->stmt[SQ_SEARCH]);
+    p = sql ? strstr(sql, "MATCH '") : NULL;
+
+    if (p) {
+        end = strchr(p + 7, '\'');
+        printf("    %-40s %.*s\n", title, (int) (end ? end - p + 1 : 0), p);
+    }
+
+    sqlite3_free(sql);
+}
+
+
+static mongoc_collection_t *
+profile(store_mongo_t *st)
+{
+    return mongoc_client_get_collection(st->client, st->db_name,
+                                        "system.profile");
+}
+
+
+static void
+set_profile(store_mongo_t *st, int level)
+{
+    bson_t        *cmd;
+    bson_error_t   error;
+
+    cmd = BCON_NEW("profile", BCON_INT32(level));
+
+    if (!mongoc_client_command_simple(st->client, st->db_name, cmd, NULL,
+                                      NULL, &error))
+    {
+        die("profile", error.message);
+    }
+
+    bson_destroy(cmd);
+}
+
+
+static void
+mongo_done(store_mongo_t *st, const char *title)
+{
+    size_t                i;
+    int64_t               keys, docs;
+    json_t               *rows, *row;
+    const char           *summary;
+    mongoc_collection_t  *c;
+
+    set_profile(st, 0);
+    c = profile(st);
+
+    rows = mg_find(st, c, BCON_NEW("command.find", BCON_UTF8("messages"),
+                                   "command.hint", "{",
+                                   "$exists", BCON_BOOL(true), "}"), NULL);
+    keys = 0;
+    docs = 0;
+    summary = "";
+
+    json_array_foreach(rows, i, row) {
+        keys += mg_int(row, "keysExamined");
+        docs += mg_int(row, "docsExamined");
+        summary = mg_text(row, "planSummary");
+    }
+
+    printf("    %-40s %2zu commands, %6lld keys, %6lld documents%s\n"
+           "      %.*s\n", title, json_array_size(rows), (long long) keys,
+           (long long) docs,
+           json_is_true(json_object_get(json_array_get(rows, 0),
+                                        "hasSortStage"))
+           ? ", sorted" : "", SUMMARY, summary);
+
+    json_decref(rows);
+    mongoc_collection_destroy(c);
+}
+
+
+void
+plan_begin(store_t *st)
+{
+    size_t           i;
+    sqlite3_stmt    *s;
+    store_sqlite_t  *sq;
+
+    if (!is_sqlite(st)) {
+        return;
+    }
+
+    sq = (store_sqlite_t *) st;
+
+    for (i = 0; i < sizeof(searches) / sizeof(searches[0]); i++) {
+        s = sq->stmt[searches[i]];
+
+        if (s) {
+            sqlite_plan(sq, s);
+        }
+    }
+}
+
+
+void
+plan_before(store_t *st)
+{
+    store_mongo_t        *mg;
+    mongoc_collection_t  *c;
+
+    if (!is_sqlite(st)) {
+        mg = (store_mongo_t *) st;
+        c = profile(mg);
+        mongoc_collection_drop(c, NULL);
+        mongoc_collection_destroy(c);
+        set_profile(mg, 2);
+    }
+}
+
+
+void
+plan_print(store_t *st, const char *title)
+{
+    if (is_sqlite(st)) {
+        sqlite_asked((store_sqlite_t *) st, title);
+
+    } else {
+        mongo_done((store_mongo_t *) st, title);
+    }
+}
+
+
+void
+plan_end(store_t *st)
+{
+    if (!is_sqlite(st)) {
+        set_profile((store_mongo_t *) st, 0);
+    }
+}
