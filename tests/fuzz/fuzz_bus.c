@@ -76,7 +76,8 @@ check_channel(const wrt_names_t *nm, const char *p, size_t n)
         return;
     }
 
-    FUZZ_CHECK(id >= p && id_n >= 1 && id_n <= 64 && id + id_n <= p + n);
+    FUZZ_CHECK(id >= p && id_n <= 64 && id + id_n <= p + n);
+    FUZZ_CHECK(kind == 'p' ? id_n == 0 : id_n >= 1);
 
     k = 0;
 
@@ -101,6 +102,10 @@ check_channel(const wrt_names_t *nm, const char *p, size_t n)
 
     case 'w':
         len = wrt_chan_reply(out, nm, id, id_n);
+        break;
+
+    case 'p':
+        len = wrt_chan_presence(out, nm);
         break;
 
     default:
