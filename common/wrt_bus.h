@@ -28,6 +28,7 @@
 #define WRT_EV_TYPING   't'   /* not to the actor; first to be dropped */
 #define WRT_EV_PRESENCE 'p'
 #define WRT_EV_PROFILE  'u'   /* ingest only; conversation "-" */
+#define WRT_EV_FILE     'b'   /* ingest only: what is known of a file */
 
 /* Kinds of user-channel messages */
 #define WRT_UEV_JOIN    'j'   /* follow the room from seq on, then send JSON */

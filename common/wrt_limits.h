@@ -140,6 +140,18 @@
 #define WRT_OFFICE_BYTES_MAX     (200 * 1024 * 1024) /* unpacked, as it says */
 #define WRT_OFFICE_TYPES_MAX     (1024 * 1024) /* its list of types, unpacked */
 
+#define WRT_UPLOAD_OVERHEAD      (64 * 1024) /* of a body over its file */
+#define WRT_UPLOAD_WAIT_MS       10000  /* then it is answered with 202 */
+#define WRT_UPLOAD_S             86400  /* how it went is kept in Redis */
+#define WRT_UPLOADS_MAX          1000   /* waiting in one spool */
+#define WRT_SPOOL_IDLE_S         3600   /* then what nobody knows is removed */
+#define WRT_BLOB_GRACE_S         3600   /* the same for a blob */
+#define WRT_BLOB_USE_MS          600000 /* an upload's hold on a blob */
+#define WRT_BLOB_COLLECT_MS      60000  /* the janitor's */
+#define WRT_LINK_S               900    /* a signed link is good for */
+#define WRT_PAGE_FILES           20
+#define WRT_PAGE_FILES_MAX       100
+
 /* Scanning; what exceeds one of the first three is never clean */
 #define WRT_SCAN_BYTES_MAX       (256 * 1024 * 1024) /* all that is unpacked */
 #define WRT_SCAN_FILES_MAX       10000  /* in one archive */

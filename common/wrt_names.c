@@ -292,6 +292,50 @@ wrt_key_user_presence(char *out, const char *uid, size_t n)
 }
 
 
+/* wrt<what><id><tail> */
+static size_t
+wrt_name_plain(char *out, const char *what, const char *id, size_t n,
+    const char *tail)
+{
+    wrt_name_t  nm;
+
+    nm = wrt_name_start(out, 0);
+    wrt_name_literal(&nm, what);
+    wrt_name_text(&nm, id, n, WRT_ID_MAX);
+    wrt_name_literal(&nm, tail);
+
+    return wrt_name_end(&nm);
+}
+
+
+size_t
+wrt_key_files(char *out, const char *spool, size_t n)
+{
+    return wrt_name_plain(out, ":files:", spool, n, "");
+}
+
+
+size_t
+wrt_key_files_dead(char *out, const char *spool, size_t n)
+{
+    return wrt_name_plain(out, ":files:", spool, n, ":dead");
+}
+
+
+size_t
+wrt_key_upload(char *out, const char *id, size_t n)
+{
+    return wrt_name_plain(out, ":upload:", id, n, "");
+}
+
+
+size_t
+wrt_key_blob(char *out, const char *hash, size_t n)
+{
+    return wrt_name_plain(out, ":blob:", hash, n, "");
+}
+
+
 size_t
 wrt_chan_room(char *out, const wrt_names_t *nm, unsigned k, const char *id,
     size_t n)

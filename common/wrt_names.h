@@ -19,7 +19,7 @@
 #define WRT_NAME_BUF  (32 + 2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
 
 /* Functions of writeen.lua */
-#define WRT_LIBRARY_VERSION  "2"
+#define WRT_LIBRARY_VERSION  "3"
 #define WRT_FN_VERSION   "wrt_version"
 #define WRT_FN_SEND      "wrt_send"
 #define WRT_FN_EMIT      "wrt_emit"
@@ -35,6 +35,8 @@
 #define WRT_FN_GONE      "wrt_gone"
 #define WRT_FN_LEFT      "wrt_left"
 #define WRT_FN_STATUS    "wrt_status"
+#define WRT_FN_RECORD    "wrt_record"
+#define WRT_FN_BLOB      "wrt_blob"
 
 /* What wrt_emit replaces in events, extra fields and values */
 #define WRT_EMIT_SEQ     "\001"
@@ -56,11 +58,13 @@
 
 #define WRT_GROUP_API        "api"
 #define WRT_GROUP_PROJECTOR  "projector"
+#define WRT_GROUP_FILES      "files"
 #define WRT_CONSUMER_PROJECTOR  "p"   /* one name: a takeover inherits what
                                          was pending */
 
 /* Fields of wrt:config */
 #define WRT_F_SHARDS  "shards"
+#define WRT_F_LINKS   "links"   /* key of signed links, 64 hex digits */
 
 /* Fields of a conversation hash */
 #define WRT_F_SEQ      "seq"
@@ -106,11 +110,32 @@
 #define WRT_F_RPC_BODY      "b"
 #define WRT_F_RPC_USER      "u"   /* {"sub","role","name","avatar"} */
 
+/* Fields of an upload's entry besides i, r, d, u, x of an RPC entry */
+#define WRT_F_UP_CONV       "c"   /* conversation */
+#define WRT_F_UP_FILE       "p"   /* name of the body in the spool */
+#define WRT_F_UP_TYPE       "t"   /* Content-Type of the request */
+
+/* Fields of an upload: JSON as GET /api/uploads/:id answers it, and what the
+ * files role keeps between two tries */
+#define WRT_F_UP_OWNER      "owner"
+#define WRT_F_UP_SHOWN      "shown"
+#define WRT_F_UP_TRIES      "tries"
+#define WRT_F_UP_MESSAGE    "message"
+#define WRT_F_UP_SEQ        "seq"   /* of the message, once it is sent */
+
+/* Who holds a blob (wrt_blob) */
+#define WRT_BLOB_USE        "use"
+#define WRT_BLOB_COLLECT    "collect"
+
 /* Methods that are not HTTP's: nginx itself asks */
 #define WRT_RPC_LOAD     "LOAD"     /* path: conversation id */
 #define WRT_RPC_USER     "USER"     /* path: user id */
 #define WRT_RPC_CHANGES  "CHANGES"  /* path: conversation id, query: seq */
 #define WRT_RPC_MESSAGE  "MESSAGE"  /* path: conversation id/message id */
+#define WRT_RPC_UPLOAD   "UPLOAD"   /* path: conversation id, query: bytes of
+                                       the body, "-" when it does not say */
+#define WRT_RPC_FILE     "FILE"     /* path: file id/original|small|medium|
+                                       large, query: that of the request */
 
 /* How one deployment names things.  Pub/sub ignores the database number, so
  * channels carry it when it is not 0. */
@@ -144,6 +169,13 @@ size_t wrt_key_user_convs(char *out, const char *uid, size_t n);
 size_t wrt_key_user_conns(char *out, const char *uid, size_t n); /* zset: live
                                           connection, ms until it counts */
 size_t wrt_key_user_presence(char *out, const char *uid, size_t n); /* hash */
+
+/* Keys of files, on the hub.  A spool is the directory into which nginx writes
+ * uploads, named by the file "id" in it: who shares it shares the stream. */
+size_t wrt_key_files(char *out, const char *spool, size_t n);      /* stream */
+size_t wrt_key_files_dead(char *out, const char *spool, size_t n);
+size_t wrt_key_upload(char *out, const char *id, size_t n);        /* hash */
+size_t wrt_key_blob(char *out, const char *hash, size_t n);        /* string */
 
 /* Channels */
 size_t wrt_chan_room(char *out, const wrt_names_t *nm, unsigned k,

@@ -30,6 +30,7 @@ static const struct {
     { WRT_EV_LEAVE,   EVENT_NUMBER | EVENT_TARGET | EVENT_BODY },
     { WRT_EV_FENCE,   EVENT_NUMBER },
     { WRT_EV_PROFILE, EVENT_ACTOR | EVENT_BODY | EVENT_NO_CONV },
+    { WRT_EV_FILE,    EVENT_BODY },
     { 0,              0 }
 };
 

@@ -24,7 +24,7 @@
 -- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor,
 -- moved = entry in ingest of the last move of one.
 
-local VERSION = '2'
+local VERSION = '3'
 
 local LOG_KEEP = 128        -- WRT_LOG_KEEP
 local LOG_MAX = 2048        -- WRT_LOG_MAX
@@ -78,6 +78,8 @@ end
 
 -- A message.
 -- KEYS conv log ingest [once]   ARGV chan cid uid mid pre head extra at backlog
+-- [need]
+-- need: the letter of the permission, 'w' when left out.
 -- The event is  pre seq head at '","seq":' seq '}}}' : pre ends before the
 -- number of data.seq, head ends after `"createdAt":"` of the message.
 -- Answers {ok|dup, seq, mid, at}.
@@ -98,7 +100,7 @@ local function send(keys, args)
         end
     end
 
-    if not may(h[5], 'w') then return {'forbidden'} end
+    if not may(h[5], args[10] or 'w') then return {'forbidden'} end
     if h[3] ~= 'active' then return {'archived'} end
     if full(ingest, args[9]) then return {'backlog'} end
 
@@ -203,6 +205,30 @@ local function emit(keys, args)
            .. fill(args[8]), fill(args[9]), at)
 
     return {'ok', seq, '', at}
+end
+
+-- What has no number and is for the projector alone: a file's record.
+-- KEYS ingest   ARGV cid payload extra backlog
+local function record(keys, args)
+    if full(keys[1], args[4]) then return {'backlog'} end
+
+    local id = redis.call('XADD', keys[1], '*', 'c', args[1], 'p', args[2],
+                          'x', args[3])
+    return {'ok', id}
+end
+
+-- A blob in storage is in use by uploads, any number of them, or by the one who
+-- wants to collect it.
+-- KEYS hold   ARGV who ms      who: 'use' | 'collect'
+local function blob(keys, args)
+    local holder = redis.call('GET', keys[1])
+
+    if holder and (holder ~= 'use' or args[1] ~= 'use') then
+        return {'exists'}
+    end
+
+    redis.call('SET', keys[1], args[1], 'PX', args[2])
+    return {'ok'}
 end
 
 -- A new conversation: event 0, which is not in the log.
@@ -688,4 +714,6 @@ redis.register_function('wrt_here', here)
 redis.register_function('wrt_gone', gone)
 redis.register_function('wrt_left', left)
 redis.register_function('wrt_status', status)
+redis.register_function('wrt_record', record)
+redis.register_function('wrt_blob', blob)
 redis.register_function('wrt_version', function() return VERSION end)

@@ -177,6 +177,10 @@ names(void **state)
     NAME(wrt_key_user_conns(out, "u1", 2), "wrt:u:u1:conns");
     NAME(wrt_key_user_presence(out, "u1", 2), "wrt:u:u1:presence");
     NAME(wrt_key_version(out, 9, "r", 1, "m1", 2), "wrt:{9}:version:r:m1");
+    NAME(wrt_key_files(out, "5f0a", 4), "wrt:files:5f0a");
+    NAME(wrt_key_files_dead(out, "5f0a", 4), "wrt:files:5f0a:dead");
+    NAME(wrt_key_upload(out, "a1", 2), "wrt:upload:a1");
+    NAME(wrt_key_blob(out, "9c", 2), "wrt:blob:9c");
 
     NAME(wrt_chan_room(out, &nm0, 7, "room_1", 6), "wrt:{7}:room:room_1");
     NAME(wrt_chan_user(out, &nm0, "u1", 2), "wrt:u:u1");
@@ -230,6 +234,8 @@ longest_names_fit(void **state)
     NAME(wrt_key_user_presence(out, id, 65), "");
     NAME(wrt_key_version(out, 1, id, 65, id, 64), "");
     NAME(wrt_key_version(out, 1, id, 64, id, 65), "");
+    NAME(wrt_key_files_dead(out, id, 65), "");
+    NAME(wrt_key_blob(out, id, 65), "");
     NAME(wrt_chan_room(out, &nm, 1, id, 65), "");
     NAME(wrt_chan_user(out, &nm, id, 65), "");
     NAME(wrt_chan_reply(out, &nm, id, 65), "");
