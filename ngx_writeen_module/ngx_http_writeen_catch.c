@@ -680,7 +680,7 @@ ngx_http_writeen_catch_live(ngx_http_writeen_catch_t *op, int64_t seq)
     }
 
     if (op->answer) {
-        ngx_http_writeen_typing_show(l);
+        ngx_http_writeen_typist_show(l);
 
         if (s->state >= NGX_HTTP_WRITEEN_CLOSING) {
             return;

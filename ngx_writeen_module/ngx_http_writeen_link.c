@@ -189,7 +189,7 @@ ngx_http_writeen_link_free(ngx_http_writeen_link_t *l)
     s->nlinks--;
 
     if (ngx_queue_empty(&rm->links)) {
-        ngx_http_writeen_typing_clear(rm);
+        ngx_http_writeen_typist_clear(rm);
         rm->idle_since = ngx_current_msec;
         ngx_queue_insert_tail(&ngx_http_writeen_worker->idle_rooms,
                               &rm->idle);

@@ -16,7 +16,7 @@ void ngx_http_writeen_receipt_delivered(ngx_http_writeen_session_t *s,
 void ngx_http_writeen_receipt_exit(ngx_http_writeen_worker_t *wk);
 
 
-/* ngx_http_writeen_typing.c: who types */
+/* ngx_http_writeen_typing.c: a session that types */
 
 /* The event. */
 void ngx_http_writeen_typing(ngx_http_writeen_session_t *s,
@@ -28,15 +28,25 @@ void ngx_http_writeen_typing_stop(ngx_http_writeen_session_t *s,
 void ngx_http_writeen_typing_forget(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_typing_sweep(ngx_http_writeen_worker_t *wk);
 
+
+/* ngx_http_writeen_typist.c: who types in a room, as heard */
+
+/* How a typing event ends. */
+#define NGX_HTTP_WRITEEN_TYPING_ON    "\"isTyping\":true}}"
+#define NGX_HTTP_WRITEEN_TYPING_OFF   "\"isTyping\":false}}"
+
 /* A typing event of the room.  1: give it to the links, 0: it is no news. */
-ngx_uint_t ngx_http_writeen_typing_heard(ngx_http_writeen_worker_t *wk,
+ngx_uint_t ngx_http_writeen_typist_heard(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm, wrt_bus_header_t *h);
+/* Was it heard of this user within the last ms? */
+ngx_uint_t ngx_http_writeen_typist_within(ngx_http_writeen_room_t *rm,
+    ngx_str_t *uid, ngx_msec_t ms);
 /* This user's typing is over for the room. */
-void ngx_http_writeen_typing_over(ngx_http_writeen_room_t *rm,
+void ngx_http_writeen_typist_over(ngx_http_writeen_room_t *rm,
     ngx_str_t *uid);
 /* Who types when a client comes. */
-void ngx_http_writeen_typing_show(ngx_http_writeen_link_t *l);
-void ngx_http_writeen_typing_clear(ngx_http_writeen_room_t *rm);
+void ngx_http_writeen_typist_show(ngx_http_writeen_link_t *l);
+void ngx_http_writeen_typist_clear(ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_typer_handler(ngx_event_t *ev);
 
 

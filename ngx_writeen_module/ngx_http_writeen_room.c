@@ -112,7 +112,7 @@ ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_clear(&rm->hold);
     ngx_http_writeen_room_clear(&rm->recent);
     ngx_http_writeen_room_clear(&rm->walk);
-    ngx_http_writeen_typing_clear(rm);
+    ngx_http_writeen_typist_clear(rm);
 
     ngx_queue_remove(&rm->walking);
     ngx_queue_remove(&rm->idle);
@@ -385,7 +385,7 @@ ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
 
     seq = h->num[0];
     if (h->kind == WRT_EV_TYPING
-        && !ngx_http_writeen_typing_heard(wk, rm, h))
+        && !ngx_http_writeen_typist_heard(wk, rm, h))
     {
         return;
     }
@@ -567,7 +567,7 @@ ngx_http_writeen_room_accept(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_room_give(rm, held);
 
     if (uid.len != 0) {
-        ngx_http_writeen_typing_over(rm, &uid);
+        ngx_http_writeen_typist_over(rm, &uid);
     }
 }
 

@@ -1,32 +1,19 @@
 /*
- * ngx_http_writeen_typing.c: who types.
+ * ngx_http_writeen_typing.c: a session that types.
  *
- * The sender's side: a session types in one room at a time.  That it does is
- * told at most once a second a user and room, however often the client says
- * so; what is held back is told by the next sweep.  It stops when the client
- * says so, leaves or switches the room, or goes.
+ * It types in one room at a time.  That it does is told at most once a second
+ * a user and room, however often the client says so; what is held back is told
+ * by the next sweep.  It stops when the client says so, leaves or switches the
+ * room, or goes.  What was refused was never told: it holds nothing back, and
+ * who says it again is refused again.
  *
- * The receivers' side: each room remembers who types, as it was heard on the
- * bus, and itself says that it is over when WRT_TYPING_MS have passed without
- * another word.  So nobody types for ever, whatever has died in between.
- * A message of his ends it, too.  What a room has said already is not said
- * again, and of more than WRT_TYPING_ROOM_MAX users nothing is said.
- *
- * Typing is not kept, never caught up with, and left out for a client whose
- * queue is filling (output.c).
+ * What the others in the room hear of it, and until when: typist.c.
  */
 
 #include "ngx_http_writeen.h"
 
 
-#define NGX_HTTP_WRITEEN_TYPING_TEXT  4096  /* bytes of an event, at most */
-#define NGX_HTTP_WRITEEN_TYPING_TURN  256   /* ended in a turn */
-
-#define NGX_HTTP_WRITEEN_TYPING_ON    "\"isTyping\":true}}"
-#define NGX_HTTP_WRITEEN_TYPING_OFF   "\"isTyping\":false}}"
-
-
-/* A publication that somebody waits for. */
+/* A publication whose answer matters, or who waits for one under way. */
 typedef struct {
     ngx_http_writeen_op_t         op;
     ngx_http_writeen_load_wait_t  wait;
@@ -34,20 +21,12 @@ typedef struct {
     size_t                        id_len;
     size_t                        conv_len;
     unsigned                      on:1;
+    unsigned                      late:1;     /* acknowledged already */
+    unsigned                      behind:1;   /* answered like the one before
+                                                 it, nothing is published */
     u_char                        id[WRT_CLIENT_ID_MAX];
     u_char                        conv[WRT_ID_MAX];
 } ngx_http_writeen_typing_t;
-
-
-/* Who types in a room. */
-typedef struct {
-    ngx_queue_t                   queue;      /* in worker->typists */
-    ngx_queue_t                   room_queue; /* in room->typists */
-    ngx_http_writeen_room_t      *room;
-    ngx_msec_t                    heard;
-    ngx_str_t                     uid;
-    ngx_str_t                     text;       /* the event: he does */
-} ngx_http_writeen_typist_t;
 
 
 static ngx_uint_t ngx_http_writeen_typing_told(ngx_http_writeen_link_t *l,
@@ -58,18 +37,23 @@ static void ngx_http_writeen_typing_start(ngx_http_writeen_session_t *s,
 static ngx_int_t ngx_http_writeen_typing_publish(
     ngx_http_writeen_session_t *s, ngx_str_t *room, ngx_uint_t on,
     ngx_http_writeen_bus_pt handler, void *data);
-static void ngx_http_writeen_typing_call(ngx_http_writeen_session_t *s,
-    ngx_str_t *room, ngx_uint_t on, wrt_slice_t id);
+static ngx_http_writeen_typing_t *ngx_http_writeen_typing_asking(
+    ngx_http_writeen_session_t *s, const void *conv, size_t n,
+    ngx_uint_t behind);
+static ngx_http_writeen_typing_t *ngx_http_writeen_typing_op(
+    ngx_http_writeen_session_t *s, ngx_str_t *room, ngx_uint_t on,
+    wrt_slice_t id);
+static void ngx_http_writeen_typing_call(ngx_http_writeen_typing_t *op);
 static void ngx_http_writeen_typing_reply(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_typing_loaded(void *data, ngx_int_t ok);
 static void ngx_http_writeen_typing_abandon(ngx_http_writeen_op_t *data);
 static void ngx_http_writeen_typing_done(ngx_http_writeen_typing_t *op,
     const char *code);
-static ngx_http_writeen_typist_t *ngx_http_writeen_typist_find(
-    ngx_http_writeen_room_t *rm, const void *uid, size_t n);
-static void ngx_http_writeen_typist_free(ngx_http_writeen_typist_t *t);
-static void ngx_http_writeen_typist_end(ngx_http_writeen_typist_t *t);
+static void ngx_http_writeen_typing_answer(ngx_http_writeen_typing_t *op,
+    const char *code);
+static void ngx_http_writeen_typing_untold(ngx_http_writeen_session_t *s,
+    wrt_slice_t conv);
 
 
 static void
@@ -108,10 +92,11 @@ ngx_http_writeen_typing_error(ngx_http_writeen_session_t *s, wrt_slice_t id,
 void
 ngx_http_writeen_typing(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
 {
-    int                       on;
-    wrt_slice_t               conv, none;
-    wrt_refusal_t             why;
-    ngx_http_writeen_link_t  *l;
+    int                         on;
+    wrt_slice_t                 conv, none;
+    wrt_refusal_t               why;
+    ngx_http_writeen_link_t    *l;
+    ngx_http_writeen_typing_t  *op;
 
     if (ngx_http_writeen_event_required(
             wrt_envelope_id(e, "conversationId", &conv, &why),
@@ -140,7 +125,13 @@ ngx_http_writeen_typing(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
         }
 
         ngx_http_writeen_typing_forget(s);
-        ngx_http_writeen_typing_call(s, &l->room->node.str, 0, e->id);
+
+        op = ngx_http_writeen_typing_op(s, &l->room->node.str, 0, e->id);
+
+        if (op != NULL) {
+            ngx_http_writeen_typing_call(op);
+        }
+
         return;
     }
 
@@ -148,12 +139,30 @@ ngx_http_writeen_typing(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
 
     if (ngx_http_writeen_typing_told(l, &s->user->node.str)) {
         s->typing_late = 1;
-        ngx_http_writeen_event_ack(s, e->id, e->event);
+
+        if (ngx_http_writeen_typing_asking(s, conv.p, conv.n, 0) == NULL) {
+            ngx_http_writeen_event_ack(s, e->id, e->event);
+            return;
+        }
+
+        /* it may be refused yet, and then this one is, too */
+
+        op = ngx_http_writeen_typing_op(s, &l->room->node.str, 1, e->id);
+
+        if (op != NULL) {
+            op->behind = 1;
+        }
+
         return;
     }
 
     ngx_http_writeen_typing_tell(s);
-    ngx_http_writeen_typing_call(s, &l->room->node.str, 1, e->id);
+
+    op = ngx_http_writeen_typing_op(s, &l->room->node.str, 1, e->id);
+
+    if (op != NULL) {
+        ngx_http_writeen_typing_call(op);
+    }
 }
 
 
@@ -164,17 +173,13 @@ ngx_http_writeen_typing(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
 static ngx_uint_t
 ngx_http_writeen_typing_told(ngx_http_writeen_link_t *l, ngx_str_t *uid)
 {
-    ngx_http_writeen_typist_t  *t;
-
     if (l->typing_at != 0
         && ngx_current_msec - l->typing_at < WRT_TYPING_EVERY_MS)
     {
         return 1;
     }
 
-    t = ngx_http_writeen_typist_find(l->room, uid->data, uid->len);
-
-    return t != NULL && ngx_current_msec - t->heard < WRT_TYPING_EVERY_MS;
+    return ngx_http_writeen_typist_within(l->room, uid, WRT_TYPING_EVERY_MS);
 }
 
 
@@ -261,8 +266,13 @@ ngx_http_writeen_typing_sweep(ngx_http_writeen_worker_t *wk)
 {
     ngx_str_t                   *uid;
     ngx_queue_t                 *q, *next;
+    wrt_slice_t                  none;
     ngx_http_writeen_link_t     *l;
+    ngx_http_writeen_typing_t   *op;
     ngx_http_writeen_session_t  *s;
+
+    none.p = "";
+    none.n = 0;
 
     for (q = ngx_queue_head(&wk->typing);
          q != ngx_queue_sentinel(&wk->typing);
@@ -282,8 +292,12 @@ ngx_http_writeen_typing_sweep(ngx_http_writeen_worker_t *wk)
         if (s->typing_late && !ngx_http_writeen_typing_told(l, uid)) {
             ngx_http_writeen_typing_tell(s);
 
-            (void) ngx_http_writeen_typing_publish(s, &l->room->node.str, 1,
-                                                   NULL, NULL);
+            op = ngx_http_writeen_typing_op(s, &l->room->node.str, 1, none);
+
+            if (op != NULL) {
+                op->late = 1;
+                ngx_http_writeen_typing_call(op);
+            }
         }
     }
 }
@@ -355,8 +369,41 @@ ngx_http_writeen_typing_publish(ngx_http_writeen_session_t *s,
 }
 
 
-static void
-ngx_http_writeen_typing_call(ngx_http_writeen_session_t *s, ngx_str_t *room,
+/* The session's first one of the room that is under way, or behind it. */
+
+static ngx_http_writeen_typing_t *
+ngx_http_writeen_typing_asking(ngx_http_writeen_session_t *s,
+    const void *conv, size_t n, ngx_uint_t behind)
+{
+    ngx_queue_t                *q;
+    ngx_http_writeen_op_t      *op;
+    ngx_http_writeen_typing_t  *t;
+
+    for (q = ngx_queue_head(&s->ops);
+         q != ngx_queue_sentinel(&s->ops);
+         q = ngx_queue_next(q))
+    {
+        op = ngx_queue_data(q, ngx_http_writeen_op_t, queue);
+
+        if (op->abandon != ngx_http_writeen_typing_abandon) {
+            continue;
+        }
+
+        t = (ngx_http_writeen_typing_t *) op;
+
+        if (t->on && t->behind == behind && t->conv_len == n
+            && ngx_memcmp(t->conv, conv, n) == 0)
+        {
+            return t;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_http_writeen_typing_t *
+ngx_http_writeen_typing_op(ngx_http_writeen_session_t *s, ngx_str_t *room,
     ngx_uint_t on, wrt_slice_t id)
 {
     ngx_http_writeen_typing_t  *op;
@@ -365,7 +412,7 @@ ngx_http_writeen_typing_call(ngx_http_writeen_session_t *s, ngx_str_t *room,
                     ngx_http_writeen_worker->log);
     if (op == NULL) {
         ngx_http_writeen_session_drop(s);
-        return;
+        return NULL;
     }
 
     op->op.session = s;
@@ -381,7 +428,19 @@ ngx_http_writeen_typing_call(ngx_http_writeen_session_t *s, ngx_str_t *room,
     op->wait.handler = ngx_http_writeen_typing_loaded;
     op->wait.data = op;
 
-    if (ngx_http_writeen_typing_publish(s, room, on,
+    return op;
+}
+
+
+static void
+ngx_http_writeen_typing_call(ngx_http_writeen_typing_t *op)
+{
+    ngx_str_t  room;
+
+    room.data = op->conv;
+    room.len = op->conv_len;
+
+    if (ngx_http_writeen_typing_publish(op->op.session, &room, op->on,
                                         ngx_http_writeen_typing_reply, op)
         != NGX_OK)
     {
@@ -390,12 +449,16 @@ ngx_http_writeen_typing_call(ngx_http_writeen_session_t *s, ngx_str_t *room,
 }
 
 
-/* The answer frees it. */
+/* The answer frees it, where there will be one. */
 
 static void
 ngx_http_writeen_typing_abandon(ngx_http_writeen_op_t *data)
 {
-    /* void */
+    ngx_http_writeen_typing_t  *op = (ngx_http_writeen_typing_t *) data;
+
+    if (op->behind) {
+        ngx_free(op);
+    }
 }
 
 
@@ -467,270 +530,97 @@ ngx_http_writeen_typing_loaded(void *data, ngx_int_t ok)
 static void
 ngx_http_writeen_typing_done(ngx_http_writeen_typing_t *op, const char *code)
 {
-    wrt_slice_t                  id, event, conv;
+    wrt_slice_t                  conv;
     ngx_http_writeen_session_t  *s;
+    ngx_http_writeen_typing_t   *next;
 
     s = op->op.session;
 
-    if (s != NULL) {
-        ngx_queue_remove(&op->op.queue);
+    if (s == NULL) {
+        ngx_free(op);
+        return;
+    }
 
-        id.p = (char *) op->id;
-        id.n = op->id_len;
-        conv.p = (char *) op->conv;
-        conv.n = op->conv_len;
-        event.p = "typing";
-        event.n = 6;
+    ngx_queue_remove(&op->op.queue);
 
-        if (code == NULL) {
-            ngx_http_writeen_event_ack(s, id, event);
+    conv.p = (char *) op->conv;
+    conv.n = op->conv_len;
 
-        } else if (id.n != 0 || ngx_strcmp(code, "unavailable") != 0) {
-            /* that nobody sees it now is not worth a word */
-            ngx_http_writeen_typing_error(s, id, conv, code);
+    if (op->on && code != NULL) {
+        ngx_http_writeen_typing_untold(s, conv);
+    }
+
+    ngx_http_writeen_typing_answer(op, code);
+
+    /* an answer may have ended the session: then nothing is behind any more */
+
+    while (op->on) {
+        next = ngx_http_writeen_typing_asking(s, conv.p, conv.n, 1);
+
+        if (next == NULL) {
+            break;
         }
+
+        ngx_queue_remove(&next->op.queue);
+        ngx_http_writeen_typing_answer(next, code);
+        ngx_free(next);
     }
 
     ngx_free(op);
 }
 
 
-/* -- what a room hears -- */
-
-static ngx_http_writeen_typist_t *
-ngx_http_writeen_typist_find(ngx_http_writeen_room_t *rm, const void *uid,
-    size_t n)
+static void
+ngx_http_writeen_typing_answer(ngx_http_writeen_typing_t *op,
+    const char *code)
 {
-    ngx_queue_t                *q;
-    ngx_http_writeen_typist_t  *t;
+    wrt_slice_t                  id, event, conv;
+    ngx_http_writeen_session_t  *s;
 
-    for (q = ngx_queue_head(&rm->typists);
-         q != ngx_queue_sentinel(&rm->typists);
-         q = ngx_queue_next(q))
-    {
-        t = ngx_queue_data(q, ngx_http_writeen_typist_t, room_queue);
+    s = op->op.session;
 
-        if (t->uid.len == n && ngx_memcmp(t->uid.data, uid, n) == 0) {
-            return t;
-        }
+    id.p = (char *) op->id;
+    id.n = op->id_len;
+    conv.p = (char *) op->conv;
+    conv.n = op->conv_len;
+    event.p = "typing";
+    event.n = 6;
+
+    if (code == NULL || op->late) {
+        ngx_http_writeen_event_ack(s, id, event);
+
+    } else if (id.n != 0 || ngx_strcmp(code, "unavailable") != 0) {
+        /* that nobody sees it now is not worth a word */
+        ngx_http_writeen_typing_error(s, id, conv, code);
     }
-
-    return NULL;
 }
 
+
+/* It was refused: nobody has been told that he types there. */
 
 static void
-ngx_http_writeen_typist_free(ngx_http_writeen_typist_t *t)
-{
-    ngx_queue_remove(&t->queue);
-    ngx_queue_remove(&t->room_queue);
-    t->room->ntypists--;
-    ngx_free(t);
-}
-
-
-/* Does the event end like this? */
-
-static ngx_uint_t
-ngx_http_writeen_typing_ends(wrt_slice_t *body, const char *end)
-{
-    size_t  n;
-
-    n = ngx_strlen(end);
-
-    return body->n >= n && ngx_memcmp(body->p + body->n - n, end, n) == 0;
-}
-
-
-ngx_uint_t
-ngx_http_writeen_typing_heard(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_room_t *rm, wrt_bus_header_t *h)
-{
-    ngx_http_writeen_typist_t  *t;
-
-    t = ngx_http_writeen_typist_find(rm, h->f[1].p, h->f[1].n);
-
-    if (!ngx_http_writeen_typing_ends(&h->body, NGX_HTTP_WRITEEN_TYPING_ON)) {
-
-        if (t == NULL) {
-            /* nobody has been told that he does */
-            return 0;
-        }
-
-        ngx_http_writeen_typist_free(t);
-        return 1;
-    }
-
-    if (t == NULL) {
-
-        if (rm->ntypists >= WRT_TYPING_ROOM_MAX
-            || h->body.n > NGX_HTTP_WRITEEN_TYPING_TEXT)
-        {
-            return 0;
-        }
-
-        t = ngx_alloc(sizeof(ngx_http_writeen_typist_t) + h->f[1].n
-                      + h->body.n, wk->log);
-        if (t == NULL) {
-            return 0;
-        }
-
-        t->room = rm;
-        t->uid.data = (u_char *) t + sizeof(ngx_http_writeen_typist_t);
-        t->uid.len = h->f[1].n;
-        t->text.data = ngx_cpymem(t->uid.data, h->f[1].p, h->f[1].n);
-        t->text.len = h->body.n;
-        ngx_memcpy(t->text.data, h->body.p, h->body.n);
-
-        ngx_queue_insert_tail(&rm->typists, &t->room_queue);
-        rm->ntypists++;
-
-    } else {
-        ngx_queue_remove(&t->queue);
-    }
-
-    /* all have the same time, so the last heard of is the last to stop */
-
-    t->heard = ngx_current_msec;
-    ngx_queue_insert_tail(&wk->typists, &t->queue);
-
-    if (!wk->typer.timer_set) {
-        ngx_add_timer(&wk->typer, WRT_TYPING_MS);
-    }
-
-    return 1;
-}
-
-
-/* Say that he does not any more, unless that is known. */
-
-void
-ngx_http_writeen_typing_over(ngx_http_writeen_room_t *rm, ngx_str_t *uid)
-{
-    ngx_http_writeen_typist_t  *t;
-
-    t = ngx_http_writeen_typist_find(rm, uid->data, uid->len);
-
-    if (t != NULL) {
-        ngx_http_writeen_typist_end(t);
-    }
-}
-
-
-static void
-ngx_http_writeen_typist_end(ngx_http_writeen_typist_t *t)
-{
-    u_char                   *p, buf[NGX_HTTP_WRITEEN_TYPING_TEXT + 8];
-    wrt_bus_header_t          h;
-    ngx_http_writeen_held_t  *held;
-    ngx_http_writeen_room_t  *rm;
-
-    rm = t->room;
-
-    p = ngx_cpymem(buf, t->text.data,
-                   t->text.len - (sizeof(NGX_HTTP_WRITEEN_TYPING_ON) - 1));
-    p = ngx_cpymem(p, NGX_HTTP_WRITEEN_TYPING_OFF,
-                   sizeof(NGX_HTTP_WRITEEN_TYPING_OFF) - 1);
-
-    ngx_memzero(&h, sizeof(wrt_bus_header_t));
-
-    h.kind = WRT_EV_TYPING;
-    h.f[1].p = (char *) t->uid.data;
-    h.f[1].n = t->uid.len;
-    h.f[2].p = "";
-    h.body.p = (char *) buf;
-    h.body.n = p - buf;
-
-    held = ngx_http_writeen_room_held(&h);
-    ngx_http_writeen_typist_free(t);
-
-    if (held != NULL) {
-        ngx_http_writeen_room_accept(rm, held);
-    }
-}
-
-
-void
-ngx_http_writeen_typer_handler(ngx_event_t *ev)
-{
-    ngx_uint_t                  n;
-    ngx_msec_t                  gone;
-    ngx_queue_t                *q;
-    ngx_http_writeen_typist_t  *t;
-    ngx_http_writeen_worker_t  *wk;
-
-    wk = ev->data;
-
-    for (n = 0; !ngx_queue_empty(&wk->typists); n++) {
-
-        q = ngx_queue_head(&wk->typists);
-        t = ngx_queue_data(q, ngx_http_writeen_typist_t, queue);
-        gone = ngx_current_msec - t->heard;
-
-        if (gone < WRT_TYPING_MS) {
-            ngx_add_timer(ev, WRT_TYPING_MS - gone);
-            return;
-        }
-
-        if (n == NGX_HTTP_WRITEEN_TYPING_TURN) {
-            ngx_add_timer(ev, 1);
-            return;
-        }
-
-        ngx_http_writeen_count(wk, typing_expired_total);
-        ngx_http_writeen_typist_end(t);
-    }
-}
-
-
-void
-ngx_http_writeen_typing_show(ngx_http_writeen_link_t *l)
+ngx_http_writeen_typing_untold(ngx_http_writeen_session_t *s,
+    wrt_slice_t conv)
 {
     ngx_queue_t                 *q;
-    ngx_http_writeen_msg_t      *msg;
-    ngx_http_writeen_session_t  *s;
-    ngx_http_writeen_typist_t   *t;
+    ngx_http_writeen_link_t     *l;
+    ngx_http_writeen_session_t  *other;
 
-    s = l->session;
-
-    for (q = ngx_queue_head(&l->room->typists);
-         q != ngx_queue_sentinel(&l->room->typists);
+    for (q = ngx_queue_head(&s->user->sessions);
+         q != ngx_queue_sentinel(&s->user->sessions);
          q = ngx_queue_next(q))
     {
-        t = ngx_queue_data(q, ngx_http_writeen_typist_t, room_queue);
+        other = ngx_queue_data(q, ngx_http_writeen_session_t, user_queue);
+        l = ngx_http_writeen_link_find(other, conv.p, conv.n);
 
-        if (t->uid.len == s->user->node.str.len
-            && ngx_memcmp(t->uid.data, s->user->uid, t->uid.len) == 0)
-        {
-            continue;
-        }
-
-        msg = ngx_http_writeen_msg_create(WRT_OP_TEXT, t->text.data,
-                                          t->text.len);
-        if (msg == NULL) {
-            return;
-        }
-
-        msg->kind = WRT_EV_TYPING;
-        ngx_http_writeen_output(s, msg);
-        ngx_http_writeen_msg_unref(msg);
-
-        if (s->state >= NGX_HTTP_WRITEEN_CLOSING) {
-            /* its links are gone, and maybe this room's typists */
-            return;
+        if (l != NULL) {
+            l->typing_at = 0;
         }
     }
-}
 
-
-void
-ngx_http_writeen_typing_clear(ngx_http_writeen_room_t *rm)
-{
-    ngx_queue_t  *q;
-
-    while (!ngx_queue_empty(&rm->typists)) {
-        q = ngx_queue_head(&rm->typists);
-        ngx_http_writeen_typist_free(
-            ngx_queue_data(q, ngx_http_writeen_typist_t, room_queue));
+    if (s->typing != NULL && s->typing->room->node.str.len == conv.n
+        && ngx_memcmp(s->typing->room->node.str.data, conv.p, conv.n) == 0)
+    {
+        ngx_http_writeen_typing_forget(s);
     }
 }

@@ -290,3 +290,66 @@ a ignore
 b ignore
 --- vars
 long x*16000
+
+
+=== TEST 17: refused again, however soon it is said again
+--- steps
+room room1 u1 u2:r
+room room2 u1 u2 state=archived
+a connect u1
+b connect u2
+b2 connect u2
+b send typing {"conversationId":"room1","isTyping":true} id=t1
+b expect error data.id=t1 data.code=forbidden
+b send typing {"conversationId":"room1","isTyping":true} id=t2
+b expect error data.id=t2 data.code=forbidden
+b2 send typing {"conversationId":"room1","isTyping":true} id=t3
+b2 expect error data.id=t3 data.code=forbidden
+# also those that come while the first one is on its way
+repeat 5 b send typing {"conversationId":"room2","isTyping":true} id=u$i
+b expect error data.id=u1 data.code=conversation_archived
+b expect error data.id=u2 data.code=conversation_archived
+b expect error data.id=u3 data.code=conversation_archived
+b expect error data.id=u4 data.code=conversation_archived
+b expect error data.id=u5 data.code=conversation_archived
+a quiet
+# nothing holds back the first one that is allowed
+redis HSET %conv(room2) state active = 0
+b send typing {"conversationId":"room2","isTyping":true} id=v1
+b expect ack data.id=v1
+a expect user_typing data.conversationId=room2 data.isTyping==true
+a ignore
+
+
+=== TEST 18: it was allowed, and is not any more
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u2
+a send typing {"conversationId":"room1","isTyping":true} id=t1
+a expect ack data.id=t1
+b expect user_typing data.isTyping==true
+metric writeen_typing_total mark
+a send typing {"conversationId":"room1","isTyping":true} id=t2
+a expect ack data.id=t2
+redis HSET %conv(room1) state archived = 0
+# what was held back is tried, and refused, within a second
+until metric writeen_typing_total +1
+a send typing {"conversationId":"room1","isTyping":true} id=t3
+a expect error data.id=t3 data.code=conversation_archived
+a send typing {"conversationId":"room1","isTyping":true} id=t4
+a expect error data.id=t4 data.code=conversation_archived
+b expect user_typing within=9 data.isTyping==false
+
+
+=== TEST 19: the socket goes while the answer is on its way
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u2
+worker LOAD room1 0
+redis DEL %conv(room1)
+repeat 5 a send typing {"conversationId":"room1","isTyping":true} id=t$i
+a drop
+b send ping
+b expect pong
