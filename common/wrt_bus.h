@@ -35,6 +35,7 @@
 #define WRT_UEV_LEAVE   'l'   /* stop following it */
 #define WRT_UEV_EVENT   'e'   /* send the JSON to the user's sockets */
 #define WRT_UEV_REVOKE  'k'   /* close the user's sockets with 4403 */
+#define WRT_UEV_PROFILE 'u'   /* JSON: what a service calls him from now on */
 
 #define WRT_BUS_REPLY   'R'
 #define WRT_BUS_CANARY  'C'

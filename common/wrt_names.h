@@ -19,7 +19,7 @@
 #define WRT_NAME_BUF  (32 + 2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
 
 /* Functions of writeen.lua */
-#define WRT_LIBRARY_VERSION  "3"
+#define WRT_LIBRARY_VERSION  "4"
 #define WRT_FN_VERSION   "wrt_version"
 #define WRT_FN_SEND      "wrt_send"
 #define WRT_FN_EMIT      "wrt_emit"
@@ -88,8 +88,10 @@
 #define WRT_F_DEVICE   "d:"      /* + session id: <nginx worker> <JSON>, see
                                     docs/redis.md */
 
-/* In the hash of a user's rooms: set when the list is whole */
+/* In the hash of a user's rooms: set when the list is whole; the profile that a
+ * service has set, if one has, {"name","avatar","role"} */
 #define WRT_F_LOADED   "~"
+#define WRT_F_PROFILE  "@"
 
 /* Fields of an ingest entry, and of a log entry (p alone) */
 #define WRT_F_CONV     "c"

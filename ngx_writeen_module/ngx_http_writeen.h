@@ -189,7 +189,12 @@ struct ngx_http_writeen_user_s {
     ngx_queue_t                idle;       /* in worker->idle_users */
     ngx_msec_t                 idle_since;
     ngx_msec_t                 renewed;    /* his lease */
+    ngx_str_t                  name;       /* these two in one */
+    ngx_str_t                  avatar;     /* allocation: `profile` */
+    u_char                    *profile;    /* as a service set it, or NULL */
+    ngx_uint_t                 profiles;   /* changes of it that came */
     u_char                     sub;        /* NGX_HTTP_WRITEEN_SUB_* */
+    unsigned                   known:1;    /* his list came since then */
     unsigned                   present:1;  /* a lease was taken */
     unsigned                   news:1;     /* of a session of his */
     u_char                     uid[1];
@@ -651,6 +656,35 @@ void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);
 void ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
+
+
+/* ngx_http_writeen_profile.c: what users are called */
+
+typedef struct ngx_http_writeen_profile_ask_s  ngx_http_writeen_profile_ask_t;
+
+/* NULL: as the token says.  Called once, unless cancelled. */
+typedef void (*ngx_http_writeen_profile_pt)(void *data, ngx_str_t *name,
+    ngx_str_t *avatar);
+
+void ngx_http_writeen_profile_put(ngx_http_writeen_session_t *s);
+/* A service's JSON; what is no such JSON changes nothing. */
+void ngx_http_writeen_profile_set(ngx_http_writeen_user_t *u,
+    ngx_str_t *json);
+void ngx_http_writeen_profile_free(ngx_http_writeen_user_t *u);
+/* What the others see: good until the next turn. */
+ngx_str_t *ngx_http_writeen_profile_name(ngx_http_writeen_session_t *s);
+ngx_str_t *ngx_http_writeen_profile_avatar(ngx_http_writeen_session_t *s);
+/* The same without a session.  NGX_OK: *name and *avatar, good until the next
+ * turn; NGX_DECLINED: as the token says; NGX_AGAIN: the handler tells, *out
+ * cancels it. */
+ngx_int_t ngx_http_writeen_profile_ask(ngx_http_writeen_worker_t *wk,
+    ngx_str_t *uid, ngx_str_t *name, ngx_str_t *avatar,
+    ngx_http_writeen_profile_pt handler, void *data,
+    ngx_http_writeen_profile_ask_t **out);
+void ngx_http_writeen_profile_cancel(ngx_http_writeen_profile_ask_t *ask);
+/* They are called so from here on. */
+ngx_int_t ngx_http_writeen_profile_copy(ngx_pool_t *pool,
+    ngx_http_writeen_identity_t *id, ngx_str_t *name, ngx_str_t *avatar);
 
 
 #include "ngx_http_writeen_door.h"

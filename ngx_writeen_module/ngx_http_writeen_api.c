@@ -8,12 +8,12 @@
  * send_message (send.c), so that both doors have one order and one truth.
  *
  *     handler -> body -+-> call -> answer
- *                      +-> send -> sent -+-> answer (201)
- *                                        +-> call MESSAGE (200)
+ *                      +-> named -> send -> sent -+-> answer (201)
+ *                                                 +-> call MESSAGE (200)
  *
  * What is under way for a request is in its ctx->api and ends with it: a
- * cleanup cancels call and send, so neither can call back for a request that
- * is gone.
+ * cleanup cancels question, call and send, so that none can call back for a
+ * request that is gone.
  */
 
 #include "ngx_http_writeen.h"
@@ -30,6 +30,7 @@
 typedef struct {
     ngx_http_request_t           *request;
     ngx_http_writeen_rpc_t       *rpc;      /* under way, or NULL */
+    ngx_http_writeen_profile_ask_t *ask;    /* under way, or NULL */
     ngx_http_writeen_send_t      *send;     /* under way, or NULL */
     ngx_http_writeen_identity_t   identity;
     ngx_str_t                     body;
@@ -51,6 +52,9 @@ static ngx_int_t ngx_http_writeen_api_call(ngx_http_writeen_api_t *api,
     ngx_str_t *method, ngx_str_t *path, ngx_str_t *query, ngx_str_t *body);
 static void ngx_http_writeen_api_called(void *data, ngx_uint_t status,
     ngx_str_t *body, ngx_uint_t retry);
+static ngx_int_t ngx_http_writeen_api_name(ngx_http_writeen_api_t *api);
+static void ngx_http_writeen_api_named(void *data, ngx_str_t *name,
+    ngx_str_t *avatar);
 static ngx_int_t ngx_http_writeen_api_send(ngx_http_writeen_api_t *api);
 static ngx_int_t ngx_http_writeen_api_extra(ngx_http_request_t *r,
     ngx_str_t *extra);
@@ -180,17 +184,24 @@ ngx_http_writeen_api_cleanup(void *data)
 {
     ngx_http_writeen_api_t *api = data;
 
-    ngx_http_writeen_rpc_t   *rpc;
-    ngx_http_writeen_send_t  *send;
+    ngx_http_writeen_rpc_t          *rpc;
+    ngx_http_writeen_send_t         *send;
+    ngx_http_writeen_profile_ask_t  *ask;
 
     rpc = api->rpc;
+    ask = api->ask;
     send = api->send;
 
     api->rpc = NULL;
+    api->ask = NULL;
     api->send = NULL;
 
     if (rpc != NULL) {
         ngx_http_writeen_rpc_cancel(rpc);
+    }
+
+    if (ask != NULL) {
+        ngx_http_writeen_profile_cancel(ask);
     }
 
     if (send != NULL) {
@@ -320,12 +331,14 @@ ngx_http_writeen_api_body(ngx_http_request_t *r)
 
     } else if (rc == NGX_OK) {
         rc = ngx_http_writeen_api_is_send(r, &api->conversation)
-                 ? ngx_http_writeen_api_send(api)
+                 ? ngx_http_writeen_api_name(api)
                  : ngx_http_writeen_api_call(api, &r->method_name, &r->uri,
                                              &r->args, &api->body);
     }
 
-    if (rc != NGX_AGAIN || (api->rpc == NULL && api->send == NULL)) {
+    if (rc != NGX_AGAIN
+        || (api->rpc == NULL && api->ask == NULL && api->send == NULL))
+    {
         ngx_http_finalize_request(r, rc);
         return;
     }
@@ -369,7 +382,7 @@ ngx_http_writeen_api_is_send(ngx_http_request_t *r, ngx_str_t *conversation)
 }
 
 
-/* NGX_AGAIN with api->rpc (or api->send, below) set: wait for it. */
+/* NGX_AGAIN with api->rpc (or ask or send, below) set: wait for it. */
 
 static ngx_int_t
 ngx_http_writeen_api_call(ngx_http_writeen_api_t *api, ngx_str_t *method,
@@ -449,6 +462,74 @@ ngx_http_writeen_api_resume(ngx_http_request_t *r)
     }
 
     return c;
+}
+
+
+/* Who sends is called what a service has called him, if one has. */
+
+static ngx_int_t
+ngx_http_writeen_api_name(ngx_http_writeen_api_t *api)
+{
+    ngx_int_t  rc;
+    ngx_str_t  name, avatar;
+
+    rc = ngx_http_writeen_profile_ask(ngx_http_writeen_worker,
+                                      &api->identity.uid, &name, &avatar,
+                                      ngx_http_writeen_api_named, api,
+                                      &api->ask);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_OK
+        && ngx_http_writeen_profile_copy(api->request->pool, &api->identity,
+                                         &name, &avatar)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_writeen_api_send(api);
+}
+
+
+static void
+ngx_http_writeen_api_named(void *data, ngx_str_t *name, ngx_str_t *avatar)
+{
+    ngx_http_writeen_api_t *api = data;
+
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = api->request;
+    api->ask = NULL;
+
+    if (ngx_http_writeen_worker->rpc == NULL) {
+
+        /* the process ends, no request is touched any more */
+
+        return;
+    }
+
+    c = ngx_http_writeen_api_resume(r);
+
+    rc = (name == NULL
+          || ngx_http_writeen_profile_copy(r->pool, &api->identity, name,
+                                           avatar)
+             == NGX_OK)
+             ? ngx_http_writeen_api_send(api)
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (api->send == NULL) {
+        ngx_http_finalize_request(r, rc);
+
+    } else if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
+    ngx_http_run_posted_requests(c);
 }
 
 

@@ -422,8 +422,8 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
 
     id.uid = s->user->node.str;
     id.role = s->role;
-    id.name = s->name;
-    id.avatar = s->avatar;
+    id.name = *ngx_http_writeen_profile_name(s);
+    id.avatar = *ngx_http_writeen_profile_avatar(s);
 
     p = ngx_sprintf(buf, "{\"metadata\":{\"ipAddress\":\"%V\"}}",
                     &s->connection->addr_text);

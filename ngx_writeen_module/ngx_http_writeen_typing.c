@@ -313,7 +313,7 @@ ngx_http_writeen_typing_publish(ngx_http_writeen_session_t *s,
     char                        conv[WRT_NAME_BUF], chan[WRT_NAME_BUF];
     u_char                     *p, *text;
     ngx_int_t                   rc;
-    ngx_str_t                  *uid;
+    ngx_str_t                  *uid, *name;
     ngx_uint_t                  k;
     const char                 *id;
     ngx_http_writeen_args_t     a;
@@ -321,10 +321,11 @@ ngx_http_writeen_typing_publish(ngx_http_writeen_session_t *s,
 
     wk = ngx_http_writeen_worker;
     uid = &s->user->node.str;
+    name = ngx_http_writeen_profile_name(s);
     id = (char *) room->data;
     k = wrt_shard(&wk->names, id, room->len);
 
-    text = ngx_alloc(256 + 2 * WRT_ID_MAX + 6 * s->name.len, wk->log);
+    text = ngx_alloc(256 + 2 * WRT_ID_MAX + 6 * name->len, wk->log);
     if (text == NULL) {
         return NGX_ERROR;
     }
@@ -333,9 +334,9 @@ ngx_http_writeen_typing_publish(ngx_http_writeen_session_t *s,
                     "\"conversationId\":\"%V\",\"userId\":\"%V\","
                     "\"userName\":", room, uid);
 
-    if (s->name.len != 0) {
+    if (name->len != 0) {
         *p++ = '"';
-        p += wrt_json_escape((char *) p, (char *) s->name.data, s->name.len);
+        p += wrt_json_escape((char *) p, (char *) name->data, name->len);
         *p++ = '"';
 
     } else {

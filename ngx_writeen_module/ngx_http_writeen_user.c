@@ -20,6 +20,7 @@ typedef struct {
     ngx_queue_t                  retry;      /* in worker->user_retries */
     ngx_http_writeen_worker_t   *worker;
     ngx_uint_t                   tries;
+    ngx_uint_t                   profiles;   /* user->profiles when asked */
     unsigned                     inflight:1;
 } ngx_http_writeen_list_t;
 
@@ -33,7 +34,6 @@ static void ngx_http_writeen_list_ask(ngx_http_writeen_list_t *op);
 static void ngx_http_writeen_list_loaded(void *data, ngx_uint_t status,
     ngx_str_t *body, ngx_uint_t retry);
 static void ngx_http_writeen_list_later(ngx_http_writeen_list_t *op);
-static void ngx_http_writeen_user_profile(ngx_http_writeen_session_t *s);
 static void ngx_http_writeen_user_subscribe(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
 
@@ -90,7 +90,7 @@ ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
     ngx_queue_insert_tail(&u->sessions, &s->user_queue);
     s->user = u;
 
-    ngx_http_writeen_user_profile(s);
+    ngx_http_writeen_profile_put(s);
 
     if (u->sub == NGX_HTTP_WRITEEN_SUB_READY) {
         ngx_http_writeen_user_list(s);
@@ -126,6 +126,7 @@ ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
     ngx_queue_remove(&u->idle);
     ngx_rbtree_delete(&wk->users, &u->node.node);
     ngx_http_writeen_count_n(wk, users, -1);
+    ngx_http_writeen_profile_free(u);
     ngx_free(u);
 }
 
@@ -220,6 +221,7 @@ ngx_http_writeen_user_lost(ngx_http_writeen_worker_t *wk,
     }
 
     u->sub = NGX_HTTP_WRITEEN_SUB_NONE;
+    u->known = 0;
 }
 
 
@@ -287,12 +289,22 @@ void
 ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u, wrt_bus_header_t *h)
 {
+    ngx_str_t                    json;
     ngx_queue_t                 *q, *next;
     ngx_http_writeen_msg_t      *msg;
     ngx_http_writeen_link_t     *l;
     ngx_http_writeen_session_t  *s;
 
     msg = NULL;
+
+    if (h->kind == WRT_UEV_PROFILE) {
+        json.data = (u_char *) h->body.p;
+        json.len = h->body.n;
+
+        u->profiles++;
+        ngx_http_writeen_profile_set(u, &json);
+        return;
+    }
 
     if (h->kind != WRT_UEV_JOIN && h->kind != WRT_UEV_LEAVE
         && h->kind != WRT_UEV_EVENT && h->kind != WRT_UEV_REVOKE)
@@ -428,6 +440,7 @@ ngx_http_writeen_list_run(ngx_http_writeen_list_t *op)
         return;
     }
 
+    op->profiles = op->op.session->user->profiles;
     op->inflight = 1;
 }
 
@@ -509,8 +522,21 @@ ngx_http_writeen_list_reply(void *data, ngx_http_writeen_result_t *res)
     for (i = 0; i + 1 < res->n; i += 2) {
 
         if (ngx_http_writeen_result_str(res, i, &id) != NGX_OK
-            || ngx_http_writeen_result_str(res, i + 1, &seq) != NGX_OK
-            || !wrt_id_valid((char *) id.data, id.len)
+            || ngx_http_writeen_result_str(res, i + 1, &seq) != NGX_OK)
+        {
+            continue;
+        }
+
+        if (id.len == 1 && id.data[0] == WRT_F_PROFILE[0]) {
+
+            if (op->profiles == s->user->profiles) {
+                ngx_http_writeen_profile_set(s->user, &seq);
+            }
+
+            continue;
+        }
+
+        if (!wrt_id_valid((char *) id.data, id.len)
             || ngx_http_writeen_link_find(s, (char *) id.data, id.len) != NULL)
         {
             continue;
@@ -529,6 +555,7 @@ ngx_http_writeen_list_reply(void *data, ngx_http_writeen_result_t *res)
     }
 
     ngx_http_writeen_list_free(op);
+    s->user->known = 1;
 
     if (!s->listed) {
         s->listed = 1;
@@ -585,68 +612,4 @@ ngx_http_writeen_list_loaded(void *data, ngx_uint_t status, ngx_str_t *body,
 
     /* the session's own deadline ends the waiting */
     ngx_http_writeen_list_later(op);
-}
-
-
-/* Let the store know what this token says about its user. */
-
-static void
-ngx_http_writeen_user_profile(ngx_http_writeen_session_t *s)
-{
-    char                      key[WRT_NAME_BUF], ingest[WRT_NAME_BUF];
-    u_char                   *p, *buf;
-    ngx_str_t                *uid;
-    ngx_uint_t                k;
-    ngx_http_writeen_args_t   a;
-
-    if (s->name.len == 0) {
-        return;
-    }
-
-    uid = &s->user->node.str;
-    k = wrt_shard(&ngx_http_writeen_worker->names, (char *) uid->data,
-                  uid->len);
-
-    buf = ngx_alloc(64 + 6 * (s->name.len + s->avatar.len) + s->role.len,
-                    ngx_http_writeen_worker->log);
-    if (buf == NULL) {
-        return;
-    }
-
-    p = ngx_cpymem(buf, "{\"name\":\"", sizeof("{\"name\":\"") - 1);
-    p += wrt_json_escape((char *) p, (char *) s->name.data, s->name.len);
-
-    if (s->avatar.len != 0) {
-        p = ngx_cpymem(p, "\",\"avatar\":\"", sizeof("\",\"avatar\":\"") - 1);
-        p += wrt_json_escape((char *) p, (char *) s->avatar.data,
-                             s->avatar.len);
-        p = ngx_cpymem(p, "\"", 1);
-
-    } else {
-        p = ngx_cpymem(p, "\",\"avatar\":null",
-                       sizeof("\",\"avatar\":null") - 1);
-    }
-
-    p = ngx_sprintf(p, ",\"role\":\"%V\"}", &s->role);
-
-    a.n = 0;
-    a.nnum = 0;
-
-    ngx_http_writeen_arg_lit(&a, "FCALL");
-    ngx_http_writeen_arg_lit(&a, WRT_FN_PROFILE);
-    ngx_http_writeen_arg_lit(&a, "2");
-    ngx_http_writeen_arg(&a, key, wrt_key_profile(key, k, (char *) uid->data,
-                                                  uid->len));
-    ngx_http_writeen_arg(&a, ingest, wrt_key_ingest(ingest, k));
-    ngx_http_writeen_arg(&a, uid->data, uid->len);
-    ngx_http_writeen_arg(&a, buf, p - buf);
-    ngx_http_writeen_arg_num(&a, WRT_BACKLOG_MAX);
-
-    /* not vital: the next connection says it again */
-
-    (void) ngx_http_writeen_bus_call(ngx_http_writeen_worker,
-               ngx_http_writeen_bus_server(ngx_http_writeen_worker, k), &a,
-               NULL, NULL);
-
-    ngx_free(buf);
 }

@@ -214,6 +214,8 @@ int api_param_one_of(call_t *c, const char *name, const char *const *list,
 /* From an entry of wrt:rpc; NULL when it is not a call. */
 call_t *call_create(const char *entry, const reply_t *fields);
 void call_free(call_t *c);
+/* name and avatar as its identity now has them */
+void call_names(call_t *c);
 
 /* Answers; all return API_DONE.  data is taken over. */
 api_rc_t api_ok(call_t *c, int status, const char *message, json_t *data);
@@ -399,6 +401,9 @@ api_rc_t unread_list(api_t *a, call_t *c);
 
 /* api_user.c */
 api_rc_t user_put(api_t *a, call_t *c);
+/* From here on the caller is called what a service has called him, if one has:
+ * for events that show him.  0, or -1: answered. */
+int user_named(api_t *a, call_t *c, store_t *st);
 
 /* api_presence.c */
 api_rc_t presence_get(api_t *a, call_t *c);

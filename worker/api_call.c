@@ -36,6 +36,14 @@ call_claim(const call_t *c, const char *name)
 }
 
 
+void
+call_names(call_t *c)
+{
+    c->name = call_claim(c, "name");
+    c->avatar = call_claim(c, "avatar");
+}
+
+
 /* {"sub","role","name","avatar"}; nothing when nginx asks for itself. */
 static void
 call_identity(call_t *c, const reply_t *fields)
@@ -50,8 +58,7 @@ call_identity(call_t *c, const reply_t *fields)
 
     c->user = call_claim(c, "sub");
     c->role = call_claim(c, "role");
-    c->name = call_claim(c, "name");
-    c->avatar = call_claim(c, "avatar");
+    call_names(c);
 
     if (!wrt_id_valid(c->user, strlen(c->user))) {
         c->user = "";

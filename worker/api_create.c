@@ -122,14 +122,14 @@ create_role(const call_t *c, const body_t *b, const json_t *user)
 /* name, avatar and role as the store shows them later */
 static json_t *
 create_person(const call_t *c, const person_t *p, const json_t *user,
-    const char *role)
+    int managed, const char *role)
 {
     const char  *name, *avatar;
 
     name = json_string_value(json_object_get(user, "name"));
     avatar = json_string_value(json_object_get(user, "avatar"));
 
-    if (strcmp(p->user, c->user) == 0 && c->name[0]) {
+    if (strcmp(p->user, c->user) == 0 && c->name[0] && !managed) {
         /* his profile may still be on its way */
         name = c->name;
         avatar = c->avatar[0] ? c->avatar : NULL;
@@ -148,6 +148,7 @@ static store_rc_t
 create_people(api_t *a, const call_t *c, store_t *st, body_t *b,
     const char *at, json_t *stored, json_t *shown)
 {
+    int          managed;
     json_t      *user, *perms;
     person_t    *p;
     unsigned     i;
@@ -155,7 +156,7 @@ create_people(api_t *a, const call_t *c, store_t *st, body_t *b,
 
     for (i = 0; i < b->npeople; i++) {
         p = &b->people[i];
-        rc = store_user(st, p->user, &user);
+        rc = store_user(st, p->user, &user, &managed);
         role_store_result(a->role, rc);
 
         if (rc != STORE_OK && rc != STORE_NOT_FOUND) {
@@ -176,7 +177,7 @@ create_people(api_t *a, const call_t *c, store_t *st, body_t *b,
             json_pack("{s:s, s:s, s:s, s:n, s:o, s:o}", "userId", p->user,
                       "role", p->role, "joinedAt", at, "leftAt",
                       "permissions", perms, "user",
-                      create_person(c, p, user, p->role)));
+                      create_person(c, p, user, managed, p->role)));
 
         json_decref(user);
     }

@@ -86,6 +86,53 @@ internal_user_write(api_t *a, rds_t *hub, const char *user, json_t *now,
 
 
 /*
+ * What a service calls him goes along with the list, before it counts as whole.
+ * What is there already is newer: the projector put it there (effects.c) after
+ * the store had it.
+ */
+static store_rc_t
+internal_user_profile(api_t *a, rds_t *hub, store_t *st, const char *user)
+{
+    int          managed;
+    char         key[WRT_NAME_BUF];
+    buf_t        text;
+    json_t      *v;
+    store_rc_t   rc;
+
+    rc = store_user(st, user, &v, &managed);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK) {
+        return rc == STORE_NOT_FOUND ? STORE_OK : rc;
+    }
+
+    if (managed) {
+        memset(&text, 0, sizeof(text));
+        json_object_del(v, "id");
+        buf_json(&text, v);
+
+        wrt_key_user_convs(key, user, strlen(user));
+        rds_queue(hub, "HSETNX", key, WRT_F_PROFILE, text.p);
+        buf_free(&text);
+
+        cmd_begin(&a->cmd, "EXPIRE");
+        cmd_text(&a->cmd, key);
+        cmd_num(&a->cmd, WRT_USER_IDLE_S);
+        rds_push(hub, &a->cmd);
+
+        if (rds_drain(hub) != 0) {
+            rds_fail(hub, rds_error(hub));
+            rc = STORE_REJECTED;
+        }
+    }
+
+    json_decref(v);
+
+    return rc;
+}
+
+
+/*
  * A user's list whole in Redis.  The projector changes the store first and
  * the list after it; so what was read is written, and then the store is read
  * again: if it says the same, nothing that we wrote can have been out of
@@ -108,7 +155,11 @@ internal_user_load(api_t *a, rds_t *hub, store_t *st, const char *user)
     before = NULL;
     rc = STORE_OK;
 
-    for (i = 0; i < INTERNAL_USER_TRIES && !same; i++) {
+    if (!same) {
+        rc = internal_user_profile(a, hub, st, user);
+    }
+
+    for (i = 0; i < INTERNAL_USER_TRIES && !same && rc == STORE_OK; i++) {
         rc = store_user_rooms(st, user, &rooms);
         role_store_result(a->role, rc);
 

@@ -138,14 +138,18 @@ add_created(const call_t *c, const json_t *doc, const person_t *p,
 
 
 static emit_rc_t
-add_emit(api_t *a, call_t *c, const access_t *x, const json_t *doc,
-    person_t *p, const json_t *user, int64_t *seq)
+add_emit(api_t *a, call_t *c, store_t *st, const access_t *x,
+    const json_t *doc, person_t *p, const json_t *user, int64_t *seq)
 {
     char         field[sizeof(WRT_F_MEMBER) + WRT_ID_MAX];
     char         value[64], letters[5];
     emit_t       e;
     emit_rc_t    rc;
     const char  *name, *role;
+
+    if (user_named(a, c, st) != 0) {
+        return EMIT_ANSWERED;
+    }
 
     name = json_string_value(json_object_get(user, "name"));
     role = json_string_value(json_object_get(user, "role"));
@@ -203,7 +207,7 @@ add_decide_person(api_t *a, call_t *c, store_t *st, const access_t *x,
         return EMIT_ANSWERED;
     }
 
-    src = store_user(st, p->user, &user);
+    src = store_user(st, p->user, &user, NULL);
     role_store_result(a->role, src);
 
     if (src != STORE_OK && src != STORE_NOT_FOUND) {
@@ -215,7 +219,7 @@ add_decide_person(api_t *a, call_t *c, store_t *st, const access_t *x,
         user = NULL;
     }
 
-    rc = add_emit(a, c, x, doc, p, user, seq);
+    rc = add_emit(a, c, st, x, doc, p, user, seq);
     json_decref(user);
 
     return rc;
@@ -268,14 +272,18 @@ member_add(api_t *a, call_t *c)
 /* -- removing, leaving -- */
 
 static emit_rc_t
-remove_emit(api_t *a, call_t *c, const access_t *x, const json_t *doc,
-    const json_t *p, int64_t *seq)
+remove_emit(api_t *a, call_t *c, store_t *st, const access_t *x,
+    const json_t *doc, const json_t *p, int64_t *seq)
 {
     char         field[sizeof(WRT_F_MEMBER) + WRT_ID_MAX];
     emit_t       e;
     json_t      *user;
     emit_rc_t    rc;
     const char  *name;
+
+    if (user_named(a, c, st) != 0) {
+        return EMIT_ANSWERED;
+    }
 
     user = json_object_get(p, "user");
     name = json_string_value(json_object_get(user, "name"));
@@ -319,7 +327,7 @@ remove_decide(api_t *a, call_t *c, store_t *st, const access_t *x,
         api_not_found(c);
 
     } else if (member_fixed(c, doc) == 0) {
-        rc = remove_emit(a, c, x, doc, p, seq);
+        rc = remove_emit(a, c, st, x, doc, p, seq);
     }
 
 done:

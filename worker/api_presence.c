@@ -156,6 +156,7 @@ presence_rooms(api_t *a, call_t *c, const char *user)
 
     if (json_object_get(rooms, WRT_F_LOADED)) {
         json_object_del(rooms, WRT_F_LOADED);
+        json_object_del(rooms, WRT_F_PROFILE);
         return rooms;
     }
 
@@ -231,7 +232,7 @@ presence_known(api_t *a, call_t *c, const char *user, const presence_t *p)
         return -1;
     }
 
-    rc = store_user(st, user, &v);
+    rc = store_user(st, user, &v, NULL);
     role_store_result(a->role, rc);
 
     if (rc == STORE_OK) {

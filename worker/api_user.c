@@ -123,10 +123,38 @@ user_read(api_t *a, store_t *st, const char *id, store_rc_t *rc)
 {
     json_t  *user;
 
-    *rc = store_user(st, id, &user);
+    *rc = store_user(st, id, &user, NULL);
     role_store_result(a->role, *rc);
 
     return *rc == STORE_OK ? user : NULL;
+}
+
+
+int
+user_named(api_t *a, call_t *c, store_t *st)
+{
+    int          managed;
+    json_t      *user;
+    store_rc_t   rc;
+
+    rc = store_user(st, c->user, &user, &managed);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK && rc != STORE_NOT_FOUND) {
+        api_store_error(a, c, rc);
+        return -1;
+    }
+
+    if (rc == STORE_OK && managed) {
+        json_object_set(c->identity, "name", json_object_get(user, "name"));
+        json_object_set(c->identity, "avatar",
+                        json_object_get(user, "avatar"));
+        call_names(c);
+    }
+
+    json_decref(user);
+
+    return 0;
 }
 
 

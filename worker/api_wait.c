@@ -126,7 +126,8 @@ wait_shards(api_t *a, const char *user)
 
         if (strcmp(id, WRT_F_LOADED) == 0) {
             whole = 1;
-        } else {
+
+        } else if (strcmp(id, WRT_F_PROFILE) != 0) {
             a->wanted[wrt_shard(&a->cf->names, id, strlen(id))] = 1;
         }
     }

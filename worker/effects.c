@@ -92,6 +92,44 @@ effects_leave(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e,
 }
 
 
+/* A service has named him: for who connects later, and for who is here. */
+static void
+effects_profile(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
+{
+    char    name[WRT_NAME_BUF];
+    buf_t   text;
+    size_t  n;
+
+    memset(&text, 0, sizeof(text));
+    buf_json(&text, e->ev.body);
+
+    n = wrt_key_user_convs(name, e->actor, strlen(e->actor));
+
+    cmd_begin(cmd, "HSET");
+    cmd_mem(cmd, name, n);
+    cmd_text(cmd, WRT_F_PROFILE);
+    cmd_mem(cmd, text.p, text.n);
+    rds_push(hub, cmd);
+
+    cmd_begin(cmd, "EXPIRE");
+    cmd_mem(cmd, name, n);
+    cmd_num(cmd, WRT_USER_IDLE_S);
+    rds_push(hub, cmd);
+
+    buf_free(&text);
+    buf_fmt(&text, "%c - - -\n", WRT_UEV_PROFILE);
+    buf_json(&text, e->ev.body);
+
+    cmd_begin(cmd, "PUBLISH");
+    cmd_mem(cmd, name, wrt_chan_user(name, &cf->names, e->actor,
+                                     strlen(e->actor)));
+    cmd_mem(cmd, text.p, text.n);
+    rds_push(hub, cmd);
+
+    buf_free(&text);
+}
+
+
 void
 effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 {
@@ -118,6 +156,15 @@ effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 
     case WRT_EV_LEAVE:
         effects_leave(hub, cmd, cf, e, e->target);
+        break;
+
+    case WRT_EV_PROFILE:
+        if (json_is_true(json_object_get(e->ev.extra, "managed"))
+            && wrt_id_valid(e->actor, strlen(e->actor)))
+        {
+            effects_profile(hub, cmd, cf, e);
+        }
+
         break;
     }
 }

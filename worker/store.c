@@ -255,9 +255,16 @@ store_changes(store_t *st, const char *conversation, int64_t after, int max,
 
 
 store_rc_t
-store_user(store_t *st, const char *id, json_t **out)
+store_user(store_t *st, const char *id, json_t **out, int *managed)
 {
-    *out = NULL;
+    int  unused;
 
-    return finish(st, st->ops->user(st, id, out), out);
+    if (managed == NULL) {
+        managed = &unused;
+    }
+
+    *out = NULL;
+    *managed = 0;
+
+    return finish(st, st->ops->user(st, id, out, managed), out);
 }

@@ -201,7 +201,8 @@ store_rc_t store_changes(store_t *st, const char *conversation, int64_t after,
     int max, json_t **out, int64_t *upto);
 
 /* {"id","name","avatar","role"}; a managed profile (a service set it) is not
- * changed by later ones that are not. */
-store_rc_t store_user(store_t *st, const char *id, json_t **out);
+ * changed by later ones that are not.  *managed: is it one? (may be NULL) */
+store_rc_t store_user(store_t *st, const char *id, json_t **out,
+    int *managed);
 
 #endif

@@ -482,7 +482,8 @@ typedef struct {
     store_rc_t (*changes)(store_t *st, const char *conversation,
                           int64_t after, int max, json_t **out,
                           int64_t *upto);
-    store_rc_t (*user)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*user)(store_t *st, const char *id, json_t **out,
+                       int *managed);
     /* appends the results of the page to out */
     store_rc_t (*search)(store_t *st, store_finder_t *f, json_t *out);
 } store_ops_t;

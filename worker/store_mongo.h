@@ -137,7 +137,8 @@ store_rc_t store_mongo_conversation(store_t *st, const char *id,
 store_rc_t store_mongo_unread(store_t *st, const char *user, json_t **out);
 store_rc_t store_mongo_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);
-store_rc_t store_mongo_user(store_t *st, const char *id, json_t **out);
+store_rc_t store_mongo_user(store_t *st, const char *id, json_t **out,
+    int *managed);
 
 /* The users named by the keys of `ids`, as {id: row}; NULL on error. */
 json_t *mg_users(store_mongo_t *st, const json_t *ids);

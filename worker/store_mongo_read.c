@@ -52,7 +52,7 @@ mg_users(store_mongo_t *st, const json_t *ids)
 
 
 store_rc_t
-store_mongo_user(store_t *base, const char *id, json_t **out)
+store_mongo_user(store_t *base, const char *id, json_t **out, int *managed)
 {
     json_t         *rows, *row;
     store_mongo_t  *st;
@@ -69,6 +69,7 @@ store_mongo_user(store_t *base, const char *id, json_t **out)
     if (row) {
         *out = store_doc_user(mg_text(row, "_id"), mg_text(row, "name"),
                               mg_text(row, "avatar"), mg_text(row, "role"));
+        *managed = json_is_true(json_object_get(row, "managed"));
     }
 
     json_decref(rows);

@@ -159,7 +159,8 @@ store_rc_t store_sqlite_message(store_t *st, const char *conversation,
 store_rc_t store_sqlite_unread(store_t *st, const char *user, json_t **out);
 store_rc_t store_sqlite_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
-store_rc_t store_sqlite_user(store_t *st, const char *id, json_t **out);
+store_rc_t store_sqlite_user(store_t *st, const char *id, json_t **out,
+    int *managed);
 
 /* A message by its key, as a document. */
 store_rc_t sq_message_doc(store_sqlite_t *st, int64_t conv,

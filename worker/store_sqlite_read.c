@@ -485,7 +485,8 @@ store_sqlite_conversations(store_t *base, const store_list_t *q,
 
 
 store_rc_t
-store_sqlite_user(store_t *base, const char *id, json_t **out)
+store_sqlite_user(store_t *base, const char *id, json_t **out,
+    int *managed)
 {
     int              step;
     store_rc_t       rc;
@@ -495,7 +496,8 @@ store_sqlite_user(store_t *base, const char *id, json_t **out)
     st = (store_sqlite_t *) base;
 
     s = sq_get(st, SQ_USER,
-               "SELECT id, name, avatar, role FROM user WHERE id = ?1");
+               "SELECT id, name, avatar, role, managed FROM user"
+               " WHERE id = ?1");
     if (s == NULL) {
         return STORE_DOWN;
     }
@@ -509,6 +511,7 @@ store_sqlite_user(store_t *base, const char *id, json_t **out)
                               (const char *) sqlite3_column_text(s, 1),
                               (const char *) sqlite3_column_text(s, 2),
                               (const char *) sqlite3_column_text(s, 3));
+        *managed = sqlite3_column_int(s, 4);
         rc = STORE_OK;
     }
 

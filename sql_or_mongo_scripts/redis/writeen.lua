@@ -24,7 +24,7 @@
 -- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor,
 -- moved = entry in ingest of the last move of one.
 
-local VERSION = '3'
+local VERSION = '4'
 
 local LOG_KEEP = 128        -- WRT_LOG_KEEP
 local LOG_MAX = 2048        -- WRT_LOG_MAX
@@ -559,7 +559,7 @@ local function show(keys, chan, uid, status)
     local rooms, n = redis.call('HKEYS', keys[5]), 0
     local list = {}
     for i = 1, #rooms do
-        if rooms[i] ~= '~' then
+        if rooms[i] ~= '~' and rooms[i] ~= '@' then
             n = n + 1
             list[n] = rooms[i]
         end

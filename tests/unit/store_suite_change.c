@@ -528,7 +528,7 @@ managed(void **state)
     events_managed(&l, "s1", "Ani W.", "https://a/b.png", "tutor");
     events_profile(&l, "s1", "$name", NULL, "student");
     events_put(st, &l);
-    assert_int_equal(store_user(st, "s1", &v), STORE_OK);
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_OK);
     expect_json(v, "{'id':'s1','name':'Ani W.','avatar':'https://a/b.png',"
                 "'role':'tutor'}");
 
@@ -541,13 +541,13 @@ managed(void **state)
     events_profile(&l, "s2", "B", "https://a/c.png", "admin");
     events_profile(&l, "s1", "A", NULL, "admin");
     events_put(st, &l);
-    assert_int_equal(store_user(st, "s2", &v), STORE_OK);
+    assert_int_equal(store_user(st, "s2", &v, NULL), STORE_OK);
     expect_json(v, "{'id':'s2','name':'Budi','avatar':null,"
                 "'role':'student'}");
 
     events_managed(&l, "s1", "Ani", NULL, "student");
     events_put(st, &l);
-    assert_int_equal(store_user(st, "s1", &v), STORE_OK);
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_OK);
     expect_json(v, "{'id':'s1','name':'Ani','avatar':null,"
                 "'role':'student'}");
 }

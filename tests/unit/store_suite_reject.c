@@ -213,7 +213,7 @@ rejects(void **state)
 
     rc = store_conversation(st, "bad", NULL, &v);
     assert_int_equal(rc, STORE_NOT_FOUND);
-    assert_int_equal(store_user(st, "s1", &v), STORE_NOT_FOUND);
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_NOT_FOUND);
 }
 
 

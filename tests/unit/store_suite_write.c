@@ -427,7 +427,7 @@ profiles(void **state)
 
     (void) state;
 
-    assert_int_equal(store_user(st, "s1", &v), STORE_NOT_FOUND);
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_NOT_FOUND);
     assert_null(v);
 
     events_create(&l, "c1", "direct", "s1 t1", 0);
@@ -436,7 +436,7 @@ profiles(void **state)
     events_profile(&l, "s1", "Ani \xc3\x84", "https://a/b.png", "admin");
     events_put(st, &l);
 
-    assert_int_equal(store_user(st, "s1", &v), STORE_OK);
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_OK);
     expect_json(v, "{'id':'s1','name':'Ani \xc3\x84',"
                 "'avatar':'https://a/b.png','role':'admin'}");
     expect_json(pick(get_msg("c1", "m1"), "sender", NULL),
@@ -454,7 +454,7 @@ profiles(void **state)
 
     events_profile(&l, "s1", "Ani", NULL, "student");
     events_put(st, &l);
-    assert_int_equal(store_user(st, "s1", &v), STORE_OK);
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_OK);
     expect_json(v, "{'id':'s1','name':'Ani','avatar':null,"
                 "'role':'student'}");
 }

@@ -788,7 +788,7 @@ snapshot(store_t *st, const char *conversations, const char *users)
         add(one, "rooms", rc, v);
         rc = store_unread(st, name, &v);
         add(one, "unread", rc, v);
-        rc = store_user(st, name, &v);
+        rc = store_user(st, name, &v, NULL);
         add(one, "user", rc, v);
 
         json_object_set_new(all, name, one);

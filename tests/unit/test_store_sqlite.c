@@ -301,7 +301,7 @@ upgrade(void **state)
                 "'Two'");
     expect_json(json_incref(json_object_get(v, "unreadCount")), "1");
     json_decref(v);
-    assert_int_equal(store_user(st, "s1", &v), STORE_OK);
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_OK);
     expect_json(v, "{'id':'s1','name':'Ani W.','avatar':null,"
                 "'role':'student'}");
 
