@@ -520,6 +520,7 @@ blocks(void **state)
 static void
 managed(void **state)
 {
+    int        named;
     json_t    *v;
     events_t   l = { 0 };
 
@@ -528,7 +529,8 @@ managed(void **state)
     events_managed(&l, "s1", "Ani W.", "https://a/b.png", "tutor");
     events_profile(&l, "s1", "$name", NULL, "student");
     events_put(st, &l);
-    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_OK);
+    assert_int_equal(store_user(st, "s1", &v, &named), STORE_OK);
+    assert_int_equal(named, 1);
     expect_json(v, "{'id':'s1','name':'Ani W.','avatar':'https://a/b.png',"
                 "'role':'tutor'}");
 
@@ -536,12 +538,16 @@ managed(void **state)
 
     events_profile(&l, "s2", "$name", NULL, "student");
     events_put(st, &l);
+    assert_int_equal(store_user(st, "s2", &v, &named), STORE_OK);
+    assert_int_equal(named, 0);
+    json_decref(v);
     events_managed(&l, "s2", "Budi", NULL, "student");
     events_put(st, &l);
     events_profile(&l, "s2", "B", "https://a/c.png", "admin");
     events_profile(&l, "s1", "A", NULL, "admin");
     events_put(st, &l);
-    assert_int_equal(store_user(st, "s2", &v, NULL), STORE_OK);
+    assert_int_equal(store_user(st, "s2", &v, &named), STORE_OK);
+    assert_int_equal(named, 1);
     expect_json(v, "{'id':'s2','name':'Budi','avatar':null,"
                 "'role':'student'}");
 
