@@ -12,14 +12,14 @@
 #include "worker/api.h"
 
 
+/* field: what of the request is one too many */
 static void
-change_too_many(call_t *c, const char *what)
+change_too_many(call_t *c, const char *field, const char *what, int max)
 {
     char  why[80];
 
-    snprintf(why, sizeof(why), "the message has all the %s it can take",
-             what);
-    api_error(c, 409, "conflict", NULL, why);
+    snprintf(why, sizeof(why), "a message takes at most %d %s", max, what);
+    api_error(c, 409, "conflict", field, why);
 }
 
 
@@ -270,7 +270,7 @@ edit_decide(api_t *a, call_t *c, store_t *st, const access_t *x,
     } else if (json_array_size(json_object_get(m, "editHistory"))
                >= WRT_EDITS_MAX)
     {
-        change_too_many(c, "edits");
+        change_too_many(c, "content.text", "edits", WRT_EDITS_MAX);
 
     } else {
         rc = edit_emit(a, c, x, m, text, seq);
@@ -532,7 +532,7 @@ reaction_decide(api_t *a, call_t *c, store_t *st, const access_t *x, int add,
         rc = EMIT_EXISTS;
 
     } else if (add && json_array_size(list) >= WRT_REACTIONS_MAX) {
-        change_too_many(c, "reactions");
+        change_too_many(c, "emoji", "reactions", WRT_REACTIONS_MAX);
         rc = EMIT_ANSWERED;
 
     } else {

@@ -188,6 +188,7 @@ static emit_rc_t
 add_decide_person(api_t *a, call_t *c, store_t *st, const access_t *x,
     const json_t *doc, person_t *p, int64_t *seq)
 {
+    char         why[80];
     json_t      *user;
     unsigned     present;
     emit_rc_t    rc;
@@ -202,8 +203,10 @@ add_decide_person(api_t *a, call_t *c, store_t *st, const access_t *x,
     }
 
     if (present >= WRT_PARTICIPANTS_MAX) {
-        api_error(c, 409, "conflict", "userId",
-                  "the conversation has all the participants it can take");
+        snprintf(why, sizeof(why),
+                 "a conversation takes at most %d participants",
+                 WRT_PARTICIPANTS_MAX);
+        api_error(c, 409, "conflict", "userId", why);
         return EMIT_ANSWERED;
     }
 
