@@ -364,8 +364,7 @@ make_opts(const scan_t *s)
     }
 
     return BCON_NEW("hint", BCON_UTF8("words"),
-                    "sort", "{", "createdAt", BCON_INT32(-1),
-                        "_id", BCON_INT32(-1), "}",
+                    "sort", "{", "createdAt", BCON_INT32(-1), "}",
                     "projection", "{", "conversationId", BCON_INT32(1),
                         "seq", BCON_INT32(1), "createdAt", BCON_INT32(1),
                         "content", BCON_INT32(1), "deleted", BCON_INT32(1),

@@ -2,9 +2,11 @@
  * store_mongo_words.c: the index of words of MongoDB.
  *
  * messages.words has each folded word of a message once; the index "words"
- * (conversationId, words, createdAt, _id) leads to the newest message of a
- * conversation with a word.  MongoDB's own text index knows neither prefixes
- * nor the order of time, and not our folding.
+ * (conversationId, words, createdAt) leads to the newest message of a
+ * conversation with a word.  It has no _id: store_search.c puts messages of one
+ * millisecond in order, and each byte of a key is paid for with every word.
+ * MongoDB's own text index knows neither prefixes nor the order of time, and
+ * not our folding.
  */
 
 #include <stdio.h>

@@ -37,7 +37,8 @@ bench-search: $(BENCH_SEARCH) $(BUILD)/unit/mongo_ready
 	$(BENCH_SEARCH) "sqlite:$$dir/bench.db" $(BENCH_SEARCH_MESSAGES) \
 	    $(BENCH_SEARCH_ROOMS); rc=$$?; \
 	rm -rf "$$dir"; exit $$rc
-	@tests/unit/with_mongod.sh $(BUILD) sh -c '$(BENCH_SEARCH) \
+	@MONGOD_CACHE_GB=2 tests/unit/with_mongod.sh $(BUILD) \
+	    sh -c '$(BENCH_SEARCH) \
 	    "$${WRT_TEST_MONGODB_URI}" $(BENCH_SEARCH_MESSAGES) \
 	    $(BENCH_SEARCH_ROOMS)'
 

@@ -14,6 +14,7 @@ void plan_begin(store_t *st);
 void plan_before(store_t *st);
 /* What was done since. */
 void plan_print(store_t *st, const char *title);
-void plan_end(store_t *st);
+/* -1: a plan had no index. */
+int plan_end(store_t *st);
 
 #endif

@@ -1,10 +1,13 @@
 /*
- * bench_search_plan.c: how a search was carried out.
+ * bench_search_plan.c: how a search was carried out, and whether by an index.
  *
  * SQLite: the query plan of each statement of a search, once, and what was
  * asked of the index of words last.  MongoDB: what its profiler has of each
- * command on the messages: the index, and how many keys and documents were
- * looked at for it.
+ * command of a search: the index, and how many keys and documents were looked
+ * at for it.
+ *
+ * With few messages a search through everything is fast as well, so it is the
+ * plan that tells: one without an index is counted, and the benchmark fails.
  */
 
 #include <stdio.h>
@@ -23,6 +26,10 @@ static const sq_id_t  searches[] = {
 };
 
 
+/* Of plans: how many there were, and how many used no index. */
+static unsigned  seen, bad;
+
+
 static int
 is_sqlite(store_t *st)
 {
@@ -30,10 +37,35 @@ is_sqlite(store_t *st)
 }
 
 
-static void
-sqlite_plan(store_sqlite_t *st, sqlite3_stmt *of)
+/* "SCAN w VIRTUAL TABLE INDEX 0:M2" asks FTS5 for words, the last 0 and the
+ * rest of it nothing or for a rowid; any other SCAN reads a whole table.  The
+ * newest messages have to come first by themselves. */
+static int
+sqlite_is_bad(const char *plan, int newest)
 {
+    const char  *p;
+
+    if (newest && strstr(plan, "TEMP B-TREE FOR ORDER BY")) {
+        return 1;
+    }
+
+    if (strncmp(plan, "SCAN ", 5) != 0 || strstr(plan, "CONSTANT ROW")) {
+        return 0;
+    }
+
+    p = strstr(plan, "VIRTUAL TABLE INDEX ");
+    p = p ? strchr(p, ':') : NULL;
+
+    return p == NULL || strchr(p, 'M') == NULL;
+}
+
+
+static void
+sqlite_plan(store_sqlite_t *st, sqlite3_stmt *of, int newest)
+{
+    int            is_bad;
     char           sql[4096];
+    const char    *plan;
     sqlite3_stmt  *s;
 
     snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", sqlite3_sql(of));
@@ -44,8 +76,13 @@ sqlite_plan(store_sqlite_t *st, sqlite3_stmt *of)
 
     printf("    %s\n", sqlite3_sql(of));
 
+    seen++;
+
     while (sqlite3_step(s) == SQLITE_ROW) {
-        printf("      %s\n", sqlite3_column_text(s, 3));
+        plan = (const char *) sqlite3_column_text(s, 3);
+        is_bad = sqlite_is_bad(plan, newest);
+        bad += is_bad != 0;
+        printf("      %s%s\n", plan, is_bad ? "  <-- NO INDEX" : "");
     }
 
     sqlite3_finalize(s);
@@ -95,37 +132,67 @@ set_profile(store_mongo_t *st, int level)
 }
 
 
+/* IXSCAN { ... }, IDHACK; several, if the query has branches. */
+static int
+mongo_is_bad(const char *summary)
+{
+    return summary == NULL || strstr(summary, "COLLSCAN")
+           || (strstr(summary, "IXSCAN") == NULL
+               && strstr(summary, "IDHACK") == NULL
+               && strstr(summary, "EXPRESS") == NULL);
+}
+
+
 static void
 mongo_done(store_mongo_t *st, const char *title)
 {
-    size_t                i;
+    int                   sorted;
+    size_t                i, commands;
     int64_t               keys, docs;
     json_t               *rows, *row;
-    const char           *summary;
+    const char           *summary, *s;
     mongoc_collection_t  *c;
 
     set_profile(st, 0);
     c = profile(st);
 
-    rows = mg_find(st, c, BCON_NEW("command.find", BCON_UTF8("messages"),
-                                   "command.hint", "{",
+    rows = mg_find(st, c, BCON_NEW("op", "{", "$in", "[",
+                                   BCON_UTF8("query"), BCON_UTF8("getmore"),
+                                   BCON_UTF8("command"), "]", "}",
+                                   "docsExamined", "{",
                                    "$exists", BCON_BOOL(true), "}"), NULL);
+    if (rows == NULL) {
+        die("profile", store_error(&st->base));
+    }
+
+    commands = 0;
     keys = 0;
     docs = 0;
+    sorted = 0;
     summary = "";
 
     json_array_foreach(rows, i, row) {
-        keys += mg_int(row, "keysExamined");
-        docs += mg_int(row, "docsExamined");
-        summary = mg_text(row, "planSummary");
+        s = mg_text(row, "planSummary");
+        seen++;
+
+        if (mongo_is_bad(s)) {
+            bad++;
+            printf("    %s: %s  <-- NO INDEX\n", mg_text(row, "ns"),
+                   s ? s : "no plan");
+        }
+
+        if (json_object_get(json_object_get(row, "command"), "hint")) {
+            commands++;
+            keys += mg_int(row, "keysExamined");
+            docs += mg_int(row, "docsExamined");
+            sorted |= json_is_true(json_object_get(row, "hasSortStage"));
+            summary = s ? s : "";
+        }
     }
 
     printf("    %-40s %2zu commands, %6lld keys, %6lld documents%s\n"
-           "      %.*s\n", title, json_array_size(rows), (long long) keys,
-           (long long) docs,
-           json_is_true(json_object_get(json_array_get(rows, 0),
-                                        "hasSortStage"))
-           ? ", sorted" : "", SUMMARY, summary);
+           "      %.*s\n", title, commands, (long long) keys,
+           (long long) docs, sorted ? ", sorted" : "", SUMMARY, summary);
 
     json_decref(rows);
     mongoc_collection_destroy(c);
@@ -149,7 +216,8 @@ plan_begin(store_t *st)
         s = sq->stmt[searches[i]];
 
         if (s) {
-            sqlite_plan(sq, s);
+            sqlite_plan(sq, s, searches[i] == SQ_SEARCH
+                               || searches[i] == SQ_SEARCH_WALK);
         }
     }
 }
@@ -183,10 +251,14 @@ plan_print(store_t *st, const char *title)
 }
 
 
-void
+int
 plan_end(store_t *st)
 {
     if (!is_sqlite(st)) {
         set_profile((store_mongo_t *) st, 0);
     }
+
+    printf("  %u plans, %u without an index\n", seen, bad);
+
+    return seen > 0 && bad == 0 ? 0 : -1;
 }

@@ -3,7 +3,8 @@
 #
 # Runs a command with a private mongod, a replica set of one member, on a free
 # port of the loopback interface; WRT_TEST_MONGODB_URI tells the command where.
-# MONGOD_STANDALONE=1 starts it without a replica set.  mongod is $MONGOD,
+# MONGOD_STANDALONE=1 starts it without a replica set, MONGOD_CACHE_GB sets its
+# cache (0.5).  mongod is $MONGOD,
 # <build dir>/deps/mongod or the one in PATH; without any this fails: a suite
 # that silently tests less is worse than none.
 
@@ -49,7 +50,7 @@ last=$((port + 20))
 
 while :; do
     "$MONGOD" --dbpath "$dir" --port "$port" --bind_ip 127.0.0.1 \
-        --wiredTigerCacheSizeGB 0.5 --nounixsocket \
+        --wiredTigerCacheSizeGB "${MONGOD_CACHE_GB:-0.5}" --nounixsocket \
         ${set:+--replSet "$set"} \
         --setParameter diagnosticDataCollectionEnabled=false \
         --setParameter enableTestCommands=1 \
