@@ -72,7 +72,7 @@ typedef struct {
                                    conversation, which has to be named */
     const char  *q;             /* words in any order, "a phrase", pre* */
     const char  *conversation;
-    const char  *sender;
+    const char  *sender;        /* is or was a member where he wrote */
     const char  *type;
     int64_t      before_ms;     /* created before (exclusive) */
     int64_t      after_ms;      /* created after (exclusive) */

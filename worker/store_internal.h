@@ -422,6 +422,10 @@ size_t store_search_words(store_t *st, const json_t *content,
 int store_search_fits(store_finder_t *f, const json_t *content);
 /* Nothing older than this is wanted any more. */
 int64_t store_search_floor(const store_finder_t *f);
+/* Among the newest messages, of which `walked` were looked at, the page will
+ * not be full after `max`: so few have fit. */
+int store_search_hopeless(const store_finder_t *f, int64_t walked,
+    int64_t max);
 /* Its id is copied, the rest has to live. */
 void store_search_add(store_finder_t *f, const store_hit_t *hit);
 /* When all is found: what is on the page. */

@@ -8,8 +8,8 @@
  * The beginning of a word alone gives no such order: all that fit have to be
  * read and sorted.  Where those may be many, the newest messages of the rooms
  * are looked at first (index "time"): what many messages have is found among
- * them.  If WALK_MAX messages are not enough few have it, and sorting those is
- * cheap.
+ * them.  If some hundreds are not enough, or the first of them show that they
+ * will not be, few have it, and sorting those is cheap.
  */
 
 #include <stdio.h>
@@ -18,8 +18,8 @@
 #include "worker/store_mongo.h"
 
 #define ROOMS_STEP  128         /* the server merges up to 200 */
-#define WALK_FROM   20000       /* messages of all rooms: walk first */
-#define WALK_MAX    2000        /* messages looked at so */
+#define WALK_FROM   4000        /* messages of all rooms: walk first */
+#define WALK_MIN    400         /* messages looked at so, at least */
 
 #define AFTER_ALL   "\xF4\x8F\xBF\xBF"  /* U+10FFFF is in no word */
 
@@ -40,21 +40,48 @@ typedef struct {
     uint32_t         key;       /* the word of the index */
     unsigned         prefix:1;  /* it is only the beginning of one */
     unsigned         walks:1;   /* by time instead */
-    size_t           left;      /* messages to look at then */
+    int64_t          left;      /* messages to look at then */
+    int64_t          max;       /* of so many */
 } scan_t;
 
 
-/* Ids of the rooms in which the user may read, as {id: null}. */
+/* The conversations of participants, as {id: null}.  Takes over the query. */
 static json_t *
-room_ids(store_mongo_t *st, const store_search_t *q)
+conversation_ids(store_mongo_t *st, bson_t *query)
 {
     size_t   i;
-    bson_t  *query;
     json_t  *rows, *row, *ids;
+
+    rows = mg_find(st, st->participants, query,
+                   BCON_NEW("projection", "{", "_id", BCON_INT32(0),
+                            "conversationId", BCON_INT32(1), "}"));
+
+    if (rows == NULL) {
+        return NULL;
+    }
 
     ids = json_object();
 
+    json_array_foreach(rows, i, row) {
+        store_doc_set(ids, mg_text(row, "conversationId"), json_null());
+    }
+
+    json_decref(rows);
+
+    return ids;
+}
+
+
+/* Ids of the rooms in which the user may read; and in which he is or was
+ * whose messages are looked for. */
+static json_t *
+room_ids(store_mongo_t *st, const store_search_t *q)
+{
+    bson_t  *query;
+    json_t  *ids;
+
     if (q->user == NULL) {
+        ids = json_object();
         store_doc_set(ids, q->conversation, json_null());
         return ids;
     }
@@ -64,24 +91,20 @@ room_ids(store_mongo_t *st, const store_search_t *q)
 
     if (q->conversation) {
         BSON_APPEND_UTF8(query, "conversationId", q->conversation);
-    }
 
-    rows = mg_find(st, st->participants, query,
-                   BCON_NEW("projection", "{", "_id", BCON_INT32(0),
-                            "conversationId", BCON_INT32(1), "}"));
+    } else if (q->sender) {
+        ids = conversation_ids(st, BCON_NEW("userId", BCON_UTF8(q->sender)));
 
-    if (rows == NULL) {
+        if (ids == NULL) {
+            bson_destroy(query);
+            return NULL;
+        }
+
+        mg_append_in(query, "conversationId", ids);
         json_decref(ids);
-        return NULL;
     }
 
-    json_array_foreach(rows, i, row) {
-        store_doc_set(ids, mg_text(row, "conversationId"), json_null());
-    }
-
-    json_decref(rows);
-
-    return ids;
+    return conversation_ids(st, query);
 }
 
 
@@ -444,6 +467,12 @@ scan_rooms(scan_t *s, size_t from, size_t to)
         look_at(s, row);
         json_decref(row);
         s->left -= s->walks;
+
+        if (s->walks
+            && store_search_hopeless(s->f, s->max - s->left, s->max))
+        {
+            s->left = 0;
+        }
     }
 
     if (mongoc_cursor_error(cursor, &error)) {
@@ -475,6 +504,27 @@ scan(scan_t *s)
 }
 
 
+/*
+ * How many messages to walk.  If one in k fits, a page takes need * k of them;
+ * to sort those of M messages that fit takes M / k.  Both are the same for
+ * need * k = sqrt(need * M): whoever has not found his page by then sorts
+ * less than he walked.  M: of the rooms asked at a time.
+ */
+static int64_t
+walk_max(const scan_t *s)
+{
+    int64_t  m, n;
+
+    m = s->n > ROOMS_STEP ? s->messages / (int64_t) s->n * ROOMS_STEP
+                          : s->messages;
+    m *= (int64_t) s->f->need;
+
+    for (n = WALK_MIN; n * n < m; n += n / 4) { /* void */ }
+
+    return n;
+}
+
+
 static store_rc_t
 find(store_mongo_t *st, store_finder_t *f)
 {
@@ -495,7 +545,8 @@ find(store_mongo_t *st, store_finder_t *f)
 
     if (s.prefix && s.messages > WALK_FROM) {
         s.walks = 1;
-        s.left = WALK_MAX;
+        s.max = walk_max(&s);
+        s.left = s.max;
         rc = scan(&s);
 
         if (rc != STORE_OK || s.left > 0) {

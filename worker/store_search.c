@@ -13,6 +13,7 @@
 #include "worker/store_internal.h"
 
 #define MARKS_MAX  3            /* excerpts of a message */
+#define WALK_TRY   256          /* messages, before a walk is judged */
 
 
 /* The texts of a message that are searched: what was written, and the name of
@@ -78,6 +79,14 @@ int64_t
 store_search_floor(const store_finder_t *f)
 {
     return f->n < f->need ? INT64_MIN : f->hit[f->need - 1].at;
+}
+
+
+int
+store_search_hopeless(const store_finder_t *f, int64_t walked, int64_t max)
+{
+    return walked >= WALK_TRY
+           && 2 * (int64_t) f->n * max < (int64_t) f->need * walked;
 }
 
 

@@ -6,8 +6,10 @@
  *   by word    for who is in more than ROOMS_EACH rooms: all that have the
  *              words, newest first; those of other rooms are passed over.
  *   by time    the same for a short beginning of a word, which most messages
- *              have: the newest messages, whatever they say.  If WALK_MAX of
- *              them are not enough, by room.
+ *              have: the newest messages, whatever they say.
+ *
+ * Who is in many quiet rooms could pass over everybody else's messages, so the
+ * last two end after so many, and by room it is.
  *
  * All look at each candidate (store_search.c).
  */
@@ -18,6 +20,8 @@
 #include "worker/store_sqlite.h"
 
 #define ROOMS_EACH  300         /* more rooms: by word */
+#define PASS_EACH   10          /* messages looked at by word, for each room:
+                                   what by room costs, about */
 
 /* By word alone FTS5 first merges the lists of all words with a prefix; the
  * shorter it is the longer that takes (150 ms for two letters in a million
@@ -43,6 +47,8 @@ typedef struct {
     room_t          *room;
     size_t           n;
     store_map_t      map;       /* row -> room, when there are many */
+    int64_t          left;      /* messages to look at */
+    unsigned         walks:1;   /* by time, WALK_MAX at most */
 } scan_t;
 
 /* A MATCH under construction. */
@@ -188,10 +194,10 @@ look_at(scan_t *scan, sqlite3_stmt *s, const room_t *room)
 }
 
 
-/* At most *left rows of a statement, newest first, until no more are wanted.
+/* What a statement gives, newest first, until no more are wanted or left is 0.
  * one: the room all are in; NULL: look it up. */
 static store_rc_t
-candidates(scan_t *scan, sqlite3_stmt *s, const room_t *one, int64_t *left)
+candidates(scan_t *scan, sqlite3_stmt *s, const room_t *one)
 {
     int            step;
     int64_t        row;
@@ -200,8 +206,16 @@ candidates(scan_t *scan, sqlite3_stmt *s, const room_t *one, int64_t *left)
     bind_times(s, scan->f);
     step = SQLITE_DONE;
 
-    while (*left > 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
-        (*left)--;
+    while (scan->left > 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
+        scan->left--;
+
+        if (scan->walks
+            && store_search_hopeless(scan->f, WALK_MAX - scan->left,
+                                     WALK_MAX))
+        {
+            scan->left = 0;
+            break;
+        }
 
         row = sqlite3_column_int64(s, 0);
         room = one ? one
@@ -229,7 +243,6 @@ candidates(scan_t *scan, sqlite3_stmt *s, const room_t *one, int64_t *left)
 static store_rc_t
 scan_match(scan_t *scan, const char *match, const room_t *one)
 {
-    int64_t        left;
     sqlite3_stmt  *s;
 
     s = sq_get(scan->st, SQ_SEARCH,
@@ -242,18 +255,14 @@ scan_match(scan_t *scan, const char *match, const room_t *one)
     }
 
     sq_bind_text(s, 1, match);
-    left = INT64_MAX;
 
-    return candidates(scan, s, one, &left);
+    return candidates(scan, s, one);
 }
 
 
-/* *enough: no more than these were wanted. */
 static store_rc_t
-scan_time(scan_t *scan, int *enough)
+scan_time(scan_t *scan)
 {
-    int64_t        left;
-    store_rc_t     rc;
     sqlite3_stmt  *s;
 
     s = sq_get(scan->st, SQ_SEARCH_WALK,
@@ -263,15 +272,12 @@ scan_time(scan_t *scan, int *enough)
         return STORE_DOWN;
     }
 
-    left = WALK_MAX;
-    rc = candidates(scan, s, NULL, &left);
-    *enough = left > 0;
-
-    return rc;
+    return candidates(scan, s, NULL);
 }
 
 
-/* The rooms that may be searched, those with the newest messages first. */
+/* The rooms that may be searched, those with the newest messages first.  Whose
+ * messages are looked for is or was in the room. */
 static store_rc_t
 find_rooms(store_sqlite_t *st, const store_search_t *q, room_t **out,
     size_t *n)
@@ -294,7 +300,9 @@ find_rooms(store_sqlite_t *st, const store_search_t *q, room_t **out,
                    "SELECT c.n, c.id, c.title FROM member m"
                    " JOIN conversation c ON c.n = m.conversation"
                    " WHERE m.user = ?1 AND m.left_at IS NULL"
-                   " AND m.permissions & 1 ORDER BY c.activity_at DESC");
+                   " AND m.permissions & 1 AND (?2 IS NULL OR EXISTS (SELECT 1"
+                   " FROM member o WHERE o.conversation = m.conversation"
+                   " AND o.user = ?2)) ORDER BY c.activity_at DESC");
     }
 
     if (s == NULL) {
@@ -302,10 +310,7 @@ find_rooms(store_sqlite_t *st, const store_search_t *q, room_t **out,
     }
 
     sq_bind_text(s, 1, q->user);
-
-    if (q->conversation) {
-        sq_bind_text(s, 2, q->conversation);
-    }
+    sq_bind_text(s, 2, q->conversation ? q->conversation : q->sender);
 
     *n = 0;
     max = 16;
@@ -339,6 +344,7 @@ scan_rooms(scan_t *scan, match_t *m)
     const char  *match;
 
     rc = STORE_OK;
+    scan->left = INT64_MAX;
 
     for (i = 0; rc == STORE_OK && i < scan->n; i++) {
         match = match_room(scan->f, m, scan->room[i].row);
@@ -352,7 +358,6 @@ scan_rooms(scan_t *scan, match_t *m)
 static store_rc_t
 scan_all(scan_t *scan, match_t *m)
 {
-    int          enough;
     size_t       i;
     store_rc_t   rc;
     const char  *match;
@@ -367,12 +372,17 @@ scan_all(scan_t *scan, match_t *m)
     match = match_all(scan->f, m);
 
     if (match) {
-        return scan_match(scan, match, NULL);
+        scan->left = (int64_t) scan->n * PASS_EACH;
+        rc = scan_match(scan, match, NULL);
+
+    } else {
+        scan->walks = 1;
+        scan->left = WALK_MAX;
+        rc = scan_time(scan);
+        scan->walks = 0;
     }
 
-    rc = scan_time(scan, &enough);
-
-    if (rc != STORE_OK || enough) {
+    if (rc != STORE_OK || scan->left > 0) {
         return rc;
     }
 

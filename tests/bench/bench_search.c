@@ -58,6 +58,7 @@ typedef struct {
 typedef struct {
     const char  *name;
     void       (*make)(bench_t *b, char *q);
+    int          from;                  /* what one student wrote */
 } kind_t;
 
 static bench_t  bench;
@@ -363,14 +364,16 @@ q_prefix6(bench_t *b, char *q)
 
 
 static const kind_t  kinds[] = {
-    { "rare word", q_rare },
-    { "middle word", q_middle },
-    { "frequent word", q_frequent },
-    { "frequent and middle", q_two },
-    { "phrase", q_phrase },
-    { "2 letters*", q_prefix2 },
-    { "4 letters*", q_prefix4 },
-    { "6 letters*", q_prefix6 }
+    { "rare word", q_rare, 0 },
+    { "middle word", q_middle, 0 },
+    { "frequent word", q_frequent, 0 },
+    { "frequent and middle", q_two, 0 },
+    { "phrase", q_phrase, 0 },
+    { "frequent, from", q_frequent, 1 },
+    { "2 letters*, from", q_prefix2, 1 },
+    { "2 letters*", q_prefix2, 0 },
+    { "4 letters*", q_prefix4, 0 },
+    { "6 letters*", q_prefix6, 0 }
 };
 
 static const scope_t  scopes[] = {
@@ -385,10 +388,10 @@ static const scope_t  scopes[] = {
 
 /* One search; returns how many results it had. */
 static size_t
-search(bench_t *b, const scope_t *s, const char *text)
+search(bench_t *b, const scope_t *s, const kind_t *kind, const char *text)
 {
     int             r, more;
-    char            user[64], room[64];
+    char            user[64], room[64], from[64];
     json_t         *list;
     size_t          n;
     store_search_t  q = { user, text, NULL, NULL, NULL, -1, -1, 1,
@@ -403,6 +406,11 @@ search(bench_t *b, const scope_t *s, const char *text)
         snprintf(user, sizeof(user), "student_%d", r);
         snprintf(room, sizeof(room), "room_%d", r);
         q.conversation = room;
+    }
+
+    if (kind->from) {
+        snprintf(from, sizeof(from), "student_%d", r);
+        q.sender = from;
     }
 
     if (store_search(b->st, &q, &list, &more) != STORE_OK) {
@@ -457,7 +465,7 @@ measure(bench_t *b, const scope_t *s)
         for (i = 0; i < QUERIES; i++) {
             kinds[k].make(b, q);
             t = now_ms();
-            results += (double) search(b, s, q);
+            results += (double) search(b, s, &kinds[k], q);
             ms[i] = now_ms() - t;
             all[k * QUERIES + (size_t) i] = ms[i];
         }
@@ -483,7 +491,7 @@ plans(bench_t *b)
             kinds[k].make(b, q);
             snprintf(title, sizeof(title), "%s: %s", scopes[i].name, q);
             plan_before(b->st);
-            search(b, &scopes[i], q);
+            search(b, &scopes[i], &kinds[k], q);
             plan_print(b->st, title);
         }
     }

@@ -17,7 +17,8 @@
 #include "worker/store_mongo.h"
 #include "worker/store_sqlite.h"
 
-#define SUMMARY  100            /* bytes; a merge names its index often */
+#define SUMMARY        100      /* bytes; a merge names its index often */
+#define PROFILE_BYTES  (64 * 1024 * 1024)
 
 /* The statements of a search. */
 static const sq_id_t  searches[] = {
@@ -132,6 +133,34 @@ set_profile(store_mongo_t *st, int level)
 }
 
 
+/* By itself it holds 1 MB: a search of 2,000 rooms writes more. */
+static void
+new_profile(store_mongo_t *st)
+{
+    bson_t               *opts;
+    bson_error_t          error;
+    mongoc_database_t    *db;
+    mongoc_collection_t  *c;
+
+    c = profile(st);
+    mongoc_collection_drop(c, NULL);
+    mongoc_collection_destroy(c);
+
+    opts = BCON_NEW("capped", BCON_BOOL(true), "size",
+                    BCON_INT64(PROFILE_BYTES));
+    db = mongoc_client_get_database(st->client, st->db_name);
+    c = mongoc_database_create_collection(db, "system.profile", opts, &error);
+    mongoc_database_destroy(db);
+
+    if (c == NULL) {
+        die("system.profile", error.message);
+    }
+
+    mongoc_collection_destroy(c);
+    bson_destroy(opts);
+}
+
+
 /* IXSCAN { ... }, IDHACK; several, if the query has branches. */
 static int
 mongo_is_bad(const char *summary)
@@ -226,14 +255,11 @@ plan_begin(store_t *st)
 void
 plan_before(store_t *st)
 {
-    store_mongo_t        *mg;
-    mongoc_collection_t  *c;
+    store_mongo_t  *mg;
 
     if (!is_sqlite(st)) {
         mg = (store_mongo_t *) st;
-        c = profile(mg);
-        mongoc_collection_drop(c, NULL);
-        mongoc_collection_destroy(c);
+        new_profile(mg);
         set_profile(mg, 2);
     }
 }
