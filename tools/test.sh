@@ -96,6 +96,7 @@ plain_steps() {
     step fault fault-short
     step load load-short
     step backlog backlog-short
+    step flood flood-short
     step fuzz fuzz FUZZ_SECONDS=60
     step compile compile
 }

@@ -27,7 +27,8 @@ define e2e_each_store
 	rm -f $(TEST_RESULTS)/$@.parts; exit $$status
 endef
 
-.PHONY: e2e fault fault-short load load-short backlog backlog-short
+.PHONY: e2e fault fault-short load load-short backlog backlog-short \
+        flood flood-short
 
 $(E2E_VENV)/ok: tests/e2e/requirements.txt
 	python3 -m venv $(E2E_VENV)
@@ -56,6 +57,12 @@ load-short: module worker $(E2E_VENV)/ok
 backlog: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/load/backlog.py \
 	    --messages $(BACKLOG_MESSAGES))
+
+flood: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/load/flood.py --messages 300)
+
+flood-short: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/load/flood.py --messages 50)
 
 backlog-short: BACKLOG_MESSAGES := 20000
 backlog-short: module worker $(E2E_VENV)/ok
