@@ -208,3 +208,22 @@ wrt_reply_parse(wrt_reply_t *r, const char *p, size_t n)
 
     return 0;
 }
+
+
+int64_t
+wrt_reply_number(const char *p, size_t n, const char *name)
+{
+    json_t          *v;
+    int64_t          number;
+    wrt_refusal_t    why;
+    wrt_envelope_t   e;
+
+    (void) wrt_envelope_parse_body(&e, p, n, &why);
+
+    v = json_object_get(json_object_get(e.data, "data"), name);
+    number = json_is_integer(v) ? json_integer_value(v) : -1;
+
+    wrt_envelope_free(&e);
+
+    return (number >= 0 && number < (int64_t) 1 << 53) ? number : -1;
+}

@@ -156,6 +156,10 @@ typedef struct {
  * it is no such object with a code; all members are then "". */
 int wrt_reply_parse(wrt_reply_t *r, const char *p, size_t n);
 
+/* The integer data.<name> of {"success":true,"data":{...}}, 0 to 2^53 - 1; -1
+ * when there is none. */
+int64_t wrt_reply_number(const char *p, size_t n, const char *name);
+
 /* Append p[0..n) to out as the inside of a JSON string (no quotes).  out has
  * room for 6 * n bytes.  Returns the bytes written.  Control characters, quote
  * and backslash are escaped; valid UTF-8 passes. */

@@ -134,6 +134,8 @@
 /* Files that are sent to us */
 #define WRT_FILE_NAME_MAX        255    /* bytes of UTF-8 */
 #define WRT_DESCRIPTION_MAX      4096   /* bytes of UTF-8 */
+#define WRT_FORM_TYPE_MAX        1024   /* Content-Type of an upload, bytes */
+#define WRT_FORM_BOUNDARY_MAX    70     /* of the boundary in it (RFC 2046) */
 #define WRT_FORM_PARTS_MAX       16     /* parts of a multipart body */
 #define WRT_FORM_HEADER_MAX      8192   /* header of one part, bytes */
 #define WRT_OFFICE_ENTRIES_MAX   10000  /* in a .docx, .pptx */

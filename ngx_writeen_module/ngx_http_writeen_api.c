@@ -6,6 +6,7 @@
  * call (rpc.c) and gives status and JSON back.  One route is answered here:
  * POST /api/conversations/<id>/messages goes the way of the socket's
  * send_message (send.c), so that both doors have one order and one truth.
+ * POST .../upload goes its own way from the token on (upload.c).
  *
  *     handler -> body -+-> call -> answer
  *                      +-> named -> send -> sent -+-> answer (201)
@@ -20,7 +21,6 @@
 
 
 #define NGX_HTTP_WRITEEN_PATH_MAX   2048
-#define NGX_HTTP_WRITEEN_AGENT_MAX  512
 
 /* NGX_HTTP_WRITEEN_METHODS as bits */
 #define NGX_HTTP_WRITEEN_METHOD_BITS                                          \
@@ -76,8 +76,9 @@ static ngx_connection_t *ngx_http_writeen_api_resume(ngx_http_request_t *r);
  * Answers the REST routes below /api/.  Every answer is the envelope
  * {"success",...} in JSON and is not to be cached.  Without a valid token: 401.
  * A body has to be application/json and at most 128 KB; more is refused
- * before it is read when Content-Length tells.  Without an answer of the worker
- * pool within writeen_api_timeout: 503 with Retry-After.
+ * before it is read when Content-Length tells.  Uploads have their own rules.
+ * Without an answer of the worker pool within writeen_api_timeout: 503 with
+ * Retry-After.
  */
 ngx_int_t
 ngx_http_writeen_api_handler(ngx_http_request_t *r)
@@ -115,6 +116,10 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
     rc = ngx_http_writeen_rate_request(r, &api->identity);
     if (rc != NGX_DECLINED) {
         return rc;
+    }
+
+    if (ngx_http_writeen_upload_is(r, &api->conversation)) {
+        return ngx_http_writeen_upload(r, &api->identity, &api->conversation);
     }
 
     rc = ngx_http_writeen_api_refuse(r, wlcf);
@@ -356,29 +361,42 @@ ngx_http_writeen_api_body(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_writeen_api_is_send(ngx_http_request_t *r, ngx_str_t *conversation)
 {
-    size_t   head, tail;
-    u_char  *p;
+    return r->method == NGX_HTTP_POST
+           && ngx_http_writeen_api_tail(r, "/messages", conversation)
+           && wrt_id_valid((char *) conversation->data, conversation->len);
+}
 
-    static u_char  prefix[] = "/api/conversations/";
-    static u_char  suffix[] = "/messages";
 
-    head = sizeof(prefix) - 1;
-    tail = sizeof(suffix) - 1;
+ngx_uint_t
+ngx_http_writeen_api_tail(ngx_http_request_t *r, const char *tail,
+    ngx_str_t *conversation)
+{
+    size_t   hn, tn;
+    u_char  *p, *last;
 
-    if (r->method != NGX_HTTP_POST
-        || r->uri.len <= head + tail
-        || ngx_memcmp(r->uri.data, prefix, head) != 0
-        || ngx_memcmp(r->uri.data + r->uri.len - tail, suffix, tail) != 0)
+    static u_char  head[] = "/api/conversations/";
+
+    hn = sizeof(head) - 1;
+    tn = ngx_strlen(tail);
+
+    if (r->uri.len <= hn + tn
+        || ngx_memcmp(r->uri.data, head, hn) != 0
+        || ngx_memcmp(r->uri.data + r->uri.len - tn, tail, tn) != 0)
     {
         return 0;
     }
 
-    p = r->uri.data + head;
+    p = r->uri.data + hn;
+    last = r->uri.data + r->uri.len - tn;
+
+    if (ngx_strlchr(p, last, '/') != NULL) {
+        return 0;
+    }
 
     conversation->data = p;
-    conversation->len = r->uri.len - head - tail;
+    conversation->len = last - p;
 
-    return (ngx_uint_t) wrt_id_valid((char *) p, conversation->len);
+    return 1;
 }
 
 
@@ -394,6 +412,8 @@ ngx_http_writeen_api_call(ngx_http_writeen_api_t *api, ngx_str_t *method,
 
     r = api->request;
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
+
+    ngx_memzero(&call, sizeof(ngx_http_writeen_call_t));
 
     call.method = *method;
     call.path = *path;
@@ -429,7 +449,7 @@ ngx_http_writeen_api_called(void *data, ngx_uint_t status, ngx_str_t *body,
 
     c = ngx_http_writeen_api_resume(r);
 
-    if (status == 0) {
+    if (!ngx_http_writeen_rpc_answered(status)) {
         rc = ngx_http_writeen_unavailable(r);
 
     } else {
@@ -594,52 +614,25 @@ ngx_http_writeen_api_send(ngx_http_writeen_api_t *api)
 }
 
 
-/* {"metadata":{"deviceInfo","ipAddress"}}: what the store keeps of where a
- * message came from.  In a header only ASCII has a meaning. */
+/* {"metadata":{"deviceInfo","ipAddress"}} */
 
 static ngx_int_t
 ngx_http_writeen_api_extra(ngx_http_request_t *r, ngx_str_t *extra)
 {
-    u_char     *p, *agent;
-    size_t      i, n;
-    ngx_str_t  *addr, *value;
+    ngx_str_t  device;
 
-    static char  head[] = "{\"metadata\":{\"deviceInfo\":\"";
-    static char  middle[] = "\",\"ipAddress\":\"";
-    static char  tail[] = "\"}}";
-
-    addr = &r->connection->addr_text;
-    agent = NULL;
-    n = 0;
-
-    if (r->headers_in.user_agent != NULL) {
-        value = &r->headers_in.user_agent->value;
-        n = ngx_min(value->len, NGX_HTTP_WRITEEN_AGENT_MAX);
-
-        agent = ngx_pnalloc(r->pool, n + 1);
-        if (agent == NULL) {
-            return NGX_ERROR;
-        }
-
-        for (i = 0; i < n; i++) {
-            agent[i] = (value->data[i] < 0x80) ? value->data[i] : '?';
-        }
+    if (ngx_http_writeen_body_device(r, &device) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    extra->data = ngx_pnalloc(r->pool, sizeof(head) + sizeof(middle)
-                                       + sizeof(tail)
-                                       + 6 * (n + addr->len));
+    extra->data = ngx_pnalloc(r->pool, sizeof("{\"metadata\":}")
+                                       + device.len);
     if (extra->data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(extra->data, head, sizeof(head) - 1);
-    p += wrt_json_escape((char *) p, (char *) agent, n);
-    p = ngx_cpymem(p, middle, sizeof(middle) - 1);
-    p += wrt_json_escape((char *) p, (char *) addr->data, addr->len);
-    p = ngx_cpymem(p, tail, sizeof(tail) - 1);
-
-    extra->len = p - extra->data;
+    extra->len = ngx_sprintf(extra->data, "{\"metadata\":%V}", &device)
+                 - extra->data;
 
     return NGX_OK;
 }

@@ -343,17 +343,17 @@ ngx_http_writeen_command_next(ngx_http_writeen_session_t *s,
     while ((cmd = ngx_http_writeen_command_first(s, done)) != NULL
            && cmd->rpc == NULL)
     {
-        if (status != 0) {
+        if (ngx_http_writeen_rpc_answered(status)) {
 
             if (ngx_http_writeen_command_call(cmd) == NGX_OK) {
                 return;
             }
 
-            status = 0;
+            status = NGX_HTTP_WRITEEN_RPC_LATE;
         }
 
         ngx_http_writeen_command_take(s, cmd);
-        ngx_http_writeen_command_tell(s, cmd, 0, NULL, 0);
+        ngx_http_writeen_command_tell(s, cmd, status, NULL, 0);
         ngx_http_writeen_command_free(cmd);
     }
 }
@@ -395,7 +395,8 @@ ngx_http_writeen_command_tell(ngx_http_writeen_session_t *s,
                        + sizeof(NGX_HTTP_WRITEEN_COMMAND_CONV) - 1;
     e.conversation.n = cmd->conv_len;
 
-    if (status == 0
+    if (body == NULL
+        || !ngx_http_writeen_rpc_answered(status)
         || wrt_reply_parse(&reply, (char *) body->data, body->len) != 0)
     {
         e.code = "unavailable";

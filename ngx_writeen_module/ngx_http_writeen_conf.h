@@ -51,6 +51,9 @@ typedef struct {
 } ngx_http_writeen_bucket_t;
 
 
+typedef struct ngx_http_writeen_spool_s  ngx_http_writeen_spool_t;
+
+
 typedef struct {
     ngx_flag_t                 websocket;
     ngx_flag_t                 api;
@@ -73,6 +76,8 @@ typedef struct {
     ngx_array_t               *origins;    /* of ngx_str_t; NULL: same host */
     ngx_uint_t                 origin_any;
     ngx_uint_t                 ack_store;  /* writeen_ack store; */
+    ngx_http_writeen_spool_t  *spool;      /* NULL: no uploads */
+    ngx_msec_t                 upload_wait;
 } ngx_http_writeen_loc_conf_t;
 
 
@@ -97,6 +102,7 @@ typedef struct {
     ngx_str_t                  bearer;     /* from Authorization */
     ngx_str_t                  offered;    /* from Sec-WebSocket-Protocol */
     void                      *api;        /* api.c: the call under way */
+    void                      *upload;     /* upload.c: likewise */
     unsigned                   protocol:1; /* writeen.v1 was offered */
 } ngx_http_writeen_ctx_t;
 

@@ -10,6 +10,24 @@
 /* ngx_http_writeen_api.c: the REST front door */
 
 ngx_int_t ngx_http_writeen_api_handler(ngx_http_request_t *r);
+/* Is the path /api/conversations/<conversation><tail>, with one segment there?
+ * Whether that is an id is not looked at. */
+ngx_uint_t ngx_http_writeen_api_tail(ngx_http_request_t *r, const char *tail,
+    ngx_str_t *conversation);
+
+
+/* ngx_http_writeen_upload.c: POST /api/conversations/<id>/upload */
+
+ngx_uint_t ngx_http_writeen_upload_is(ngx_http_request_t *r,
+    ngx_str_t *conversation);
+/* Returns what a content handler returns; identity and what it points to live
+ * as long as the request. */
+ngx_int_t ngx_http_writeen_upload(ngx_http_request_t *r,
+    ngx_http_writeen_identity_t *identity, ngx_str_t *conversation);
+
+/* Directive: writeen_spool. */
+char *ngx_http_writeen_conf_spool(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 /* ngx_http_writeen_answer.c: what answers look like */
@@ -40,6 +58,7 @@ ngx_uint_t ngx_http_writeen_origin_allowed(ngx_http_request_t *r);
 
 /* ngx_http_writeen_rpc.c: calls to the worker pool */
 
+/* Zero it before it is filled in. */
 typedef struct {
     ngx_str_t                  method;
     ngx_str_t                  path;
@@ -47,10 +66,23 @@ typedef struct {
     ngx_str_t                  body;
     ngx_http_writeen_identity_t *identity; /* NULL: nginx itself asks */
     ngx_msec_t                 timeout;
+
+    ngx_str_t                  stream;     /* not wrt:rpc; these stand there
+                                              instead of method to body: */
+    ngx_keyval_t              *fields;
+    ngx_uint_t                 nfields;
+    const char                *id;         /* WRT_OID_LEN; NULL: a new one */
 } ngx_http_writeen_call_t;
 
-/* status 0: no answer in time, or none possible.  body is valid during the
- * call only.  retry: seconds, 0 none. */
+/* What a status is when there was no answer. */
+#define NGX_HTTP_WRITEEN_RPC_LATE     0    /* in time */
+#define NGX_HTTP_WRITEEN_RPC_REFUSED  1    /* Redis did not take the call */
+#define NGX_HTTP_WRITEEN_RPC_LOST     2    /* whether it did is not known */
+
+#define ngx_http_writeen_rpc_answered(status)  ((status) >= NGX_HTTP_OK)
+
+/* status: HTTP's, or one of the above.  body is valid during the call only.
+ * retry: seconds, 0 none. */
 typedef void (*ngx_http_writeen_rpc_pt)(void *data, ngx_uint_t status,
     ngx_str_t *body, ngx_uint_t retry);
 
@@ -78,8 +110,12 @@ void ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk,
 
 /* Does it say that it is application/json? */
 ngx_uint_t ngx_http_writeen_body_json(ngx_http_request_t *r);
+/* multipart/form-data?  NGX_DECLINED: no; NGX_ERROR: but without a boundary. */
+ngx_int_t ngx_http_writeen_body_form(ngx_http_request_t *r);
 /* In one piece.  NGX_DECLINED: too large; or an HTTP status. */
 ngx_int_t ngx_http_writeen_body(ngx_http_request_t *r, ngx_str_t *body);
+/* Where it came from, as JSON. */
+ngx_int_t ngx_http_writeen_body_device(ngx_http_request_t *r, ngx_str_t *out);
 
 
 /* ngx_http_writeen_rate.c: how much one may ask for */

@@ -30,6 +30,9 @@ static ngx_http_writeen_range_t  ngx_http_writeen_ping_range =
 static ngx_http_writeen_range_t  ngx_http_writeen_wait_range =
     { ngx_http_writeen_conf_check_msec, 100, 60000, "100ms to 60s" };
 
+static ngx_http_writeen_range_t  ngx_http_writeen_upload_range =
+    { ngx_http_writeen_conf_check_msec, 100, 300000, "100ms to 5m" };
+
 static ngx_http_writeen_range_t  ngx_http_writeen_message_range =
     { ngx_http_writeen_conf_check_size, 1024, 1024 * 1024, "1k to 1m" };
 
@@ -204,6 +207,20 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
       0,
       NULL },
 
+    { ngx_string("writeen_spool"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_http_writeen_conf_spool,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("writeen_upload_wait"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, upload_wait),
+      &ngx_http_writeen_upload_range },
+
       ngx_null_command
 };
 
@@ -311,6 +328,8 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
     wlcf->max_text = NGX_CONF_UNSET_SIZE;
     wlcf->send_queue = NGX_CONF_UNSET_SIZE;
     wlcf->ack_store = NGX_CONF_UNSET_UINT;
+    wlcf->spool = NGX_CONF_UNSET_PTR;
+    wlcf->upload_wait = NGX_CONF_UNSET_MSEC;
 
     ngx_http_writeen_rate_create(wlcf);
 
@@ -343,6 +362,9 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               WRT_SEND_QUEUE);
     ngx_http_writeen_rate_merge(conf, prev);
     ngx_conf_merge_uint_value(conf->ack_store, prev->ack_store, 0);
+    ngx_conf_merge_ptr_value(conf->spool, prev->spool, NULL);
+    ngx_conf_merge_msec_value(conf->upload_wait, prev->upload_wait,
+                              WRT_UPLOAD_WAIT_MS);
 
     if (conf->origins == NGX_CONF_UNSET_PTR) {
         conf->origin_any = prev->origin_any;

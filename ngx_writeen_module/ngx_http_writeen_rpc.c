@@ -12,6 +12,9 @@
  *                       |----- XADD failed: 0 -----+             the XADD is
  *                       +----- cancelled ----------+             through
  *
+ * A call may also be an entry of another stream with other fields: a spooled
+ * upload (upload.c) waits for its answer here like all others.
+ *
  * An answer to a call that is not in the table is late and is dropped.  That
  * the pool's heartbeat is missing is no reason not to call: it may be
  * starting, and the caller waits for a few seconds at most.
@@ -43,6 +46,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_writeen_rpc_send(ngx_http_writeen_rpc_t *rpc,
+    ngx_http_writeen_call_t *call);
+static void ngx_http_writeen_rpc_fields(ngx_http_writeen_args_t *args,
     ngx_http_writeen_call_t *call);
 static ngx_int_t ngx_http_writeen_rpc_identity(
     ngx_http_writeen_identity_t *id, ngx_str_t *out);
@@ -122,7 +127,7 @@ ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk)
         rpc = own;
         own = rpc->next;
 
-        rpc->handler(rpc->data, 0, &none, 0);
+        rpc->handler(rpc->data, NGX_HTTP_WRITEEN_RPC_LOST, &none, 0);
 
         if (!rpc->queued) {
             ngx_free(rpc);
@@ -165,7 +170,12 @@ ngx_http_writeen_rpc_call(ngx_http_writeen_worker_t *wk,
     rpc->data = data;
     rpc->own = (call->identity == NULL);
 
-    wrt_oid_next(&wk->oid, ngx_time(), rpc->id);
+    if (call->id != NULL) {
+        ngx_memcpy(rpc->id, call->id, sizeof(rpc->id));
+
+    } else {
+        wrt_oid_next(&wk->oid, ngx_time(), rpc->id);
+    }
 
     if (ngx_http_writeen_rpc_send(rpc, call) != NGX_OK) {
         ngx_free(rpc);
@@ -236,10 +246,17 @@ ngx_http_writeen_rpc_send(ngx_http_writeen_rpc_t *rpc,
     args.nnum = 0;
 
     ngx_http_writeen_arg_lit(&args, "XADD");
-    ngx_http_writeen_arg_lit(&args, WRT_KEY_RPC);
-    ngx_http_writeen_arg_lit(&args, "MAXLEN");
-    ngx_http_writeen_arg_lit(&args, "~");
-    ngx_http_writeen_arg_num(&args, WRT_RPC_STREAM_MAX);
+
+    if (call->stream.len) {
+        ngx_http_writeen_arg(&args, call->stream.data, call->stream.len);
+
+    } else {
+        ngx_http_writeen_arg_lit(&args, WRT_KEY_RPC);
+        ngx_http_writeen_arg_lit(&args, "MAXLEN");
+        ngx_http_writeen_arg_lit(&args, "~");
+        ngx_http_writeen_arg_num(&args, WRT_RPC_STREAM_MAX);
+    }
+
     ngx_http_writeen_arg_lit(&args, "*");
     ngx_http_writeen_arg_lit(&args, WRT_F_RPC_ID);
     ngx_http_writeen_arg(&args, rpc->id, WRT_OID_LEN);
@@ -247,16 +264,9 @@ ngx_http_writeen_rpc_send(ngx_http_writeen_rpc_t *rpc,
     ngx_http_writeen_arg(&args, channel, n);
     ngx_http_writeen_arg_lit(&args, WRT_F_RPC_DEADLINE);
     ngx_http_writeen_arg_num(&args, deadline);
-    ngx_http_writeen_arg_lit(&args, WRT_F_RPC_METHOD);
-    ngx_http_writeen_arg(&args, call->method.data, call->method.len);
-    ngx_http_writeen_arg_lit(&args, WRT_F_RPC_PATH);
-    ngx_http_writeen_arg(&args, call->path.data, call->path.len);
-    ngx_http_writeen_arg_lit(&args, WRT_F_RPC_QUERY);
-    ngx_http_writeen_arg(&args, call->query.data, call->query.len);
-    ngx_http_writeen_arg_lit(&args, WRT_F_RPC_BODY);
-    ngx_http_writeen_arg(&args, call->body.data, call->body.len);
     ngx_http_writeen_arg_lit(&args, WRT_F_RPC_USER);
     ngx_http_writeen_arg(&args, user.data, user.len);
+    ngx_http_writeen_rpc_fields(&args, call);
 
     rc = ngx_http_writeen_bus_call(wk, 0, &args, ngx_http_writeen_rpc_sent,
                                    rpc);
@@ -266,6 +276,39 @@ ngx_http_writeen_rpc_send(ngx_http_writeen_rpc_t *rpc,
     }
 
     return rc;
+}
+
+
+/* What is asked for. */
+
+static void
+ngx_http_writeen_rpc_fields(ngx_http_writeen_args_t *args,
+    ngx_http_writeen_call_t *call)
+{
+    ngx_str_t   *name, *value;
+    ngx_uint_t   i;
+
+    if (call->stream.len) {
+
+        for (i = 0; i < call->nfields; i++) {
+            name = &call->fields[i].key;
+            value = &call->fields[i].value;
+
+            ngx_http_writeen_arg(args, name->data, name->len);
+            ngx_http_writeen_arg(args, value->data, value->len);
+        }
+
+        return;
+    }
+
+    ngx_http_writeen_arg_lit(args, WRT_F_RPC_METHOD);
+    ngx_http_writeen_arg(args, call->method.data, call->method.len);
+    ngx_http_writeen_arg_lit(args, WRT_F_RPC_PATH);
+    ngx_http_writeen_arg(args, call->path.data, call->path.len);
+    ngx_http_writeen_arg_lit(args, WRT_F_RPC_QUERY);
+    ngx_http_writeen_arg(args, call->query.data, call->query.len);
+    ngx_http_writeen_arg_lit(args, WRT_F_RPC_BODY);
+    ngx_http_writeen_arg(args, call->body.data, call->body.len);
 }
 
 
@@ -346,7 +389,10 @@ ngx_http_writeen_rpc_sent(void *data, ngx_http_writeen_result_t *res)
     }
 
     ngx_str_null(&none);
-    ngx_http_writeen_rpc_finish(rpc, 0, &none, 0);
+    ngx_http_writeen_rpc_finish(rpc, (res->rc == NGX_HTTP_WRITEEN_R_ERROR)
+                                         ? NGX_HTTP_WRITEEN_RPC_REFUSED
+                                         : NGX_HTTP_WRITEEN_RPC_LOST,
+                                &none, 0);
 }
 
 
@@ -378,7 +424,7 @@ ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk, wrt_bus_header_t *h)
         return;
     }
 
-    status = 0;
+    status = NGX_HTTP_WRITEEN_RPC_LATE;
     retry = 0;
 
     if (h->num[1] >= 200 && h->num[1] < 600) {
@@ -392,11 +438,13 @@ ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk, wrt_bus_header_t *h)
     body.data = (u_char *) h->body.p;
     body.len = h->body.n;
 
-    if (status == 0 || body.len > WRT_REPLY_MAX) {
+    if (!ngx_http_writeen_rpc_answered(status)
+        || body.len > WRT_REPLY_MAX)
+    {
         ngx_log_error(NGX_LOG_ERR, wk->log, 0,
                       "writeen: the worker pool answered call %V with status "
                       "%L and %uz bytes", &id, h->num[1], body.len);
-        status = 0;
+        status = NGX_HTTP_WRITEEN_RPC_LATE;
         body.len = 0;
     }
 
@@ -414,7 +462,7 @@ ngx_http_writeen_rpc_timeout(ngx_event_t *ev)
     ngx_http_writeen_count(rpc->worker, rpc_timeouts_total);
 
     ngx_str_null(&none);
-    ngx_http_writeen_rpc_finish(rpc, 0, &none, 0);
+    ngx_http_writeen_rpc_finish(rpc, NGX_HTTP_WRITEEN_RPC_LATE, &none, 0);
 }
 
 

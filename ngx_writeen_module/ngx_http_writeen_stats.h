@@ -39,6 +39,8 @@ typedef enum {
     X(users, gauge, "Users with a connection to this node")                   \
     X(queue_bytes, gauge, "Bytes queued for slow WebSocket clients")          \
     X(rpc_pending, gauge, "Calls waiting for the worker pool")                \
+    X(uploads_reading, gauge, "Uploads whose body is being received")        \
+    X(uploads_waiting, gauge, "Uploads waiting for the files role")           \
     X(accepted_total, counter, "WebSocket handshakes accepted")               \
     X(refused_total, counter, "WebSocket handshakes refused")                 \
     X(auth_failures_total, counter, "Tokens refused")                         \
@@ -68,6 +70,10 @@ typedef enum {
     X(ping_closed_total, counter, "Connections closed without a pong")        \
     X(api_requests_total, counter, "REST requests")                           \
     X(api_errors_total, counter, "REST requests answered 5xx")                \
+    X(uploads_total, counter, "Uploads asked for")                            \
+    X(uploads_refused_total, counter, "Uploads refused before their body")    \
+    X(uploads_spooled_total, counter, "Uploads given to the files role")      \
+    X(uploads_bytes_total, counter, "Bytes of these")                         \
     X(rpc_calls_total, counter, "Calls to the worker pool")                   \
     X(rpc_timeouts_total, counter, "Calls without an answer in time")
 

@@ -6,7 +6,7 @@
 # anything: the settings are checked, and nginx.conf by nginx -t.
 #
 # It owns RUN_DIR: nginx.conf and redis.conf (written anew at each start),
-# data/, logs/, tmp/ and the pid files run, redis, worker and nginx.
+# data/, spool/, logs/, tmp/ and the pid files run, redis, worker and nginx.
 #
 # Every part runs in a session of its own (setsid), so that Ctrl-C reaches
 # this script alone and it stops the parts in order: nginx first, which tells
@@ -607,7 +607,10 @@ if [ -z "${JWT_SECRET:-}" ]; then
         "\"$dev_secret\" lets anybody mint tokens"
 fi
 
-export REDIS_URL STORE STORAGE JWT_SECRET SHARDS
+# nginx makes it; writeen_spool in nginx.conf is the same.
+SPOOL=$RUN_DIR/spool
+
+export REDIS_URL STORE STORAGE JWT_SECRET SHARDS SPOOL
 unset PID_FILE
 
 if [ "$STORE" = sqlite ]; then

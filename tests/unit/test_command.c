@@ -226,6 +226,43 @@ long_reply(void **state)
 }
 
 
+static void
+reply_number(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *json;
+        int64_t      want;
+    } cases[] = {
+        { "{\"success\":true,\"data\":{\"n\":10485760}}", 10485760 },
+        { "{\"data\":{\"n\":0}}", 0 },
+        { "{\"data\":{\"n\":9007199254740991}}", 9007199254740991 },
+        { "{\"data\":{\"n\":9007199254740992}}", -1 },
+        { "{\"data\":{\"n\":-1}}", -1 },
+        { "{\"data\":{\"n\":1.5}}", -1 },
+        { "{\"data\":{\"n\":\"1\"}}", -1 },
+        { "{\"data\":{\"n\":true}}", -1 },
+        { "{\"data\":{\"m\":1}}", -1 },
+        { "{\"data\":[1]}", -1 },
+        { "{\"n\":1}", -1 },
+        { "[1]", -1 },
+        { "{\"data\":{\"n\":1}", -1 },
+        { "", -1 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (wrt_reply_number(cases[i].json, strlen(cases[i].json), "n")
+            != cases[i].want)
+        {
+            fail_msg("of %s", cases[i].json);
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -233,7 +270,8 @@ main(void)
         cmocka_unit_test(segments),
         cmocka_unit_test(dumps),
         cmocka_unit_test(replies),
-        cmocka_unit_test(long_reply)
+        cmocka_unit_test(long_reply),
+        cmocka_unit_test(reply_number)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,11 @@ sub write {
     my ($self, $bytes) = @_;
     my $until = time + 5;
 
+    if ($self->{lazy}) {
+        $self->{out} .= $bytes;
+        return;
+    }
+
     local $SIG{PIPE} = 'IGNORE';
     while (length $bytes && $self->{sock}) {
         my $n = syswrite $self->{sock}, $bytes;
@@ -112,10 +117,34 @@ sub write {
 }
 
 
+# Lazy: what nginx reads only after something that we do is kept, and written
+# while we wait.
+sub wants_to_write {
+    my ($self) = @_;
+
+    return $self->{sock} && length($self->{out} // '');
+}
+
+
+sub writable {
+    my ($self) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+    my $n = syswrite $self->{sock}, $self->{out}, 65536;
+
+    if (defined $n) {
+        substr($self->{out}, 0, $n) = '';
+    } elsif (!($!{EAGAIN} || $!{EINTR})) {
+        $self->{out} = '';
+    }
+}
+
+
 # The same, a byte at a time, each in its own segment.
 sub write_slowly {
     my ($self, $bytes) = @_;
 
+    local $self->{lazy} = 0;
     for my $byte (split //, $bytes) {
         $self->write($byte);
         sleep 0.0005;
@@ -155,7 +184,7 @@ sub parse {
 sub request {
     my ($self, $method, $target, $version, $headers, $body, $more) = @_;
 
-    delete $self->{reply};
+    delete @$self{qw(reply continued)};
     $self->{head_only} = $method eq 'HEAD';
     $self->write("$method $target HTTP/$version\r\n"
                  . join('', map { "$_\r\n" } @$headers) . "\r\n"
@@ -180,6 +209,13 @@ sub parse_reply {
         $name = lc $name;
         $header{$name} = defined $header{$name} ? "$header{$name}, $value"
                                                 : $value;
+    }
+
+    # go on with the body (Expect); the answer is still to come
+    if ($status == 100) {
+        $self->{in} = $rest;
+        $self->{continued}++;
+        return $self->parse_reply;
     }
 
     my %reply = (status => $status, headers => \%header, head => $head);

@@ -176,16 +176,81 @@ sub client_request {
         $o{body} = $head . 'a' x ($o{size} - length($head) - 3) . '"}}';
         push @headers, 'Content-Type: application/json';
     }
+    if (defined $o{form}) {
+        $o{body} = $c->{form} = form($o{form});
+        push @headers, 'Content-Type: '
+                       . ($o{type} // 'multipart/form-data; boundary=b0undary')
+            if ($o{type} // '') ne '-';
+    }
     if ($o{chunked}) {
         push @headers, 'Transfer-Encoding: chunked';
-        $o{body} = sprintf("%x\r\n%s\r\n0\r\n\r\n", length $o{body},
-                           $o{body});
+        $o{body} = chunked($o{body}, $o{chunked} > 1 ? $o{chunked}
+                                                     : length $o{body});
 
     } elsif (defined $o{body} || defined $o{length}) {
         push @headers, 'Content-Length: ' . ($o{length} // length $o{body});
     }
 
+    $c->{lazy} = defined $o{form};
+
+    if (defined $o{part}) {
+        $c->{rest} = substr $o{body}, $o{part};
+        $o{body} = substr $o{body}, 0, $o{part};
+    }
+
     $c->request($method, $path, $o{version} // '1.1', \@headers, $o{body});
+}
+
+
+# A form with a file in it, so many bytes in all, no two pieces of it alike.
+sub form {
+    my ($bytes) = @_;
+    my $head = qq(--b0undary\r\nContent-Disposition: form-data; name="file"; )
+               . qq(filename="a.txt"\r\n\r\n);
+    my $tail = "\r\n--b0undary--\r\n";
+    my $n = $bytes - length($head) - length $tail;
+
+    die "a form has more than $bytes bytes\n" if $n < 0;
+
+    my $file = join '', map { sprintf '%015d ', $_ } 0 .. $n / 16;
+
+    return $head . substr($file, 0, $n) . $tail;
+}
+
+
+# In chunks of so many bytes.
+sub chunked {
+    my ($body, $size) = @_;
+    my $out = '';
+
+    for (my $at = 0; $at < length $body; $at += $size) {
+        my $piece = substr $body, $at, $size;
+        $out .= sprintf "%x\r\n%s\r\n", length $piece, $piece;
+    }
+
+    return "${out}0\r\n\r\n";
+}
+
+
+# more [N] [slow=1]: the next N bytes of the body (all), that part= kept back
+sub client_more {
+    my ($self, $name, $args) = @_;
+    my $slow = $args =~ s/\s*slow=1//;
+    my $c = $self->client($name);
+    my $n = $args =~ /^(\d+)$/ ? $1 : length $c->{rest};
+    my $bytes = substr $c->{rest}, 0, $n, '';
+
+    $slow ? $c->write_slowly($bytes) : $c->write($bytes);
+}
+
+
+# continue: nginx asks for the body (100)
+sub client_continue {
+    my ($self, $name) = @_;
+    my $c = $self->client($name);
+
+    $self->pump(sub { $c->{continued} || $c->{reply} || $c->{eof} });
+    die "it does not\n" if !$c->{continued};
 }
 
 
@@ -219,6 +284,7 @@ sub client_response {
                    ? $reply->{headers}{lc $1} : ();
         }
         return $reply->{body} if $path eq 'body';
+        return $c->{continued} // 0 if $path eq 'continued';
         return lookup($json, $path);
     }, $conds, "\n$shown");
 

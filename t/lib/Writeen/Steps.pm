@@ -5,7 +5,7 @@ package Writeen::Steps;
 # The steps are described in t/README.md.  Everything that a step waits for is
 # waited for in one place, pump(), which reads from all clients and answers
 # nginx's calls in the worker's stead, so that a script needs neither threads
-# nor sleeps.  The steps themselves are in ClientSteps and WorldSteps.
+# nor sleeps.  The steps themselves are in ClientSteps, WorldSteps and FileSteps.
 
 use strict;
 use warnings;
@@ -30,13 +30,13 @@ our %CASUAL = map { $_ => 1 } qw(user_presence token_expiring);
 my %GLOBAL = map { $_ => 1 }
     qw(room user emit post redis worker call calls nginx log access sleep
        token set until server metric good bad refused crowd all
-       crowd-open applied healthz);
+       crowd-open crowd-upload applied healthz spool spooled write rename);
 
 # Steps that only do something; all others are tests and counted as such.
 my %ACTION = map { $_ => 1 }
     qw(room user emit post worker sleep token set send text frame bytes
        handshake request unfinished close drop pause resume server crowd ignore
-       applied);
+       applied more crowd-upload spool write rename);
 
 
 # servers: hash of Writeen::Redis by name; bus: names in the order of
@@ -49,6 +49,7 @@ sub new {
     return bless {
         shards => 16, timeout => 3, bus => ['main'], %o,
         clients => {}, rules => [], calls => [], timers => [],
+        streams => { 'wrt:rpc' => '0-0' },
         vars => { now => int time, %{ $o{vars} || {} } },
     }, $class;
 }
@@ -266,11 +267,23 @@ sub pump {
         my $listener = $self->{listener};
         $select->add($listener->{sock}) if $listener;
 
-        if (!$select->count) {
+        my $writers = IO::Select->new(map { $_->{sock} }
+                                      grep { $_->wants_to_write }
+                                           values %{ $self->{clients} });
+
+        if (!$select->count && !$writers->count) {
             sleep($left > 0.01 ? 0.01 : $left);
 
         } else {
-            for my $sock ($select->can_read($left)) {
+            my ($readable, $writable) =
+                IO::Select::select($select, $writers, undef, $left);
+
+            for my $sock (@{ $writable // [] }) {
+                my ($c) = grep { $_->{sock} && $_->{sock} == $sock }
+                               values %{ $self->{clients} };
+                $c->writable if $c;
+            }
+            for my $sock (@{ $readable // [] }) {
                 if ($listener && $sock == $listener->{sock}) {
                     $self->read_calls;
                 } elsif (my $c = $by_fd{ fileno $sock }) {
@@ -406,5 +419,6 @@ sub check {
 
 require Writeen::ClientSteps;
 require Writeen::WorldSteps;
+require Writeen::FileSteps;
 
 1;

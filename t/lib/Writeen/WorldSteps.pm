@@ -246,7 +246,6 @@ sub listen_calls {
 
     return if $self->{listener};
 
-    $self->{call_id} //= '0-0';
     $self->{listener} = $self->hub->open_socket;
     $self->await_calls;
 }
@@ -256,8 +255,8 @@ sub await_calls {
     my ($self) = @_;
 
     $self->{listener}{sock}->syswrite(Writeen::Redis::encode(
-        'XREAD', 'COUNT', 100, 'BLOCK', 0, 'STREAMS', 'wrt:rpc',
-        $self->{call_id}));
+        'XREAD', 'COUNT', 100, 'BLOCK', 0, 'STREAMS',
+        keys %{ $self->{streams} }, values %{ $self->{streams} }));
 }
 
 
@@ -277,11 +276,16 @@ sub read_calls {
         return if !$done;
         next if ref $reply ne 'ARRAY';
 
-        for my $entry (@{ $reply->[0][1] }) {
-            $self->{call_id} = $entry->[0];
-            my %call = @{ $entry->[1] };
-            push @{ $self->{calls} }, \%call;
-            $self->answer(\%call);
+        for my $stream (@$reply) {
+            for my $entry (@{ $stream->[1] }) {
+                $self->{streams}{ $stream->[0] } = $entry->[0];
+                my %call = @{ $entry->[1] };
+                # what is in a spool, as if it were a call of this method
+                @call{qw(m path)} = ('SPOOLED', $call{c})
+                    if $stream->[0] ne 'wrt:rpc';
+                push @{ $self->{calls} }, \%call;
+                $self->answer(\%call);
+            }
         }
         $self->await_calls;
     }
@@ -292,7 +296,7 @@ sub answer {
     my ($self, $call) = @_;
 
     my ($rule) = grep { $call->{m} eq $_->{method}
-                        && $call->{p} =~ /^$_->{path}$/ }
+                        && ($call->{path} // $call->{p}) =~ /^$_->{path}$/ }
                       @{ $self->{rules} };
     return if !$rule || !$rule->{status};
 
@@ -315,7 +319,8 @@ sub answer {
 sub calls_of {
     my ($self, $method, $path) = @_;
 
-    return grep { $_->{m} eq $method && ($path eq '*' || $_->{p} eq $path) }
+    return grep { $_->{m} eq $method
+                  && ($path eq '*' || ($_->{path} // $_->{p}) eq $path) }
                 @{ $self->{calls} };
 }
 
@@ -332,7 +337,7 @@ sub step_call {
 
     my ($call) = reverse $self->calls_of($method, $path)
         or die "no such call; there were:\n"
-               . join '', map { "  $_->{m} $_->{p}\n" }
+               . join '', map { "  $_->{m} " . ($_->{path} // $_->{p}) . "\n" }
                               @{ $self->{calls} };
 
     $self->check(sub {
@@ -396,6 +401,22 @@ sub workers {
 }
 
 
+# Memory of its own that all of them have, in KB.
+sub memory {
+    my ($self, $master) = @_;
+    my $sum = 0;
+
+    for my $pid (keys %{ { $self->workers($master) } }) {
+        open my $fh, '<', "/proc/$pid/status" or next;
+        for (<$fh>) {
+            $sum += $1 if /^RssAnon:\s+(\d+)/;
+        }
+    }
+
+    return $sum;
+}
+
+
 # Sockets of connections to our port, as links in /proc/PID/fd show them.
 sub inodes {
     my ($self) = @_;
@@ -415,6 +436,7 @@ sub inodes {
 # nginx old-gone S   workers from before the reload end within S seconds
 # nginx gone S       so does nginx
 # nginx workers = N
+# nginx memory mark | < KB   what the workers have grown by since it was marked
 # nginx ready        every worker has its Redis connections
 # nginx spread       each worker has some of the clients' connections
 sub step_nginx {
@@ -460,6 +482,13 @@ sub step_nginx {
         my ($want) = $rest =~ /^= (\d+)$/;
         my $got = keys %{ { $self->workers($pid) } };
         die "$got workers\n" if $got != $want;
+
+    } elsif ($what eq 'memory') {
+        my $now = $self->memory($pid);
+        $self->{memory} = $now if $rest eq 'mark';
+        my ($most) = $rest =~ /^< (\d+)$/;
+        die 'it has grown by ' . ($now - $self->{memory}) . " KB\n"
+            if defined $most && $now - $self->{memory} >= $most;
 
     } elsif ($what eq 'ready') {
         $self->{ready}->();

@@ -94,7 +94,7 @@ use Writeen::Steps;
 use Writeen::Token;
 
 our @ISA = ('Test::Nginx::Socket');
-our @EXPORT = qw(redis_server key_pair with_workers);
+our @EXPORT = qw(redis_server key_pair with_workers spool_dir);
 
 my $SECRET = 'a-secret-of-the-tests-0123456789abcdef';
 $ENV{TEST_NGINX_SECRET} = $SECRET;
@@ -150,6 +150,13 @@ sub with_workers {
     Test::Nginx::Util::workers(shift);
     $SpreadPort = free_port();
     $Vars{port} = $SpreadPort;
+}
+
+
+# A directory for uploads, that nginx has to make: $TEST_NGINX_SPOOL in
+# configurations, $spool in steps.  It is emptied before each block.
+sub spool_dir {
+    $Vars{spool} = $ENV{TEST_NGINX_SPOOL} = "$Temp/spool";
 }
 
 
@@ -209,6 +216,7 @@ EOC
     }
     $Servers{ $bus[0] }->cmd('HSET', 'wrt:config', 'shards',
                              $block->shards // 16);
+    unlink grep { !m{/id$} } glob "$Temp/spool/*";
 }
 
 
