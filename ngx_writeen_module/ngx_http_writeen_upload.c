@@ -11,7 +11,7 @@
  *       |         |        |        |        |        |           +-> shown
  *       +---------+--------+--------+--------+--------+-> refused     (202)
  *
- *     room?     XLEN: too many wait already, 503
+ *     room?     XLEN: too many wait already (or come, at first), 503
  *     UPLOAD    the api role: may he, and how large; nothing is read yet, and
  *               who asked first (Expect: 100-continue) is not told to go on
  *     body      read unbuffered and written at once, counted, a bounded part
@@ -46,7 +46,7 @@ static void ngx_http_writeen_upload_go(ngx_http_writeen_upload_t *up,
 static ngx_int_t ngx_http_writeen_upload_room(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_upload_pt next);
 static ngx_int_t ngx_http_writeen_upload_full(ngx_http_writeen_upload_t *up,
-    ngx_http_writeen_result_t *res);
+    ngx_http_writeen_result_t *res, int64_t others);
 static ngx_int_t ngx_http_writeen_upload_may(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_upload_allowed(void *data, ngx_uint_t status,
@@ -351,19 +351,19 @@ ngx_http_writeen_upload_room(ngx_http_writeen_upload_t *up,
 }
 
 
-/* NGX_DECLINED: go on. */
+/* NGX_DECLINED: there is.  others: how many count besides those that wait. */
 
 static ngx_int_t
 ngx_http_writeen_upload_full(ngx_http_writeen_upload_t *up,
-    ngx_http_writeen_result_t *res)
+    ngx_http_writeen_result_t *res, int64_t others)
 {
     if (res == NULL) {
         return ngx_http_writeen_upload_unavailable(up->request);
     }
 
-    if (ngx_http_writeen_result_num(res, 0) >= WRT_UPLOADS_MAX) {
+    if (ngx_http_writeen_result_num(res, 0) + others >= WRT_UPLOADS_MAX) {
         ngx_log_error(NGX_LOG_WARN, up->request->connection->log, 0,
-                      "writeen: an upload is refused, %d wait in the spool "
+                      "writeen: an upload is refused, %d are under way "
                       "already", WRT_UPLOADS_MAX);
         return ngx_http_writeen_upload_unavailable(up->request);
     }
@@ -379,12 +379,19 @@ ngx_http_writeen_upload_may(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_result_t *res)
 {
     u_char                        length[NGX_OFF_T_LEN];
+    int64_t                       reading;
     ngx_int_t                     rc;
     ngx_http_request_t           *r;
     ngx_http_writeen_call_t       call;
     ngx_http_writeen_loc_conf_t  *wlcf;
 
-    rc = ngx_http_writeen_upload_full(up, res);
+    /* those that come now take their part of the disk, too */
+
+    reading = ngx_http_writeen_status_sum(ngx_http_writeen_worker,
+                          offsetof(ngx_http_writeen_stats_t, uploads_reading),
+                          1);
+
+    rc = ngx_http_writeen_upload_full(up, res, reading);
     if (rc != NGX_DECLINED) {
         return rc;
     }
@@ -466,7 +473,7 @@ ngx_http_writeen_upload_hand(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_worker_t    *wk;
     ngx_http_writeen_loc_conf_t  *wlcf;
 
-    rc = ngx_http_writeen_upload_full(up, res);
+    rc = ngx_http_writeen_upload_full(up, res, 0);
     if (rc != NGX_DECLINED) {
         return rc;
     }

@@ -433,13 +433,15 @@ worker UPLOAD room1 200 {"success":true,"data":{"maxFileSize":10485760}}
 worker SPOOLED room1 201 {}
 h request POST /api/conversations/room1/upload token=u1 form=1000000 part=300000
 until spooled = 1
-repeat 999 redis XADD wrt:files:$spool_id * i x
+repeat 998 redis XADD wrt:files:$spool_id * i x
 a request POST /api/conversations/room1/upload token=u1 form=1000
 a response 201
-redis XLEN wrt:files:$spool_id = 1000
-# at once, and for who is on his way at the end
+redis XLEN wrt:files:$spool_id = 999
+# who is on his way counts, too; he himself is asked again at the end
 b request POST /api/conversations/room1/upload token=u1 form=1000 part=0 header="Expect: 100-continue"
 b response 503 error.code=unavailable header.retry-after~^[1-9] continued=0
+log ~ an upload is refused, 1000 are under way
+redis XADD wrt:files:$spool_id * i x
 h more
 h response 503 error.code=unavailable header.retry-after~^[1-9]
 spooled = 1
@@ -602,6 +604,8 @@ bad http: writeen_spool $temp/s1; writeen_spool $temp/s2; ~ "writeen_spool" dire
 bad http: writeen_spool $temp/no/such; ~ "$temp/no/such" of "writeen_spool" can not be made; make it.*install -d
 bad http: writeen_spool $temp/s1/id; ~ "$temp/s1/id" of "writeen_spool" is not a directory
 bad main: writeen_spool $temp/s1; ~ "writeen_spool" directive is not allowed here
+# only root sees in there
+bad http as daemon: writeen_spool $temp/s1; ~ the user "daemon" .* can not get through "$temp"
 good http: writeen_upload_wait 100ms;
 good location: writeen_websocket on; writeen_upload_wait 5m;
 bad http: writeen_upload_wait 50ms; ~ writeen_upload_wait.*100ms to 5m

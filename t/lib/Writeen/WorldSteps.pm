@@ -510,13 +510,14 @@ sub step_nginx {
 
 
 # A configuration that is tried with nginx -t, and what it says.
-# good|bad PLACE: DIRECTIVES [~ REGEX]
+# good|bad PLACE [as USER]: DIRECTIVES [~ REGEX]
 # PLACE is main, http, server or location, with everything that is needed
 # around it; `none` is a location without writeen_redis and writeen_jwt_key,
 # `nokey` one without the latter.  REGEX is about what nginx prints.
 sub try_config {
     my ($self, $text, $want) = @_;
-    my ($place, $lines, $re) = $text =~ /^(\w+):\s+(.*?)(?:\s+~\s+(.*))?$/
+    my ($place, $user, $lines, $re) =
+        $text =~ /^(\w+)(?: as (\w+))?:\s+(.*?)(?:\s+~\s+(.*))?$/
         or die "good|bad PLACE: DIRECTIVES ~ REGEX\n";
     my %at = map { $_ => '' } qw(main http server location);
     my $dir = $self->{temp};
@@ -526,6 +527,8 @@ sub try_config {
     $place = 'location' if $bare;
     die "no place $place\n" if !exists $at{$place};
     $at{$place} = $lines;
+    return if defined $user && $> != 0;     # nobody else may say so
+    $at{main} .= "user $user;" if defined $user;
     $at{http} = "writeen_redis redis://127.0.0.1:6379; $at{http}"
         if $bare ne 'none' && $lines !~ /writeen_redis/;
     $at{server} = "writeen_jwt_key HS256 $self->{vars}{secret}; $at{server}"
