@@ -90,18 +90,30 @@ sqlite_plan(store_sqlite_t *st, sqlite3_stmt *of, int newest)
 }
 
 
+/* How often a statement ran since this was asked last. */
+static int
+sqlite_runs(sqlite3_stmt *s)
+{
+    return s ? sqlite3_stmt_status(s, SQLITE_STMTSTATUS_RUN, 1) : 0;
+}
+
+
 static void
 sqlite_asked(store_sqlite_t *st, const char *title)
 {
+    int    runs, walks;
     char  *sql, *p, *end;
 
-    sql = sqlite3_expanded_sql(st->stmt[SQ_SEARCH]);
-    p = sql ? strstr(sql, "MATCH '") : NULL;
+    walks = sqlite_runs(st->stmt[SQ_SEARCH_WALK]);
+    runs = sqlite_runs(st->stmt[SQ_SEARCH]);
 
-    if (p) {
-        end = strchr(p + 7, '\'');
-        printf("    %-40s %.*s\n", title, (int) (end ? end - p + 1 : 0), p);
-    }
+    /* of a statement that did not run the parameters are gone */
+    sql = runs ? sqlite3_expanded_sql(st->stmt[SQ_SEARCH]) : NULL;
+    p = sql ? strstr(sql, "MATCH '") : NULL;
+    end = p ? strchr(p + 7, '\'') : NULL;
+
+    printf("    %-40s %s%4d times %.*s\n", title, walks ? "by time, " : "",
+           runs, end ? (int) (end - p + 1) : 0, end ? p : "");
 
     sqlite3_free(sql);
 }
@@ -255,9 +267,15 @@ plan_begin(store_t *st)
 void
 plan_before(store_t *st)
 {
-    store_mongo_t  *mg;
+    store_mongo_t   *mg;
+    store_sqlite_t  *sq;
 
-    if (!is_sqlite(st)) {
+    if (is_sqlite(st)) {
+        sq = (store_sqlite_t *) st;
+        (void) sqlite_runs(sq->stmt[SQ_SEARCH_WALK]);
+        (void) sqlite_runs(sq->stmt[SQ_SEARCH]);
+
+    } else {
         mg = (store_mongo_t *) st;
         new_profile(mg);
         set_profile(mg, 2);
