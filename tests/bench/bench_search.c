@@ -282,7 +282,8 @@ fill(bench_t *b, int64_t messages)
         store += now_ms() - t;
     }
 
-    printf("  filled: %.0f messages/s\n", (double) messages / store * 1e3);
+    printf("  filled in %.0f s, %.0f messages/s\n", store / 1e3,
+           (double) messages / store * 1e3);
 }
 
 
@@ -540,6 +541,8 @@ main(int argc, char **argv)
     } else {
         fill(b, messages);
     }
+
+    sizes_print(b->st);
 
     for (i = 0; i < COUNT(scopes); i++) {
         measure(b, &scopes[i]);

@@ -17,4 +17,6 @@ void plan_print(store_t *st, const char *title);
 /* -1: a plan had no index. */
 int plan_end(store_t *st);
 
+void sizes_print(store_t *st);
+
 #endif

@@ -4,7 +4,7 @@
  * SQLite: the query plan of each statement of a search, once, and what was
  * asked of the index of words last.  MongoDB: what its profiler has of each
  * command of a search: the index, and how many keys and documents were looked
- * at for it.
+ * at for it.  And how much of the store the index of words takes.
  *
  * With few messages a search through everything is fast as well, so it is the
  * plan that tells: one without an index is counted, and the benchmark fails.
@@ -237,6 +237,78 @@ mongo_done(store_mongo_t *st, const char *title)
 
     json_decref(rows);
     mongoc_collection_destroy(c);
+}
+
+
+static void
+sqlite_sizes(store_sqlite_t *st)
+{
+    sqlite3_stmt  *s;
+
+    if (sqlite3_prepare_v2(st->db, "SELECT sum(pgsize), sum(iif(name GLOB"
+                           " 'message_words*', pgsize, 0)) FROM dbstat",
+                           -1, &s, NULL) != SQLITE_OK
+        || sqlite3_step(s) != SQLITE_ROW)
+    {
+        die("dbstat", sqlite3_errmsg(st->db));
+    }
+
+    printf("  %.0f MB, of them words %.0f MB\n",
+           sqlite3_column_double(s, 0) / 1e6,
+           sqlite3_column_double(s, 1) / 1e6);
+
+    sqlite3_finalize(s);
+}
+
+
+static void
+mongo_sizes(store_mongo_t *st)
+{
+    bson_t        *cmd, reply;
+    json_t        *row;
+    bson_error_t   error;
+
+    /* sizes are those of the files */
+    cmd = BCON_NEW("fsync", BCON_INT32(1));
+
+    if (!mongoc_client_command_simple(st->client, "admin", cmd, NULL, NULL,
+                                      &error))
+    {
+        die("fsync", error.message);
+    }
+
+    bson_destroy(cmd);
+    cmd = BCON_NEW("collStats", BCON_UTF8("messages"));
+
+    if (!mongoc_client_command_simple(st->client, st->db_name, cmd, NULL,
+                                      &reply, &error))
+    {
+        die("collStats", error.message);
+    }
+
+    row = mg_row(&reply);
+
+    printf("  messages %.0f MB, their indexes %.0f MB, of them words"
+           " %.0f MB\n", (double) mg_int(row, "storageSize") / 1e6,
+           (double) mg_int(row, "totalIndexSize") / 1e6,
+           (double) mg_int(json_object_get(row, "indexSizes"), "words")
+           / 1e6);
+
+    json_decref(row);
+    bson_destroy(&reply);
+    bson_destroy(cmd);
+}
+
+
+void
+sizes_print(store_t *st)
+{
+    if (is_sqlite(st)) {
+        sqlite_sizes((store_sqlite_t *) st);
+
+    } else {
+        mongo_sizes((store_mongo_t *) st);
+    }
 }
 
 

@@ -7,8 +7,8 @@
  * compares their numbers.  There are rooms and messages enough that each store
  * takes each of its ways: SQLite by room and by word, MongoDB in steps of
  * rooms, by time first, and by all that begin so.  The teacher is in every
- * third room, and has left every ninth.  Most messages, and all new ones, are in
- * the busy rooms: whoever is in the others alone has much to be passed over.
+ * third room, and has left every ninth.  Most messages, and all new ones, are
+ * in the busy rooms: whoever is in the others alone has much to be passed over.
  */
 
 #include "tests/unit/store_test.h"
