@@ -227,3 +227,26 @@ wrt_reply_number(const char *p, size_t n, const char *name)
 
     return (number >= 0 && number < (int64_t) 1 << 53) ? number : -1;
 }
+
+
+int
+wrt_reply_data(wrt_envelope_t *e, const char *p, size_t n)
+{
+    json_t         *v;
+    wrt_refusal_t   why;
+
+    if (wrt_envelope_parse_body(e, p, n, &why) != 0) {
+        return -1;
+    }
+
+    v = json_object_get(e->data, "data");
+
+    if (!json_is_object(v)) {
+        return -1;
+    }
+
+    /* the root, which is freed, holds it */
+    e->data = v;
+
+    return 0;
+}

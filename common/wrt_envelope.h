@@ -159,6 +159,9 @@ int wrt_reply_parse(wrt_reply_t *r, const char *p, size_t n);
 /* The integer data.<name> of {"success":true,"data":{...}}, 0 to 2^53 - 1; -1
  * when there is none. */
 int64_t wrt_reply_number(const char *p, size_t n, const char *name);
+/* Read {"success":true,"data":{...}}: the accessors of e go by that data then.
+ * 0, or -1 when there is none; free e all the same. */
+int wrt_reply_data(wrt_envelope_t *e, const char *p, size_t n);
 
 /* Append p[0..n) to out as the inside of a JSON string (no quotes).  out has
  * room for 6 * n bytes.  Returns the bytes written.  Control characters, quote

@@ -150,6 +150,8 @@
 #define WRT_BLOB_GRACE_S         3600   /* the same for a blob */
 #define WRT_BLOB_USE_MS          600000 /* an upload's hold on a blob */
 #define WRT_BLOB_COLLECT_MS      60000  /* the janitor's */
+#define WRT_FILE_TAIL_MAX        8192   /* where its bytes are, bytes */
+#define WRT_FILE_SAYS_MAX        8192   /* a header of its answer, bytes */
 #define WRT_LINK_S               900    /* a signed link is good for */
 #define WRT_PAGE_FILES           20
 #define WRT_PAGE_FILES_MAX       100

@@ -9,7 +9,6 @@
 #include "ngx_http_writeen.h"
 
 
-static ngx_int_t ngx_http_writeen_cors(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_header_str(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 static ngx_str_t *ngx_http_writeen_origin_header(ngx_http_request_t *r);
@@ -42,12 +41,13 @@ ngx_http_writeen_preflight(ngx_http_request_t *r)
         return rc;
     }
 
-    if (ngx_http_writeen_cors(r) != NGX_OK
+    if (ngx_http_writeen_cors(r, "Retry-After") != NGX_OK
         || ngx_http_writeen_header(r, "Access-Control-Allow-Methods",
                                        NGX_HTTP_WRITEEN_METHODS)
            != NGX_OK
         || ngx_http_writeen_header(r, "Access-Control-Allow-Headers",
-                                       "Authorization, Content-Type")
+                                       "Authorization, Content-Type, "
+                                       "Range, If-Range, If-None-Match")
            != NGX_OK
         || ngx_http_writeen_header(r, "Access-Control-Max-Age", "7200")
            != NGX_OK)
@@ -64,8 +64,8 @@ ngx_http_writeen_preflight(ngx_http_request_t *r)
 
 /* On every answer, errors too: a page may then read why it was refused. */
 
-static ngx_int_t
-ngx_http_writeen_cors(ngx_http_request_t *r)
+ngx_int_t
+ngx_http_writeen_cors(ngx_http_request_t *r, const char *expose)
 {
     ngx_str_t  *origin;
 
@@ -86,8 +86,7 @@ ngx_http_writeen_cors(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    return ngx_http_writeen_header(r, "Access-Control-Expose-Headers",
-                                       "Retry-After");
+    return ngx_http_writeen_header(r, "Access-Control-Expose-Headers", expose);
 }
 
 
@@ -304,7 +303,7 @@ ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
         ngx_http_writeen_count(ngx_http_writeen_worker, api_errors_total);
     }
 
-    if (ngx_http_writeen_cors(r) != NGX_OK
+    if (ngx_http_writeen_cors(r, "Retry-After, Content-Range") != NGX_OK
         || ngx_http_writeen_header(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK)
     {

@@ -12,6 +12,8 @@
  *                      +-> named -> send -> sent -+-> answer (201)
  *                                                 +-> call MESSAGE (200)
  *
+ * The bytes of files have a door of their own (file.c), which is asked first.
+ *
  * What is under way for a request is in its ctx->api and ends with it: a
  * cleanup cancels question, call and send, so that none can call back for a
  * request that is gone.
@@ -41,8 +43,6 @@ typedef struct {
 static ngx_http_writeen_api_t *ngx_http_writeen_api_create(
     ngx_http_request_t *r);
 static void ngx_http_writeen_api_cleanup(void *data);
-static ngx_int_t ngx_http_writeen_api_auth(ngx_http_request_t *r,
-    ngx_http_writeen_api_t *api);
 static ngx_int_t ngx_http_writeen_api_refuse(ngx_http_request_t *r,
     ngx_http_writeen_loc_conf_t *wlcf);
 static void ngx_http_writeen_api_body(ngx_http_request_t *r);
@@ -66,7 +66,6 @@ static ngx_int_t ngx_http_writeen_api_created(ngx_http_request_t *r,
     ngx_str_t *event);
 static ngx_int_t ngx_http_writeen_api_again(ngx_http_writeen_api_t *api,
     ngx_str_t *message_id);
-static ngx_connection_t *ngx_http_writeen_api_resume(ngx_http_request_t *r);
 
 
 /*
@@ -95,6 +94,11 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
+    rc = ngx_http_writeen_file_handler(r);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     ngx_http_writeen_count(ngx_http_writeen_worker, api_requests_total);
 
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
@@ -108,7 +112,7 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_writeen_api_auth(r, api);
+    rc = ngx_http_writeen_api_auth(r, &api->identity);
     if (rc != NGX_DECLINED) {
         return rc;
     }
@@ -215,10 +219,9 @@ ngx_http_writeen_api_cleanup(void *data)
 }
 
 
-/* NGX_DECLINED: api->identity says who it is. */
-
-static ngx_int_t
-ngx_http_writeen_api_auth(ngx_http_request_t *r, ngx_http_writeen_api_t *api)
+ngx_int_t
+ngx_http_writeen_api_auth(ngx_http_request_t *r,
+    ngx_http_writeen_identity_t *id)
 {
     ngx_str_t                     token;
     ngx_uint_t                    protocol;
@@ -231,8 +234,8 @@ ngx_http_writeen_api_auth(ngx_http_request_t *r, ngx_http_writeen_api_t *api)
         why = "no token";
         challenge = "Bearer";
 
-    } else if (ngx_http_writeen_auth_verify(wlcf, &token, &api->identity,
-                                            r->pool, r->connection->log, &why)
+    } else if (ngx_http_writeen_auth_verify(wlcf, &token, id, r->pool,
+                                            r->connection->log, &why)
                == NGX_OK)
     {
         return NGX_DECLINED;
@@ -326,6 +329,8 @@ ngx_http_writeen_api_body(ngx_http_request_t *r)
 
     ctx = ngx_http_writeen_get_ctx(r, 0);
     api = ctx->api;
+
+    ngx_http_writeen_conf_back(r);
 
     rc = ngx_http_writeen_body(r, &api->body);
 
@@ -466,9 +471,7 @@ ngx_http_writeen_api_called(void *data, ngx_uint_t status, ngx_str_t *body,
 }
 
 
-/* Back in the request after an event that is none of its own. */
-
-static ngx_connection_t *
+ngx_connection_t *
 ngx_http_writeen_api_resume(ngx_http_request_t *r)
 {
     ngx_connection_t  *c;

@@ -303,6 +303,58 @@ ngx_http_writeen_conf_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* writeen_files prefix; */
+
+char *
+ngx_http_writeen_conf_files(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char                       *p, *last;
+    ngx_str_t                    *value;
+    ngx_uint_t                    odd;
+    ngx_http_writeen_loc_conf_t  *wlcf = conf;
+
+    if (wlcf->files.data != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    value++;
+
+    last = value->data + value->len;
+    odd = (value->len < 3 || value->data[0] != '/' || last[-1] != '/');
+
+    for (p = value->data; p < last; p++) {
+
+        /* it is a path, decoded, without variables, as nginx compares it */
+
+        if ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z') {
+            continue;
+        }
+
+        if ((*p < '0' || *p > '9') && ngx_strchr("/-_.~", *p) == NULL) {
+            odd = 1;
+        }
+
+        if (*p == '/' && p + 1 < last && (p[1] == '/' || p[1] == '.')) {
+            odd = 1;
+        }
+    }
+
+    if (odd) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid prefix \"%V\" in \"writeen_files\": the "
+                           "name of an internal location is allowed, which "
+                           "begins and ends with a slash, e.g. "
+                           "\"/writeen-files/\"", value);
+        return NGX_CONF_ERROR;
+    }
+
+    wlcf->files = *value;
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_http_writeen_conf_check_range(ngx_conf_t *cf,
     ngx_http_writeen_range_t *range, uintmax_t n)
@@ -338,35 +390,75 @@ ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post, void *data)
 
 
 /*
+ * Settings are read-only; a request that needs other ones gets a copy, until
+ * conf_back().  That must come before its end: nginx looks at tcp_nodelay of
+ * its location after it has freed the request.  (An internal redirect takes
+ * the copy away, too.)
+ */
+
+ngx_http_core_loc_conf_t *
+ngx_http_writeen_conf_own(ngx_http_request_t *r)
+{
+    void                      **loc_conf;
+    ngx_http_writeen_ctx_t     *ctx;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    ctx = ngx_http_writeen_get_ctx(r, 1);
+    loc_conf = ngx_palloc(r->pool, ngx_http_max_module * sizeof(void *));
+    clcf = ngx_palloc(r->pool, sizeof(ngx_http_core_loc_conf_t));
+
+    if (ctx == NULL || loc_conf == NULL || clcf == NULL) {
+        return NULL;
+    }
+
+    *clcf = *(ngx_http_core_loc_conf_t *)
+                ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    ngx_memcpy(loc_conf, r->loc_conf, ngx_http_max_module * sizeof(void *));
+    loc_conf[ngx_http_core_module.ctx_index] = clcf;
+
+    ctx->conf = r->loc_conf;
+    ctx->own_conf = loc_conf;
+    r->loc_conf = loc_conf;
+
+    return clcf;
+}
+
+
+void
+ngx_http_writeen_conf_back(ngx_http_request_t *r)
+{
+    ngx_http_writeen_ctx_t  *ctx;
+
+    ctx = ngx_http_writeen_get_ctx(r, 0);
+
+    if (ctx != NULL && ctx->own_conf != NULL && r->loc_conf == ctx->own_conf) {
+        r->loc_conf = ctx->conf;
+    }
+}
+
+
+/*
  * nginx's own client_max_body_size is off in a writeen_api location: it would
  * answer in HTML, before we are asked.  A chunked body does not tell its size,
- * so for this one request nginx gets a copy of the settings with a limit.
+ * so while it is read there is a limit.
  */
 
 ngx_int_t
 ngx_http_writeen_conf_chunked(ngx_http_request_t *r)
 {
-    void                      **loc_conf;
-    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_core_loc_conf_t  *clcf;
 
     if (!r->headers_in.chunked) {
         return NGX_OK;
     }
 
-    loc_conf = ngx_palloc(r->pool, ngx_http_max_module * sizeof(void *));
-    clcf = ngx_palloc(r->pool, sizeof(ngx_http_core_loc_conf_t));
-
-    if (loc_conf == NULL || clcf == NULL) {
+    clcf = ngx_http_writeen_conf_own(r);
+    if (clcf == NULL) {
         return NGX_ERROR;
     }
 
-    *clcf = *(ngx_http_core_loc_conf_t *)
-                ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     clcf->client_max_body_size = WRT_CHUNKED_MAX;
-
-    ngx_memcpy(loc_conf, r->loc_conf, ngx_http_max_module * sizeof(void *));
-    loc_conf[ngx_http_core_module.ctx_index] = clcf;
-    r->loc_conf = loc_conf;
 
     return NGX_OK;
 }

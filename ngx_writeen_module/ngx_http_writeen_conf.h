@@ -78,6 +78,7 @@ typedef struct {
     ngx_uint_t                 ack_store;  /* writeen_ack store; */
     ngx_http_writeen_spool_t  *spool;      /* NULL: no uploads */
     ngx_msec_t                 upload_wait;
+    ngx_str_t                  files;      /* "" without writeen_files */
 } ngx_http_writeen_loc_conf_t;
 
 
@@ -103,6 +104,9 @@ typedef struct {
     ngx_str_t                  offered;    /* from Sec-WebSocket-Protocol */
     void                      *api;        /* api.c: the call under way */
     void                      *upload;     /* upload.c: likewise */
+    void                      *file;       /* file.c: the file asked for */
+    void                     **conf;       /* conf.c: the settings, and this */
+    void                     **own_conf;   /* request's own instead of them */
     unsigned                   protocol:1; /* writeen.v1 was offered */
 } ngx_http_writeen_ctx_t;
 
@@ -127,6 +131,8 @@ char *ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_writeen_conf_files(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_writeen_conf_ack(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
@@ -134,7 +140,11 @@ char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
 char *ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post,
     void *data);
 
-/* Limit a chunked body, whatever the location says. */
+/* Settings for this request alone, which conf_back() takes away again, at the
+ * latest when it is answered.  NULL: no memory. */
+ngx_http_core_loc_conf_t *ngx_http_writeen_conf_own(ngx_http_request_t *r);
+void ngx_http_writeen_conf_back(ngx_http_request_t *r);
+/* Limit a chunked body, whatever the location says; until conf_back(). */
 ngx_int_t ngx_http_writeen_conf_chunked(ngx_http_request_t *r);
 
 

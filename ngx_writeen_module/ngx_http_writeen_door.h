@@ -10,6 +10,12 @@
 /* ngx_http_writeen_api.c: the REST front door */
 
 ngx_int_t ngx_http_writeen_api_handler(ngx_http_request_t *r);
+/* Whose token is it?  NGX_DECLINED: *id says so; else he was answered 401, and
+ * this is what a content handler returns. */
+ngx_int_t ngx_http_writeen_api_auth(ngx_http_request_t *r,
+    ngx_http_writeen_identity_t *id);
+/* Back in the request after an event that is none of its own. */
+ngx_connection_t *ngx_http_writeen_api_resume(ngx_http_request_t *r);
 /* Is the path /api/conversations/<conversation><tail>, with one segment there?
  * Whether that is an id is not looked at. */
 ngx_uint_t ngx_http_writeen_api_tail(ngx_http_request_t *r, const char *tail,
@@ -30,6 +36,18 @@ char *ngx_http_writeen_conf_spool(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
+/* ngx_http_writeen_file.c: GET and HEAD of a file's bytes */
+
+/* A request of the REST door that may be one: NGX_DECLINED when it is not. */
+ngx_int_t ngx_http_writeen_file_handler(ngx_http_request_t *r);
+
+
+/* ngx_http_writeen_file_sent.c: and where they come from */
+
+/* Called once, at postconfiguration. */
+ngx_int_t ngx_http_writeen_file_init(ngx_conf_t *cf);
+
+
 /* ngx_http_writeen_answer.c: what answers look like */
 
 #define NGX_HTTP_WRITEEN_METHODS  "GET, POST, PUT, PATCH, DELETE"
@@ -45,6 +63,9 @@ ngx_int_t ngx_http_writeen_unavailable(ngx_http_request_t *r);
 /* Answer with this JSON, which lives in r's pool. */
 ngx_int_t ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *json, ngx_uint_t retry);
+/* CORS: which page may read the answer, and which headers of it beside those
+ * that every page may. */
+ngx_int_t ngx_http_writeen_cors(ngx_http_request_t *r, const char *expose);
 /* CORS: OPTIONS from a browser. */
 ngx_int_t ngx_http_writeen_preflight(ngx_http_request_t *r);
 
@@ -141,6 +162,15 @@ ngx_msec_t ngx_http_writeen_rate_event(ngx_http_writeen_session_t *s,
  * a content handler returns. */
 ngx_int_t ngx_http_writeen_rate_request(ngx_http_request_t *r,
     ngx_http_writeen_identity_t *id);
+
+/* May one ask for one more kind read, and in whose name: a user's id, or what
+ * can not be one?  0: yes, and it is counted when `take` is set; else
+ * milliseconds until he may. */
+ngx_msec_t ngx_http_writeen_rate_read(ngx_http_writeen_loc_conf_t *wlcf,
+    ngx_str_t *who, ngx_uint_t take);
+/* Answer 429. */
+ngx_int_t ngx_http_writeen_rate_refuse(ngx_http_request_t *r, ngx_uint_t kind,
+    ngx_msec_t wait);
 
 /* Print what was asked for and refused, by kind. */
 u_char *ngx_http_writeen_rate_metrics(ngx_http_writeen_worker_t *wk,

@@ -200,6 +200,13 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
       0,
       NULL },
 
+    { ngx_string("writeen_files"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_http_writeen_conf_files,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("writeen_ack"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
       ngx_http_writeen_conf_ack,
@@ -314,6 +321,7 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     wlcf->issuer = { 0, NULL };
+     *     wlcf->files = { 0, NULL };
      *     wlcf->websocket, api, health, metrics = 0 (not inherited)
      */
 
@@ -348,6 +356,7 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
     ngx_conf_merge_ptr_value(conf->audience, prev->audience, NULL);
     ngx_conf_merge_str_value(conf->issuer, prev->issuer, "");
+    ngx_conf_merge_str_value(conf->files, prev->files, "");
     ngx_conf_merge_sec_value(conf->leeway, prev->leeway, 5);
     ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval,
                               WRT_PING_INTERVAL_MS);
@@ -434,6 +443,7 @@ ngx_http_writeen_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_writeen_token_init(cf) != NGX_OK
+        || ngx_http_writeen_file_init(cf) != NGX_OK
         || ngx_http_writeen_rate_zone(cf, wmcf) != NGX_OK)
     {
         return NGX_ERROR;

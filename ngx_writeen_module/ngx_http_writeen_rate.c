@@ -639,8 +639,69 @@ ngx_http_writeen_rate_request(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    ngx_http_writeen_count(wk, refused[kind]);
-    ngx_http_writeen_count(wk, rate_limited_total);
+    return ngx_http_writeen_rate_refuse(r, kind, wait);
+}
+
+
+/* What is only looked at leaves no record: who has none has asked for nothing
+ * yet. */
+
+ngx_msec_t
+ngx_http_writeen_rate_read(ngx_http_writeen_loc_conf_t *wlcf, ngx_str_t *who,
+    ngx_uint_t take)
+{
+    uint32_t                       hash;
+    ngx_msec_t                     wait;
+    ngx_slab_pool_t               *shpool;
+    ngx_http_writeen_rate_t       *limit;
+    ngx_http_writeen_rated_t      *u;
+    ngx_http_writeen_worker_t     *wk;
+    ngx_http_writeen_bucket_t     *b;
+    ngx_http_writeen_rate_zone_t  *zone;
+
+    wk = ngx_http_writeen_worker;
+    limit = &wlcf->limits[NGX_HTTP_WRITEEN_RATE_READ];
+
+    if (wlcf->limits[NGX_HTTP_WRITEEN_RATE_ALL].rate == 0) {
+        return 0;
+    }
+
+    zone = wk->conf->rates->data;
+    shpool = (ngx_slab_pool_t *) wk->conf->rates->shm.addr;
+    wait = 0;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    if (take) {
+        u = ngx_http_writeen_rated(wk, shpool, who);
+
+    } else {
+        hash = ngx_crc32_short(who->data, who->len);
+        u = (ngx_http_writeen_rated_t *)
+                ngx_str_rbtree_lookup(&zone->users, who, hash);
+    }
+
+    if (u != NULL) {
+        b = &u->buckets[NGX_HTTP_WRITEEN_RATE_READ];
+        wait = ngx_http_writeen_bucket_wait(b, limit->rate, limit->burst);
+
+        if (take && wait == 0) {
+            ngx_http_writeen_bucket_take(b, limit->rate);
+        }
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return wait;
+}
+
+
+ngx_int_t
+ngx_http_writeen_rate_refuse(ngx_http_request_t *r, ngx_uint_t kind,
+    ngx_msec_t wait)
+{
+    ngx_http_writeen_count(ngx_http_writeen_worker, refused[kind]);
+    ngx_http_writeen_count(ngx_http_writeen_worker, rate_limited_total);
 
     return ngx_http_writeen_api_error(r, NGX_HTTP_TOO_MANY_REQUESTS,
                                       "rate_limited", NULL,

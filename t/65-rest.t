@@ -318,6 +318,11 @@ h request POST /api/good same=1 token=u1 type=text/plain body=xyz
 h response 415
 h request GET /api/good token=u1 same=1
 h response 200 data=good
+worker POST /api/good 201 {"success":true}
+h request POST /api/good token=u1 same=1 chunked=1 body={"a":1}
+h response 201
+h request GET /api/good token=u1 same=1
+h response 200 data=good
 
 
 === TEST 20: HEAD has no body

@@ -521,6 +521,75 @@ quote() {
 }
 
 
+# Where nginx finds files (writeen_files), as the worker's conf_files.c reads
+# the same settings.  An S3 server's Host header must be what the worker signs.
+setup_files() {
+    local host scheme=http port=80 bucket=${MINIO_BUCKET:-writeen} ca
+
+    if [ "$STORAGE" = local ]; then
+        case "$STORAGE_PATH" in
+        /*)  ;;
+        *)   STORAGE_PATH=$RUN_DIR/$STORAGE_PATH ;;
+        esac
+
+        while [[ $STORAGE_PATH == ?*/ ]]; do
+            STORAGE_PATH=${STORAGE_PATH%/}
+        done
+
+        case "$STORAGE_PATH" in
+        *[!A-Za-z0-9_./@+,\ -]*)
+            die "STORAGE_PATH has characters that nginx.conf cannot hold:" \
+                "$STORAGE_PATH"
+            ;;
+        esac
+
+        files_drop=S3
+        return
+    fi
+
+    host=${MINIO_ENDPOINT%/}
+
+    case "$host" in
+    http://*)   host=${host#http://} ;;
+    https://*)  host=${host#https://} scheme=https port=443 ;;
+    esac
+
+    case "$host" in
+    '' | *[!A-Za-z0-9.:_[\]-]*)
+        die "MINIO_ENDPOINT must be host:port, http://host[:port] or" \
+            "https://host[:port], without user or path"
+        ;;
+    esac
+
+    case "$bucket" in
+    *[!a-z0-9.-]*)  die "MINIO_BUCKET is not the name of a bucket: $bucket" ;;
+    esac
+
+    host=${host%":$port"}
+
+    if [ "${S3_STYLE:-path}" = host ]; then
+        host=$bucket.$host
+    fi
+
+    files_drop=LOCAL
+    s3_scheme=$scheme
+    s3_host=$host
+    s3_server=$host
+
+    [[ $host =~ :[0-9]+$ ]] || s3_server=$host:$port
+
+    if [ $scheme = https ]; then
+        ca=/etc/ssl/certs/ca-certificates.crt
+        [ -r $ca ] || die "$ca is missing (package ca-certificates):" \
+            "MINIO_ENDPOINT is https, and nginx must know whom to trust"
+
+        s3_tls="proxy_ssl_server_name on; proxy_ssl_name ${s3_server%:*};"
+        s3_tls="$s3_tls proxy_ssl_verify on; proxy_ssl_verify_depth 5;"
+        s3_tls="$s3_tls proxy_ssl_trusted_certificate $ca;"
+    fi
+}
+
+
 setup_nginx() {
     local load='# the module is compiled in' user='' nofile redis=''
 
@@ -550,6 +619,14 @@ setup_nginx() {
         -e "s|@LISTEN@|$(quote "$BIND:$PORT")|" \
         -e "s|@SHARDS@|$SHARDS|" \
         -e "s|@WEB@|$(quote "$root/web")|" \
+        -e "/^@$files_drop@/d" \
+        -e "s/^@LOCAL@//" \
+        -e "s/^@S3@//" \
+        -e "s|@STORAGE_PATH@|$(quote "${STORAGE_PATH:-}")|" \
+        -e "s|@S3_SCHEME@|${s3_scheme:-}|" \
+        -e "s|@S3_SERVER@|${s3_server:-}|" \
+        -e "s|@S3_HOST@|${s3_host:-}|" \
+        -e "s|@S3_TLS@|${s3_tls:-}|" \
         -e "s|@NGINX_WORKERS@|$NGINX_WORKERS|" \
         -e "s|@NOFILE@|$nofile|" \
         -e "s|@CONNECTIONS@|$((nofile < 16384 ? nofile : 16384))|" \
@@ -621,6 +698,7 @@ if [ "$STORAGE" = local ]; then
     export STORAGE_PATH=${STORAGE_PATH:-$RUN_DIR/data/files}
 fi
 
+setup_files
 setup_nginx
 
 if [ "${1:-}" = --check ]; then

@@ -263,6 +263,39 @@ reply_number(void **state)
 }
 
 
+/* What is inside data, and nothing beside it. */
+static void
+data(void **state)
+{
+    size_t           i;
+    wrt_slice_t      s;
+    wrt_refusal_t    why;
+    wrt_envelope_t   e;
+
+    static const char  good[] =
+        "{\"success\":true,\"tail\":\"out\",\"data\":{\"tail\":\"in\"}}";
+
+    static const char *const  bad[] = {
+        "{\"success\":true}", "{\"data\":null}", "{\"data\":[1]}",
+        "{\"data\":\"x\"}", "[]", "no JSON", ""
+    };
+
+    (void) state;
+
+    assert_int_equal(wrt_reply_data(&e, good, sizeof(good) - 1), 0);
+    assert_int_equal(wrt_envelope_string(&e, "tail", 8, &s, &why), 1);
+    check_slice(s, "in");
+    assert_int_equal(wrt_envelope_string(&e, "success", 8, &s, &why), 0);
+    wrt_envelope_free(&e);
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(wrt_reply_data(&e, bad[i], strlen(bad[i])), -1);
+        assert_int_not_equal(wrt_envelope_string(&e, "tail", 8, &s, &why), 1);
+        wrt_envelope_free(&e);
+    }
+}
+
+
 int
 main(void)
 {
@@ -271,7 +304,8 @@ main(void)
         cmocka_unit_test(dumps),
         cmocka_unit_test(replies),
         cmocka_unit_test(long_reply),
-        cmocka_unit_test(reply_number)
+        cmocka_unit_test(reply_number),
+        cmocka_unit_test(data)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
