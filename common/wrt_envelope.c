@@ -567,7 +567,7 @@ wrt_is_blank(wrt_slice_t s)
 
 
 /* clientMessageId becomes part of a Redis key. */
-static int
+int
 wrt_client_id_valid(wrt_slice_t s)
 {
     uint32_t        c;
@@ -702,6 +702,7 @@ wrt_send_parse(wrt_send_t *s, const wrt_envelope_t *e, int need_conv,
     s->text = wrt_empty();
     s->pack = wrt_empty();
     s->sticker = wrt_empty();
+    s->content = wrt_empty();
     s->type.p = "text";
     s->type.n = sizeof("text") - 1;
 

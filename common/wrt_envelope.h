@@ -92,6 +92,8 @@ typedef struct {
     wrt_slice_t   text;             /* content.text; "" of a sticker */
     wrt_slice_t   pack;             /* content.sticker.pack; "" of a text */
     wrt_slice_t   sticker;          /* content.sticker.id; "" of a text */
+    wrt_slice_t   content;          /* of a file: content as JSON, which the
+                                       server made; else "" */
 } wrt_send_t;
 
 /*
@@ -103,6 +105,9 @@ typedef struct {
  */
 int wrt_send_parse(wrt_send_t *s, const wrt_envelope_t *e, int need_conv,
     size_t max_text, wrt_refusal_t *why);
+
+/* Is it a clientMessageId (valid UTF-8 is required)?  1 or 0. */
+int wrt_client_id_valid(wrt_slice_t s);
 
 /* Who sends: plain text, escaped here. */
 typedef struct {

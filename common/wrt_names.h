@@ -122,7 +122,7 @@
 #define WRT_F_UP_OWNER      "owner"
 #define WRT_F_UP_SHOWN      "shown"
 #define WRT_F_UP_TRIES      "tries"
-#define WRT_F_UP_MESSAGE    "message"
+#define WRT_F_UP_ANSWER     "answer"  /* <status> <retry s|->\n<JSON> */
 #define WRT_F_UP_SEQ        "seq"   /* of the message, once it is sent */
 
 /* Who holds a blob (wrt_blob) */

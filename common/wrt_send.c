@@ -119,6 +119,12 @@ wrt_json_escape(char *out, const char *p, size_t n)
 static char *
 wrt_put_content(char *out, const wrt_send_t *s)
 {
+    if (s->content.n != 0) {
+        out = WRT_PUT(out, "\"content\":");
+        memcpy(out, s->content.p, s->content.n);
+        return out + s->content.n;
+    }
+
     if (s->sticker.n == 0) {
         out = WRT_PUT(out, "\"content\":{\"text\":\"");
         out = WRT_PUT_SLICE(out, s->text);
@@ -181,7 +187,8 @@ wrt_send_build(const wrt_send_t *s, wrt_slice_t conversation,
     max = WRT_BUILD_FIXED
           + 6 * (2 * conversation.n + 2 * s->client_id.n + id.n + from->uid.n
                  + from->name.n + from->avatar.n + s->type.n + s->text.n
-                 + s->pack.n + s->sticker.n + s->reply_to.n);
+                 + s->pack.n + s->sticker.n + s->content.n
+                 + s->reply_to.n);
 
     buf = malloc(max);
     if (buf == NULL) {

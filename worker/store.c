@@ -242,6 +242,43 @@ store_search(store_t *st, const store_search_t *q, json_t **out, int *more)
 
 
 store_rc_t
+store_file(store_t *st, const char *id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->file(st, id, out), out);
+}
+
+
+store_rc_t
+store_files(store_t *st, const store_files_t *q, json_t **out,
+    int64_t *total)
+{
+    store_files_t  files;
+
+    *out = NULL;
+    *total = 0;
+
+    files = *q;
+    files.page = files.page < 1 ? 1 : files.page;
+    files.limit = clamp(files.limit, WRT_PAGE_FILES_MAX);
+
+    return finish(st, st->ops->files(st, &files, out, total), out);
+}
+
+
+store_rc_t
+store_file_refs(store_t *st, const char *hash, int64_t *n)
+{
+    json_t  *none = NULL;
+
+    *n = 0;
+
+    return finish(st, st->ops->file_refs(st, hash, n), &none);
+}
+
+
+store_rc_t
 store_changes(store_t *st, const char *conversation, int64_t after, int max,
     json_t **out, int64_t *upto)
 {

@@ -200,6 +200,32 @@ store_rc_t store_search(store_t *st, const store_search_t *q, json_t **out,
 store_rc_t store_changes(store_t *st, const char *conversation, int64_t after,
     int max, json_t **out, int64_t *upto);
 
+/*
+ * The record of a file, as it was put last (docs/redis.md), and "downloadCount"
+ * and "lastAccessedAt" (null: never).  Deleted ones, too: deletedAt says so.
+ */
+store_rc_t store_file(store_t *st, const char *id, json_t **out);
+
+/* Which files; NULL and 0: no such wish. */
+typedef struct {
+    const char  *scan_status;
+    const char  *hash;
+    const char  *conversation;
+    const char  *not_engine;    /* scanned by another one than this */
+    int          present;       /* only those that are not deleted */
+    int          oldest;        /* by scannedAt, ascending; else newest first */
+    int          page;
+    int          limit;         /* 1..WRT_PAGE_FILES_MAX */
+} store_files_t;
+
+/* Records; *total: of all pages. */
+store_rc_t store_files(store_t *st, const store_files_t *q, json_t **out,
+    int64_t *total);
+
+/* How many files need the bytes of this hash: those that are in storage and not
+ * deleted. */
+store_rc_t store_file_refs(store_t *st, const char *hash, int64_t *n);
+
 /* {"id","name","avatar","role"}; a managed profile (a service set it) is not
  * changed by later ones that are not.  *managed: is it one? (may be NULL) */
 store_rc_t store_user(store_t *st, const char *id, json_t **out,

@@ -94,7 +94,9 @@ typedef enum {
     STORE_OP_REACT,
     STORE_OP_BLOCK,             /* a member */
     STORE_OP_MOVE,              /* a cursor */
-    STORE_OP_PROFILE
+    STORE_OP_PROFILE,
+    STORE_OP_FILE,              /* its record */
+    STORE_OP_ACCESS             /* a file was downloaded */
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;
@@ -157,10 +159,11 @@ struct store_op_s {
     char             cursor;        /* move: 'r' or 'd' */
     size_t           index;         /* of its event */
     store_conv_t    *conv;          /* profile: NULL */
-    int64_t          seq;           /* the event's number; move: up to */
+    int64_t          seq;           /* the event's number; move: up to; file:
+                                       rev; access: its entry */
     int64_t          at;
 
-    const char      *id;            /* message, and what changes one */
+    const char      *id;            /* message, and what changes one; file */
     const char      *sender;
     const char      *type;
     json_t          *content;       /* edit: the new one */
@@ -179,9 +182,11 @@ struct store_op_s {
     const char      *name;          /* profile */
     const char      *avatar;
 
-    json_t          *body;          /* create: the conversation */
+    json_t          *body;          /* create: the conversation; file: the
+                                       record */
 
-    unsigned         on:1;          /* react: added; profile: managed */
+    unsigned         on:1;          /* react: added; profile: managed; edit: of
+                                       a file, not a person's doing */
     unsigned         skip:1;        /* message: its clientMessageId is taken
                                        by an earlier one of the batch */
     unsigned         stored:1;      /* message: is in the store; set by the
@@ -262,6 +267,49 @@ int store_plan_optional(const json_t *object, const char *key,
 /* An event of kind 'e': makes an operation (none when nothing but the
  * conversation itself changes: *made is 0 then) or says why not. */
 const char *store_plan_change(store_op_t *op, const event_t *ev, int *made);
+
+
+/* store_file.c */
+
+/* A record.  Strings in the arena or the event, JSON owned by the row when it
+ * was read, by the event when it is to be written. */
+typedef struct {
+    const char      *id;
+    int64_t          rev;
+    const char      *conversation;
+    const char      *message;       /* NULL: none yet */
+    const char      *uploader;
+    const char      *name;
+    const char      *original;
+    int64_t          size;
+    const char      *mime;
+    const char      *hash;
+    json_t          *storage;       /* NULL: none */
+    const char      *scan_status;
+    json_t          *scan_result;   /* NULL: none */
+    const char      *engine;        /* of it; NULL: none */
+    int64_t          scanned_at;
+    int              encrypted;
+    int              public;
+    int64_t          width;
+    int64_t          height;
+    int64_t          pages;
+    json_t          *thumbnails;
+    int64_t          created_at;
+    int64_t          updated_at;
+    int64_t          deleted_at;
+    int64_t          downloads;
+    int64_t          accessed_at;
+} store_file_row_t;
+
+/* An event of kind 'b': makes an operation, or says why not. */
+const char *store_plan_file(store_op_t *op, const event_t *ev);
+/* The record of a STORE_OP_FILE; it was checked. */
+void store_file_row(const json_t *record, store_file_row_t *out);
+/* Is this the content of a file's message? */
+int store_file_content(const json_t *content);
+/* Takes over the row's JSON. */
+json_t *store_doc_file(store_file_row_t *f);
 
 
 /* store_doc.c */
@@ -488,6 +536,10 @@ typedef struct {
                           int64_t *upto);
     store_rc_t (*user)(store_t *st, const char *id, json_t **out,
                        int *managed);
+    store_rc_t (*file)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*files)(store_t *st, const store_files_t *q, json_t **out,
+                        int64_t *total);
+    store_rc_t (*file_refs)(store_t *st, const char *hash, int64_t *n);
     /* appends the results of the page to out */
     store_rc_t (*search)(store_t *st, store_finder_t *f, json_t *out);
 } store_ops_t;

@@ -41,6 +41,9 @@ static const store_ops_t  mongo_ops = {
     store_mongo_unread,
     store_mongo_changes,
     store_mongo_user,
+    store_mongo_file,
+    store_mongo_files,
+    store_mongo_file_refs,
     store_mongo_search
 };
 
@@ -457,6 +460,7 @@ store_mongo_open(const char *uri, const char *scripts_dir, int migrate,
     st->messages = collection(st, "messages");
     st->cursors = collection(st, "cursors");
     st->users = collection(st, "users");
+    st->files = collection(st, "fileUploads");
 
     return &st->base;
 }
@@ -475,6 +479,7 @@ mongo_close(store_t *base)
     mongoc_collection_destroy(st->messages);
     mongoc_collection_destroy(st->cursors);
     mongoc_collection_destroy(st->users);
+    mongoc_collection_destroy(st->files);
     mongoc_client_destroy(st->ping);
     mongoc_client_destroy(st->client);
     bson_free(st->db_name);

@@ -27,6 +27,7 @@ typedef struct {
     mongoc_collection_t  *messages;
     mongoc_collection_t  *cursors;
     mongoc_collection_t  *users;
+    mongoc_collection_t  *files;
 } store_mongo_t;
 
 /* A driver's error as STORE_DOWN. */
@@ -119,6 +120,18 @@ store_rc_t mg_find_bad(store_mongo_t *st, store_op_t **ops, size_t n,
 /* Edits, deletions and reactions of a plan.  As mg_write_messages(). */
 store_rc_t mg_write_changes(store_mongo_t *st, store_plan_t *p,
     size_t *bad);
+
+
+/* store_mongo_file.c */
+
+/* Records of files, downloads, and the files of deleted messages; *again as
+ * below. */
+store_rc_t mg_write_files(store_mongo_t *st, store_plan_t *p, int *again);
+
+store_rc_t store_mongo_file(store_t *st, const char *id, json_t **out);
+store_rc_t store_mongo_files(store_t *st, const store_files_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_mongo_file_refs(store_t *st, const char *hash, int64_t *n);
 
 
 /* store_mongo_conv.c */

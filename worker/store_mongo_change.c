@@ -85,6 +85,18 @@ append_edit(store_mongo_t *st, bson_t *set, const store_op_t *op)
 }
 
 
+/* Of a file's message: nobody edited it. */
+static void
+append_file(store_mongo_t *st, bson_t *set, const store_op_t *op)
+{
+    append_literal(set, "content", op->content);
+
+    if (mg_append_words(st, set, op->content) == 0) {
+        BSON_APPEND_UTF8(set, "words", "$$REMOVE");
+    }
+}
+
+
 /* Its text stays in the document, out of reach. */
 static void
 append_delete(bson_t *set, const store_op_t *op)
@@ -214,7 +226,12 @@ add_change(store_mongo_t *st, mongoc_bulk_operation_t *bulk,
     switch (op->kind) {
 
     case STORE_OP_EDIT:
-        append_edit(st, &set, op);
+        if (op->on) {
+            append_file(st, &set, op);
+
+        } else {
+            append_edit(st, &set, op);
+        }
         break;
 
     case STORE_OP_DELETE:

@@ -24,7 +24,7 @@
 
 
 static const char *const  message_types[] = {
-    "text", "sticker", "system", NULL
+    "text", "sticker", "system", "file", "image", NULL
 };
 
 static const char *const  conversation_types[] = {
@@ -293,6 +293,12 @@ plan_message(store_plan_t *p, store_op_t *op, const event_t *ev)
 
     if (!json_is_object(op->content)) {
         return "message.content is not an object";
+    }
+
+    if ((strcmp(op->type, "file") == 0 || strcmp(op->type, "image") == 0)
+        && !store_file_content(op->content))
+    {
+        return "message.content.fileInfo is not that of a file";
     }
 
     if (op->reply_to && !store_plan_id(op->reply_to)) {
@@ -615,6 +621,7 @@ plan_profile(store_plan_t *p, store_op_t *op, const event_t *ev)
 static const char *
 plan_event(store_plan_t *p, size_t i)
 {
+    const char     *why;
     store_op_t     *op;
     const event_t  *ev;
 
@@ -642,6 +649,11 @@ plan_event(store_plan_t *p, size_t i)
 
     case WRT_EV_PROFILE:
         return plan_profile(p, op, ev);
+
+    case WRT_EV_FILE:
+        why = store_plan_file(op, ev);
+        p->nops += why == NULL;
+        return why;
 
     default:
         return "an event of unknown kind";
@@ -735,6 +747,10 @@ store_plan_preview(const char *type, const json_t *content, size_t *n)
     }
 
     s = store_plan_text(json_object_get(content, "systemMessage"), "action");
+
+    if (s == NULL) {
+        s = store_plan_text(json_object_get(content, "fileInfo"), "fileName");
+    }
 
     if (s == NULL) {
         s = strcmp(type, "sticker") == 0 ? "Sticker" : "";

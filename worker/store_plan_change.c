@@ -23,6 +23,22 @@ change_time(const store_op_t *op)
 }
 
 
+/* A file was found infected: new content, and nobody edited anything. */
+static const char *
+change_file(store_op_t *op, const json_t *data)
+{
+    op->kind = STORE_OP_EDIT;
+    op->on = 1;
+    op->at = STORE_NO_TIME;
+    op->content = json_object_get(json_object_get(data, "message"), "content");
+
+    op->conv->edited = 1;
+
+    return store_file_content(op->content)
+           ? NULL : "message.content.fileInfo is not that of a file";
+}
+
+
 static const char *
 change_edit(store_op_t *op, const json_t *data)
 {
@@ -226,7 +242,9 @@ store_plan_change(store_op_t *op, const event_t *ev, int *made)
     }
 
     if (strcmp(event, "message_updated") == 0) {
-        return change_message(op, data, made, change_edit);
+        return change_message(op, data, made,
+                              json_is_true(json_object_get(ev->extra, "file"))
+                              ? change_file : change_edit);
     }
 
     if (strcmp(event, "message_deleted") == 0) {

@@ -42,6 +42,9 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_unread,
     store_sqlite_changes,
     store_sqlite_user,
+    store_sqlite_file,
+    store_sqlite_files,
+    store_sqlite_file_refs,
     store_sqlite_search
 };
 

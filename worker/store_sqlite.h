@@ -40,6 +40,9 @@ typedef enum {
     SQ_SET_CONV,
     SQ_SET_SEQ,
     SQ_SET_USER,
+    SQ_PUT_FILE,
+    SQ_ACCESS_FILE,
+    SQ_DELETE_FILE,
 
     SQ_CONV,
     SQ_CONVS,
@@ -62,6 +65,8 @@ typedef enum {
     SQ_READERS,
     SQ_MOVES,
     SQ_USER,
+    SQ_FILE,
+    SQ_FILE_REFS,
     SQ_SEARCH,
     SQ_SEARCH_WALK,
     SQ_SEARCH_ROOM,
@@ -122,6 +127,16 @@ store_rc_t store_sqlite_apply(store_t *st, const event_t *ev, size_t n,
 
 /* store_sqlite_change.c: an edit, a deletion, a reaction. */
 store_rc_t sq_change(store_sqlite_t *st, const store_op_t *op);
+
+/* store_sqlite_file.c */
+store_rc_t sq_put_file(store_sqlite_t *st, const store_op_t *op);
+store_rc_t sq_count_access(store_sqlite_t *st, const store_op_t *op);
+/* That of a message which is deleted. */
+store_rc_t sq_delete_file(store_sqlite_t *st, const store_op_t *op);
+store_rc_t store_sqlite_file(store_t *st, const char *id, json_t **out);
+store_rc_t store_sqlite_files(store_t *st, const store_files_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_sqlite_file_refs(store_t *st, const char *hash, int64_t *n);
 
 /* store_sqlite_text.c */
 

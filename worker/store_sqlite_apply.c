@@ -339,6 +339,12 @@ write_op(store_sqlite_t *st, store_op_t *op)
     case STORE_OP_MOVE:
         return add_move(st, op);
 
+    case STORE_OP_FILE:
+        return sq_put_file(st, op);
+
+    case STORE_OP_ACCESS:
+        return sq_count_access(st, op);
+
     case STORE_OP_PROFILE:
     default:
         return set_user(st, op);

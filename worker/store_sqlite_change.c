@@ -94,13 +94,15 @@ edit(store_sqlite_t *st, const store_op_t *op, const target_t *t)
 {
     sqlite3_stmt  *s;
 
-    if (keep_text(st, op, t) != STORE_OK) {
+    /* what a file's message says of it is nobody's edit */
+    if (!op->on && keep_text(st, op, t) != STORE_OK) {
         return STORE_DOWN;
     }
 
     s = sq_get(st, SQ_EDIT,
                "UPDATE message SET content = ?2, change_seq = ?3,"
-               " edited_at = ?4, updated_at = ?4 WHERE n = ?1");
+               " edited_at = coalesce(?4, edited_at),"
+               " updated_at = coalesce(?4, updated_at) WHERE n = ?1");
     if (s == NULL) {
         return STORE_DOWN;
     }
@@ -108,7 +110,7 @@ edit(store_sqlite_t *st, const store_op_t *op, const target_t *t)
     sqlite3_bind_int64(s, 1, t->row);
     sq_bind_json(st, s, 2, op->content);
     sqlite3_bind_int64(s, 3, op->seq);
-    sqlite3_bind_int64(s, 4, op->at);
+    sq_bind_time(s, 4, op->at);
 
     return sq_run(st, s) == STORE_OK
            ? sq_index(st, op->conv->row, t->row, t->content,
@@ -134,7 +136,7 @@ delete(store_sqlite_t *st, const store_op_t *op, const target_t *t)
     sq_bind_text(s, 3, op->user);
     sqlite3_bind_int64(s, 4, op->seq);
 
-    return sq_run(st, s) == STORE_OK
+    return sq_run(st, s) == STORE_OK && sq_delete_file(st, op) == STORE_OK
            ? sq_index(st, op->conv->row, t->row, t->content, NULL) : STORE_DOWN;
 }
 

@@ -503,6 +503,7 @@ events_story(events_t *l, int n)
         }
     }
 
+    events_files(l, "c1", "s1");
     events_profile(l, "s1", "Ani", NULL, "student");
 }
 
@@ -529,6 +530,7 @@ events_mixed(events_t *l)
     events_set(l, "c2", 2, "s1",
                json_of("{'title':'x','archived':true,'settings':{'a':1},"
                        "'block':{'userId':'s2','by':'s1','on':true}}"), 5400);
+    events_files(l, "c1", "s1");
     events_managed(l, "s1", "Ani W.", NULL, "student");
 }
 
@@ -734,9 +736,7 @@ add_conversation(store_t *st, json_t *all, const char *id)
     add(one, "conversation", rc, v);
     rc = store_conversation_state(st, id, &v);
     add(one, "state", rc, v);
-
     more = 1;
-
     for (q.page = 1; more; q.page++) {
         char  key[32];
 
@@ -749,7 +749,7 @@ add_conversation(store_t *st, json_t *all, const char *id)
     rc = store_changes(st, id, 0, 100000, &v, &upto);
     add(one, "changes", rc, v);
     json_object_set_new(one, "upto", json_integer(upto));
-
+    snapshot_files(st, id, one);
     json_object_set_new(all, id, one);
 }
 

@@ -89,6 +89,21 @@ void events_profile(events_t *l, const char *user, const char *name,
 /* as a service says it */
 void events_managed(events_t *l, const char *user, const char *name,
     const char *avatar, const char *role);
+/* A file's record as the files role puts it: scanning, clean (its message has
+ * the file's id), infected, error. */
+void events_file(events_t *l, const char *conversation, const char *id,
+    int rev, const char *user, const char *hash, const char *scan,
+    int64_t at);
+/* entry: the stream's, static */
+void events_accessed(events_t *l, const char *conversation, const char *id,
+    const char *entry, int64_t at);
+/* Its message says that it is infected. */
+void events_found(events_t *l, const char *conversation, int64_t seq,
+    const char *id, int64_t at);
+/* content of a file's message */
+json_t *events_file_content(const char *id, const char *scan);
+/* Some of all of them: files f1 and f2, no messages. */
+void events_files(events_t *l, const char *conversation, const char *user);
 void events_free(events_t *l);
 
 /* Apply all in one batch; each must be taken.  Then empty the list. */
@@ -119,5 +134,8 @@ const char *ids_of(json_t *list);
 /* Everything that store.h can tell about some conversations and users (names
  * between spaces), as one value to be compared. */
 json_t *snapshot(store_t *st, const char *conversations, const char *users);
+
+/* The part of a snapshot that is about files. */
+void snapshot_files(store_t *st, const char *conversation, json_t *into);
 
 #endif

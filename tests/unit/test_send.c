@@ -487,6 +487,7 @@ worst_case_fits(void **state)
     s.conversation.n = s.type.n = s.client_id.n = s.reply_to.n = s.text.n
         = s.pack.n = BIG;
     s.sticker.n = 0;
+    s.content.n = 0;
     from.uid.n = from.role.n = from.name.n = from.avatar.n = BIG;
 
     parts = wrt_send_build(&s, s.conversation, &from, "m", &pre, &head);
