@@ -45,6 +45,10 @@ static const conf_var_t  conf_vars[] = {
     { "CDN_BASE_URL", conf_cdn },
     { "CLAMAV",      conf_clamav },
     { "THUMBNAILER", conf_thumbnailer },
+    { "SPOOL",       conf_spool },
+    { "FILES_WORKERS", conf_files_workers },
+    { "UPLOAD_IDLE_S", conf_upload_idle },
+    { "BLOB_GRACE_S", conf_blob_grace },
     { NULL,          NULL }
 };
 
@@ -133,8 +137,7 @@ conf_server(const conf_t *cf, unsigned shard)
 }
 
 
-/* A whole number, or -1. */
-static long
+long
 conf_number(const char *s, long min, long max)
 {
     long         v;

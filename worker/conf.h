@@ -41,6 +41,11 @@ typedef struct {
     scan_conf_t      scan;          /* scan.tmp is for its user to fill */
     char             thumbnailer[PATH_MAX];     /* program of thumb.h */
 
+    char             spool[PATH_MAX];           /* "": no uploads here */
+    unsigned         spool_idle_s;  /* before what nobody knows is removed */
+    unsigned         blob_grace_s;  /* the same for a blob */
+    unsigned         files_workers; /* processes for uploads */
+
     unsigned         workers;       /* api processes */
     int              log_level;     /* LOG_LEVEL_* of worker.h */
 } conf_t;

@@ -30,6 +30,15 @@ int conf_absolute(conf_ctx_t *x, const char *name, const char *path,
 int conf_storage(conf_ctx_t *x, const char *name, const char *value);
 int conf_cdn(conf_ctx_t *x, const char *name, const char *value);
 
+/* A whole number, or -1. */
+long conf_number(const char *s, long min, long max);
+
+/* conf_spool.c: uploads on their way. */
+int conf_spool(conf_ctx_t *x, const char *name, const char *value);
+int conf_files_workers(conf_ctx_t *x, const char *name, const char *value);
+int conf_upload_idle(conf_ctx_t *x, const char *name, const char *value);
+int conf_blob_grace(conf_ctx_t *x, const char *name, const char *value);
+
 /* conf_scan.c: CLAMAV and what belongs to it; THUMBNAILER. */
 int conf_clamav(conf_ctx_t *x, const char *name, const char *value);
 int conf_thumbnailer(conf_ctx_t *x, const char *name, const char *value);

@@ -57,7 +57,20 @@ static const struct {
     { "rpc_claimed_total", "counter", "Calls taken over from dead processes.",
       offsetof(counters_t, claimed), ROLE_API, 0 },
     { "presence_left_total", "counter", "Users said to be offline now.",
-      offsetof(counters_t, presence_left), ROLE_JANITOR, 0 }
+      offsetof(counters_t, presence_left), ROLE_JANITOR, 0 },
+    { "blobs_collected_total", "counter",
+      "Blobs removed from storage that no file referred to.",
+      offsetof(counters_t, blobs_collected), ROLE_FILES, 0 },
+    { "uploads_total", "counter", "Uploads that became messages.",
+      offsetof(counters_t, uploads), ROLE_FILES, 0 },
+    { "uploads_refused_total", "counter", "Uploads that ended with an error.",
+      offsetof(counters_t, uploads_refused), ROLE_FILES, 0 },
+    { "uploads_infected_total", "counter", "Uploads found infected.",
+      offsetof(counters_t, uploads_infected), ROLE_FILES, 0 },
+    { "uploads_dead_total", "counter", "Uploads given up.",
+      offsetof(counters_t, dead), ROLE_FILES, 0 },
+    { "scanner_up", "gauge", "Has the scanner its signatures?",
+      offsetof(counters_t, scanner_up), ROLE_SCANNER, 0 }
 };
 
 #define METRICS_LIST  (sizeof(metrics_list) / sizeof(metrics_list[0]))
@@ -88,7 +101,8 @@ metrics_create(unsigned nslots)
 const char *
 metrics_role(role_type_t type)
 {
-    static const char  *names[] = { "projector", "api", "janitor" };
+    static const char  *names[] = { "projector", "api", "janitor", "files",
+                                    "scanner" };
 
     return type < ROLE_MAX ? names[type] : "main";
 }

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "worker/files_scanner.h"
 #include "worker/worker.h"
 
 #define POOL_DELAY_MIN   50
@@ -50,6 +51,7 @@ typedef struct {
     unsigned       n;
     sigset_t       signals;
     int            pid_fd;      /* -1: none */
+    int            scanner;     /* where the scanner listens */
 } pool_t;
 
 static int pool_pid_file(pool_t *p);
@@ -266,6 +268,7 @@ pool_add(pool_t *p, role_type_t type, unsigned index)
     c->role.cf = p->cf;
     c->role.node = p->node;
     c->role.shared = p->shared;
+    c->role.scanner = p->scanner;
     c->role.slot = &p->shared->slots[p->n];
     c->role.slot->type = type;
     c->role.slot->index = index;
@@ -281,12 +284,22 @@ pool_create(pool_t *p)
 
     n = p->cf->nredis + p->cf->workers + 1;
 
+    if (p->cf->spool[0]) {
+        n += p->cf->files_workers + 1;
+    }
+
     p->shared = metrics_create(n);
     if (p->shared == NULL) {
         return -1;
     }
 
     p->children = mem_zero(n * sizeof(child_t));
+
+    p->scanner = scanner_listen();
+    if (p->scanner < 0) {
+        log_error("scanner", "error=\"%s\"", strerror(errno));
+        return -1;
+    }
 
     for (i = 0; i < p->cf->nredis; i++) {
         pool_add(p, ROLE_PROJECTOR, i);
@@ -297,6 +310,16 @@ pool_create(pool_t *p)
     }
 
     pool_add(p, ROLE_JANITOR, 0);
+
+    if (p->cf->spool[0]) {
+        if (p->cf->scan.kind == SCAN_LIBCLAMAV) {
+            pool_add(p, ROLE_SCANNER, 0);
+        }
+
+        for (i = 0; i < p->cf->files_workers; i++) {
+            pool_add(p, ROLE_FILES, i);
+        }
+    }
 
     log_info("ready", "version=%s node=%s servers=%u shards=%u api=%u",
              WORKER_VERSION, p->node, p->cf->nredis, p->cf->names.shards,
@@ -316,6 +339,12 @@ pool_role(role_t *r)
 
     case ROLE_API:
         return api_run(r);
+
+    case ROLE_FILES:
+        return files_run(r);
+
+    case ROLE_SCANNER:
+        return scanner_run(r);
 
     default:
         return janitor_run(r);
@@ -506,6 +535,8 @@ pool_drain(pool_t *p)
 
     pool_kill(p, ROLE_API, SIGTERM);
     pool_kill(p, ROLE_JANITOR, SIGTERM);
+    pool_kill(p, ROLE_FILES, SIGTERM);
+    pool_kill(p, ROLE_SCANNER, SIGTERM);
 
     end = mono_ms() + POOL_DRAIN_MS;
     told = 0;

@@ -2,7 +2,8 @@
  * worker.h: what the files of the worker pool know of each other, grouped by
  * file.
  *
- * Layers, top to bottom: main, pool | projector, api*, janitor | server, role,
+ * Layers, top to bottom: main, pool | projector, api*, files*, scanner,
+ * janitor | server, role,
  * effects, lease | redis, event, metrics | conf, log, util.  The stores
  * (store.h) know none of these; only redis.c knows hiredis.
  */
@@ -155,6 +156,8 @@ typedef enum {
     ROLE_PROJECTOR = 0,
     ROLE_API,
     ROLE_JANITOR,
+    ROLE_FILES,
+    ROLE_SCANNER,
     ROLE_MAX
 } role_type_t;
 
@@ -179,6 +182,11 @@ typedef struct {
     _Atomic uint64_t  rpc_parked;       /* waiting for the store now */
     _Atomic uint64_t  claimed;          /* calls taken from dead processes */
     _Atomic uint64_t  presence_left;    /* users who have gone offline */
+    _Atomic uint64_t  uploads;          /* that became messages */
+    _Atomic uint64_t  uploads_refused;
+    _Atomic uint64_t  uploads_infected;
+    _Atomic uint64_t  scanner_up;       /* 1, 0 */
+    _Atomic uint64_t  blobs_collected;
 } counters_t;
 
 /* What a projector was doing, so that the parent can tell an entry that kills
@@ -254,6 +262,7 @@ typedef struct {
     int64_t         store_next;     /* mono: next attempt to open it */
     int             store_delay;
     int64_t         beat_at;        /* mono: last heartbeat */
+    int             scanner;        /* where the scanner listens, -1 */
 } role_t;
 
 /* Prepare the signals of a child process: TERM is seen only inside of
@@ -277,6 +286,8 @@ void role_beat(role_t *r, rds_t *hub, const char *key);
 int projector_run(role_t *r);
 int api_run(role_t *r);
 int janitor_run(role_t *r);
+int files_run(role_t *r);
+int scanner_run(role_t *r);
 
 /* The i-th route's name for figures, NULL after the last. */
 const char *api_route_name(unsigned i);
@@ -285,6 +296,17 @@ const char *api_route_name(unsigned i);
 /* presence.c: who has gone */
 
 unsigned presence_turn(rds_t *hub, cmd_t *cmd, const conf_t *cf);
+
+
+/* collect.c: blobs that no file refers to, a few at a time */
+
+typedef struct collect_s  collect_t;
+
+/* NULL: no memory. */
+collect_t *collect_open(role_t *r);
+void collect_close(collect_t *c);
+/* When it is due: go through the storage.  hub is up, or fails on the way. */
+void collect_turn(collect_t *c, rds_t *hub);
 
 
 /* server.c: what has to be on a Redis server before we work with it */

@@ -8,7 +8,7 @@ UNIT_BINS         += $(UNIT_WORKER)
 # The files under test; what else they call, the test stands in for.
 UNIT_WORKER_event  := $(BUILD)/worker/event.o
 UNIT_WORKER_conf   := $(BUILD)/worker/conf.o $(BUILD)/worker/conf_files.o \
-                      $(BUILD)/worker/conf_scan.o
+                      $(BUILD)/worker/conf_scan.o $(BUILD)/worker/conf_spool.o
 UNIT_WORKER_router := $(BUILD)/worker/api_route.o
 UNIT_WORKER_body   := $(BUILD)/worker/api_body.o
 UNIT_WORKER_node   := $(BUILD)/worker/node.o

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from . import db, net, tokens
 from .logs import LogWatch, SanitizerFiles
-from .parts import BUILD, Mongod, Nginx, Redis, Worker, nginx_binary
+from .parts import BUILD, Minio, Mongod, Nginx, Redis, Worker, nginx_binary
 from .rest import Rest
 
 NGINX_CONF = """\
@@ -69,7 +69,44 @@ SERVER = """\
         location /api/ {{ writeen_api on; }}
         location = /healthz {{ writeen_health on; }}
         location = /metrics {{ writeen_metrics on; }}
+{files}
     }}
+"""
+
+# Where the bytes of files come from; as in tools/nginx.conf.in.
+FILES_LOCAL = """\
+        location /writeen-files/ {{
+            internal;
+            alias {path}/;
+            disable_symlinks on from={path};
+        }}
+"""
+
+FILES_S3 = """\
+        location /writeen-files/ {{
+            internal;
+            proxy_pass http://127.0.0.1:{port}/;
+            proxy_http_version 1.1;
+            proxy_method GET;
+            proxy_pass_request_headers off;
+            proxy_pass_request_body off;
+            proxy_set_header Host 127.0.0.1:{port};
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+            proxy_set_header Range $http_range;
+            proxy_set_header If-Modified-Since $http_if_modified_since;
+            proxy_set_header If-Unmodified-Since $http_if_unmodified_since;
+            proxy_buffer_size 16k;
+            proxy_buffers 8 16k;
+            proxy_busy_buffers_size 32k;
+            proxy_max_temp_file_size 0;
+            proxy_connect_timeout 2s;
+            proxy_read_timeout 30s;
+            proxy_redirect off;
+            proxy_ignore_headers X-Accel-Redirect X-Accel-Expires
+                                 X-Accel-Limit-Rate X-Accel-Charset
+                                 X-Accel-Buffering Set-Cookie;
+        }}
 """
 
 
@@ -85,7 +122,9 @@ class Stack:
     def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
                  nginx_workers=2, servers=None, http="", drain="2s",
                  redis_db=0, redis_password=None, redis_unix=False,
-                 redis_of=None, pools=1, mongod=None):
+                 redis_of=None, pools=1, mongod=None, files=None, env=None):
+        """files: None (no uploads), "local", or "s3" (a MinIO of its own);
+        env: more settings of the worker."""
         self.name = name
         self.store = store
         self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
@@ -108,6 +147,13 @@ class Stack:
             # mongod's own log has words of its own and is not watched
             self.mongod = Mongod("mongod", self.dir / "mongod",
                                  self.logs / "mongod.log")
+        self.files, self.env = files, env or {}
+        self.spool = self.dir / "spool"
+        self.blobs = self.dir / "files"
+        self.minio = None
+        if files == "s3":
+            self.minio = Minio("minio", self.dir / "minio",
+                               self.logs / "minio.log")
         self.database = "writeen_" + uuid.uuid4().hex[:12]
         self.nginx = [
             self._nginx(i, nginx_workers, servers or {}, http, drain)
@@ -131,7 +177,11 @@ class Stack:
             ports[server] = net.free_port()
             blocks.append(SERVER.format(
                 port=ports[server], conf=s.conf,
-                listen=" " + s.listen if s.listen else ""))
+                listen=" " + s.listen if s.listen else "",
+                files=self._files_location()))
+        if self.files:
+            http += (f"    writeen_spool {self.spool};\n"
+                     "    writeen_files /writeen-files/;\n")
         module = nginx_binary()[1]
         load = f"load_module {module};" if module else ""
         conf = NGINX_CONF.format(
@@ -141,6 +191,13 @@ class Stack:
             drain=drain, secret=tokens.SECRET, servers="".join(blocks))
         return Nginx(name, directory, self._log(name), conf, ports)
 
+    def _files_location(self):
+        if self.files is None:
+            return ""
+        if self.minio:
+            return FILES_S3.format(port=self.minio.port)
+        return FILES_LOCAL.format(path=self.blobs)
+
     def _env(self, name):
         env = {"REDIS_URL": " ".join(r.url(self.redis_db)
                                      for r in self.redis),
@@ -149,7 +206,13 @@ class Stack:
                "PID_FILE": str(self.dir / f"{name}.pid")}
         if self.mongod:
             env["MONGODB_URI"] = self.mongod.uri(self.database)
-        return env
+        if self.files:
+            env.update(SPOOL=str(self.spool), STORAGE=self.files,
+                       STORAGE_PATH=str(self.blobs),
+                       THUMBNAILER=str(BUILD / "writeen-thumb"))
+        if self.minio:
+            env.update(self.minio.settings())
+        return {**env, **self.env}
 
     # ---- life -----------------------------------------------------------
 
@@ -159,6 +222,8 @@ class Stack:
                 r.start()
             if self.own_mongod:
                 self.mongod.start()
+            if self.minio:
+                self.minio.start()
             for w in self.pools:
                 w.start()
             self._wait_worker()
@@ -185,6 +250,8 @@ class Stack:
             parts += self.redis
         if self.own_mongod:
             parts.append(self.mongod)
+        if self.minio:
+            parts.append(self.minio)
         for part in parts:
             wrong = part.stop()
             if wrong:
