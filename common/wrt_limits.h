@@ -143,6 +143,7 @@
 #define WRT_OFFICE_TYPES_MAX     (1024 * 1024) /* its list of types, unpacked */
 
 #define WRT_UPLOAD_OVERHEAD      (64 * 1024) /* of a body over its file */
+#define WRT_UPLOAD_TIME_MS       3600000 /* a body may take in all */
 #define WRT_UPLOAD_WAIT_MS       10000  /* then it is answered with 202 */
 #define WRT_UPLOAD_S             86400  /* how it went is kept in Redis */
 #define WRT_UPLOADS_MAX          1000   /* coming to one spool and waiting */

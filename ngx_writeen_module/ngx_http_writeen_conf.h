@@ -77,6 +77,7 @@ typedef struct {
     ngx_uint_t                 origin_any;
     ngx_uint_t                 ack_store;  /* writeen_ack store; */
     ngx_http_writeen_spool_t  *spool;      /* NULL: no uploads */
+    ngx_msec_t                 upload_time;
     ngx_msec_t                 upload_wait;
     ngx_str_t                  files;      /* "" without writeen_files */
 } ngx_http_writeen_loc_conf_t;

@@ -30,6 +30,9 @@ static ngx_http_writeen_range_t  ngx_http_writeen_ping_range =
 static ngx_http_writeen_range_t  ngx_http_writeen_wait_range =
     { ngx_http_writeen_conf_check_msec, 100, 60000, "100ms to 60s" };
 
+static ngx_http_writeen_range_t  ngx_http_writeen_time_range =
+    { ngx_http_writeen_conf_check_msec, 1000, 86400000, "1s to 1d" };
+
 static ngx_http_writeen_range_t  ngx_http_writeen_upload_range =
     { ngx_http_writeen_conf_check_msec, 100, 300000, "100ms to 5m" };
 
@@ -221,6 +224,13 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
       0,
       NULL },
 
+    { ngx_string("writeen_upload_time"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, upload_time),
+      &ngx_http_writeen_time_range },
+
     { ngx_string("writeen_upload_wait"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -337,6 +347,7 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
     wlcf->send_queue = NGX_CONF_UNSET_SIZE;
     wlcf->ack_store = NGX_CONF_UNSET_UINT;
     wlcf->spool = NGX_CONF_UNSET_PTR;
+    wlcf->upload_time = NGX_CONF_UNSET_MSEC;
     wlcf->upload_wait = NGX_CONF_UNSET_MSEC;
 
     ngx_http_writeen_rate_create(wlcf);
@@ -372,6 +383,8 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_writeen_rate_merge(conf, prev);
     ngx_conf_merge_uint_value(conf->ack_store, prev->ack_store, 0);
     ngx_conf_merge_ptr_value(conf->spool, prev->spool, NULL);
+    ngx_conf_merge_msec_value(conf->upload_time, prev->upload_time,
+                              WRT_UPLOAD_TIME_MS);
     ngx_conf_merge_msec_value(conf->upload_wait, prev->upload_wait,
                               WRT_UPLOAD_WAIT_MS);
 

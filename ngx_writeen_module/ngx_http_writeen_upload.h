@@ -50,6 +50,7 @@ struct ngx_http_writeen_upload_s {
     ngx_http_writeen_spooled_t    spooled;
     ngx_str_t                     conversation;
     off_t                         limit;    /* bytes of the body */
+    ngx_msec_t                    deadline; /* for all of them */
     char                          id[WRT_OID_LEN + 1];
     unsigned                      allowed:1; /* to send the body */
     unsigned                      reading:1; /* counted as such */

@@ -6,7 +6,8 @@
  * the next is read.  So its size is counted where it can be answered (nginx's
  * own limit ends a chunked body with a page of HTML), and no buffer grows with
  * it.  A client may take its time: between two of its bytes up to
- * client_body_timeout.
+ * client_body_timeout, and in all writeen_upload_time, so that a trickle does
+ * not hold its place in the spool for ever.
  */
 
 #include "ngx_http_writeen_upload.h"
@@ -28,10 +29,12 @@ static ngx_int_t ngx_http_writeen_upload_end(ngx_http_request_t *r);
 ngx_int_t
 ngx_http_writeen_upload_begin(ngx_http_writeen_upload_t *up, int64_t max)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
+    ngx_int_t                     rc;
+    ngx_http_request_t           *r;
+    ngx_http_writeen_loc_conf_t  *wlcf;
 
     r = up->request;
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
 
     if (max <= 0) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -53,6 +56,7 @@ ngx_http_writeen_upload_begin(ngx_http_writeen_upload_t *up, int64_t max)
         return ngx_http_writeen_upload_unavailable(r);
     }
 
+    up->deadline = ngx_current_msec + wlcf->upload_time;
     up->allowed = 1;
     up->reading = 1;
     ngx_http_writeen_count(ngx_http_writeen_worker, uploads_reading);
@@ -132,6 +136,13 @@ ngx_http_writeen_upload_read(ngx_http_writeen_upload_t *up)
 
         if (!r->reading_body) {
             break;
+        }
+
+        if ((ngx_msec_int_t) (up->deadline - ngx_current_msec) < 0) {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "writeen: an upload took too long");
+            return ngx_http_writeen_upload_broken(up,
+                                                  NGX_HTTP_REQUEST_TIME_OUT);
         }
 
         r->read_event_handler = ngx_http_writeen_upload_read_handler;

@@ -359,7 +359,24 @@ call SPOOLED room1 i=@id
 spooled $id b
 
 
-=== TEST 15: Redis away before, and while the body comes
+=== TEST 15: a trickle ends too
+--- with
+writeen_spool $TEST_NGINX_SPOOL;
+writeen_upload_time 1s;
+--- steps
+spool $spool
+worker UPLOAD * 200 {"success":true,"data":{"maxFileSize":10485760}}
+worker SPOOLED * 201 {"success":true}
+a request POST /api/conversations/room1/upload token=u1 form=1000 part=500
+until spooled = 1
+until spooled = 0 else a more 1
+a expect_eof
+log ~ an upload took too long
+b request POST /api/conversations/room1/upload token=u1 form=10000000
+b response 201
+
+
+=== TEST 16: Redis away before, and while the body comes
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 writeen_api_timeout 1s;
@@ -378,7 +395,7 @@ spooled = 0
 server main start
 
 
-=== TEST 16: Redis does not answer
+=== TEST 17: Redis does not answer
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 writeen_api_timeout 500ms;
@@ -394,7 +411,7 @@ spooled = 0
 server main resume
 
 
-=== TEST 17: Redis takes no entry: the file goes; no answer to it: the file stays
+=== TEST 18: Redis takes no entry: the file goes; no answer to it: the file stays
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 --- steps
@@ -424,7 +441,7 @@ spooled = 1
 server main start
 
 
-=== TEST 18: too many wait in the spool
+=== TEST 19: too many wait in the spool
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 --- steps
@@ -450,7 +467,7 @@ b request POST /api/conversations/room1/upload token=u1 form=1000
 b response 201
 
 
-=== TEST 19: memory does not grow with bodies
+=== TEST 20: memory does not grow with bodies
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 --- steps
@@ -472,7 +489,7 @@ nginx memory < 4096
 spooled = 32
 
 
-=== TEST 20: memory does not grow with the pieces of a body
+=== TEST 21: memory does not grow with the pieces of a body
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 --- steps
@@ -490,7 +507,7 @@ call SPOOLED room1 i=@id
 spooled $id a
 
 
-=== TEST 21: a reload while bodies come and while an answer is awaited
+=== TEST 22: a reload while bodies come and while an answer is awaited
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 --- steps
@@ -517,14 +534,14 @@ h response 201
 redis XLEN wrt:files:$spool_id = 3
 
 
-=== TEST 22: without a spool
+=== TEST 23: without a spool
 --- steps
 h request POST /api/conversations/room1/upload token=u1 form=1000 part=0
 h response 503 error.code=unavailable
 log ~ \[error\].*no upload is possible without "writeen_spool"
 
 
-=== TEST 23: a spool that went away
+=== TEST 24: a spool that went away
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 --- expected_alarm: open\(\) ".*/spool/\d{10}" failed
@@ -540,7 +557,7 @@ h request POST /api/conversations/room1/upload token=u1 form=1000
 h response 201
 
 
-=== TEST 24: uploads count as messages, and have no rate of their own
+=== TEST 25: uploads count as messages, and have no rate of their own
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 writeen_rate_kind message 1 burst=1 user=1;
@@ -560,7 +577,7 @@ h response 201
 spooled = 3
 
 
-=== TEST 25: a page of another origin may read the answer
+=== TEST 26: a page of another origin may read the answer
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 writeen_origin https://app.example;
@@ -574,7 +591,7 @@ h request POST /api/conversations/room1/upload token=u1 form=1000 origin=https:/
 h response 415 header.access-control-allow-origin=https://app.example
 
 
-=== TEST 26: many at once, none gets another one's answer or file
+=== TEST 27: many at once, none gets another one's answer or file
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
 --- steps
@@ -588,7 +605,7 @@ spooled = 60
 redis XLEN wrt:files:$spool_id = 60
 
 
-=== TEST 27: writeen_spool and writeen_upload_wait
+=== TEST 28: writeen_spool and writeen_upload_wait
 --- no_wait
 --- steps
 good http: writeen_spool $temp/s1;
@@ -606,6 +623,10 @@ bad http: writeen_spool $temp/s1/id; ~ "$temp/s1/id" of "writeen_spool" is not a
 bad main: writeen_spool $temp/s1; ~ "writeen_spool" directive is not allowed here
 # only root sees in there
 bad http as daemon: writeen_spool $temp/s1; ~ the user "daemon" .* can not get through "$temp"
+good http: writeen_upload_time 1s;
+good location: writeen_websocket on; writeen_upload_time 1d;
+bad http: writeen_upload_time 999ms; ~ writeen_upload_time.*1s to 1d
+bad http: writeen_upload_time 2d; ~ writeen_upload_time.*1s to 1d
 good http: writeen_upload_wait 100ms;
 good location: writeen_websocket on; writeen_upload_wait 5m;
 bad http: writeen_upload_wait 50ms; ~ writeen_upload_wait.*100ms to 5m
@@ -615,7 +636,7 @@ bad http: writeen_upload_wait soon; ~ writeen_upload_wait
 dollar "\x24"
 
 
-=== TEST 28: the id of a spool is made once and must be one
+=== TEST 29: the id of a spool is made once and must be one
 --- no_wait
 --- steps
 good http: writeen_spool $temp/s3;
