@@ -177,6 +177,7 @@ files_turn(files_t *f)
 
     if (f->collect && f->prepared) {
         collect_turn(f->collect, f->links[0].c);
+        files_look_again(f);
     }
 
     files_read(f);

@@ -47,6 +47,8 @@ typedef struct {
     int64_t        prepare_at;      /* mono: next attempt */
     scan_t        *scan;            /* when we ask by ourselves, or NULL */
     int            scan_down;       /* it has been logged */
+    int64_t        look_at;         /* mono: when to scan old files again */
+    char           engine[SCAN_ABOUT_SIZE];
     collect_t     *collect;         /* of the first process, else NULL */
     reply_t       *entries;         /* the whole stream, for a sweep */
 } files_t;
@@ -102,6 +104,8 @@ int files_dead(files_t *f, const job_t *j, const char *why);
 /* What was clean and is infected is taken out of circulation, all files of
  * that content.  0, or -1: not now; what was done stays done. */
 int files_infected(files_t *f, const char *hash, const scan_answer_t *scan);
+/* When it is due: scan one file again that another engine called clean. */
+void files_look_again(files_t *f);
 
 
 /* files_job.c */

@@ -1,5 +1,10 @@
 /*
- * files_found.c: a content that was called clean and is infected after all,
+ * files_found.c: looking again, with newer signatures, at what was clean.
+ *
+ * When there is nothing else to do, files are scanned again whose verdict is
+ * another engine's, the oldest verdict first, a few a minute.
+ *
+ * A content that was called clean and is infected after all,
  * because signatures became better.  All files of that content are taken out
  * of circulation: the message says so to those who have it on screen, the
  * record (from then on nobody can download it), and when all of them do the
@@ -7,11 +12,20 @@
  * that a try which was cut off finds what is left to do.
  */
 
+#define _GNU_SOURCE                 /* memfd_create() */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "worker/files.h"
 
-#define FOUND_PAGE  100
+#define FOUND_PAGE        100
+#define FOUND_IDLE_MS     60000     /* between two looks when all is done */
+#define FOUND_PAUSE_MS    1000      /* between two files */
 
 
 /* The record as it is from now on. */
@@ -207,4 +221,168 @@ files_infected(files_t *f, const char *hash, const scan_answer_t *scan)
     json_decref(list);
 
     return rc;
+}
+
+
+/* Which engine and signatures are in use?  Scanning nothing tells. */
+static int
+found_engine(files_t *f, scan_answer_t *out)
+{
+    int  fd;
+
+    fd = memfd_create("nothing", MFD_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+
+    files_scan(f, fd, out);
+    close(fd);
+
+    return out->rc == SCAN_CLEAN ? 0 : -1;
+}
+
+
+/* The bytes of a record, in a file without a name.  -1: not now. */
+static int
+found_fetch(files_t *f, const char *hash, blob_rc_t *rc)
+{
+    int          fd;
+    blob_stat_t  st;
+
+    fd = openat(f->spool, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        log_error("rescan", "error=\"%s\"", strerror(errno));
+        *rc = BLOB_DOWN;
+        return -1;
+    }
+
+    *rc = blob_get(f->blob, hash, fd, &st);
+
+    if (*rc != BLOB_OK) {
+        close(fd);
+        return -1;
+    }
+
+    return fd;
+}
+
+
+/* Still clean, or no longer to be judged: which by now, so that it is not
+ * looked at again and again. */
+static int
+found_same(files_t *f, const json_t *record, const scan_answer_t *scan)
+{
+    char     now[WRT_TIME_LEN + 1];
+    json_t  *o, *security;
+
+    wrt_time_format(now_ms(), now);
+
+    o = json_deep_copy(record);
+    json_object_del(o, "downloadCount");
+    json_object_del(o, "lastAccessedAt");
+    json_object_set_new(o, "rev", json_integer(
+        json_integer_value(json_object_get(record, "rev")) + 1));
+
+    security = json_object_get(o, "security");
+    json_object_set_new(security, "scannedAt", json_string(now));
+    json_object_set_new(security, "scanResult", json_pack(
+        "{s:s, s:s*}", "engine", scan->about, "reason",
+        scan->text[0] ? scan->text : NULL));
+
+    return files_put(f, json_string_value(json_object_get(record,
+                                                          "conversationId")),
+                     "-", o);
+}
+
+
+static void
+found_rescan(files_t *f, const json_t *record)
+{
+    int             fd;
+    blob_rc_t       rc;
+    const char     *hash;
+    scan_answer_t   scan;
+
+    hash = json_string_value(json_object_get(record, "fileHash"));
+
+    fd = found_fetch(f, hash, &rc);
+
+    if (fd < 0) {
+        if (rc == BLOB_NOT_FOUND) {
+            /* nothing to serve, and nothing to look at again */
+            memset(&scan, 0, sizeof(scan));
+            text_copy(scan.about, sizeof(scan.about), f->engine);
+            text_copy(scan.text, sizeof(scan.text), "its bytes are missing");
+            log_error("blob_missing", "id=%s key=%s", json_string_value(
+                      json_object_get(record, "id")), hash);
+            (void) found_same(f, record, &scan);
+        }
+
+        return;
+    }
+
+    files_scan(f, fd, &scan);
+    close(fd);
+
+    switch (scan.rc) {
+
+    case SCAN_INFECTED:
+        (void) files_infected(f, hash, &scan);
+        break;
+
+    case SCAN_CLEAN:
+    case SCAN_ERROR:
+        (void) found_same(f, record, &scan);
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+void
+files_look_again(files_t *f)
+{
+    json_t         *list;
+    store_t        *st;
+    int64_t         total;
+    store_rc_t      rc;
+    scan_answer_t   scan;
+    store_files_t   q;
+
+    if (mono_ms() < f->look_at || f->cf->scan.kind == SCAN_NOTHING) {
+        return;
+    }
+
+    f->look_at = mono_ms() + FOUND_IDLE_MS;
+    st = role_store(f->role);
+
+    if (st == NULL || found_engine(f, &scan) != 0) {
+        return;
+    }
+
+    text_copy(f->engine, sizeof(f->engine), scan.about);
+
+    memset(&q, 0, sizeof(q));
+    q.scan_status = "clean";
+    q.not_engine = f->engine;
+    q.present = 1;
+    q.oldest = 1;
+    q.page = 1;
+    q.limit = 1;
+
+    rc = store_files(st, &q, &list, &total);
+    role_store_result(f->role, rc);
+
+    if (rc != STORE_OK) {
+        return;
+    }
+
+    if (json_array_size(list) > 0) {
+        found_rescan(f, json_array_get(list, 0));
+        f->look_at = mono_ms() + FOUND_PAUSE_MS;
+    }
+
+    json_decref(list);
 }

@@ -251,6 +251,12 @@ files_keep(files_t *f, const job_t *j, const buf_t *answer)
 int
 files_stage(files_t *f, job_t *j, const char *stage, int progress)
 {
+    /* a try that begins again does not go back before somebody's eyes */
+    if (json_integer_value(json_object_get(j->shown, "progress")) >= progress)
+    {
+        return 0;
+    }
+
     files_show(j, stage, progress, NULL, NULL);
 
     if (files_keep(f, j, NULL) != 0) {
