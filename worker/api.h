@@ -18,6 +18,7 @@
  *   api_presence.c  who is there, and with what
  *   api_member.c    participants come and go
  *   api_settings.c  title, settings, archive, block
+ *   api_upload.c    UPLOAD, how an upload goes on
  *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
  */
 
@@ -157,7 +158,8 @@ typedef struct {
     stream_id_t  moved;             /* entry of a cursor's last move, 0-0 */
     int          member;
     unsigned     permissions;       /* BODY_*, of a member */
-    int       tutor;                /* that is a member's role here */
+    int          tutor;             /* that is a member's role here */
+    int          archived;
 } access_t;
 
 
@@ -297,7 +299,8 @@ unsigned body_permission(const char *name);
 void body_letters(char out[5], unsigned bits);
 
 
-/* api_may.c: who may do what.  Each answers 0, or -1: answered with 403. */
+/* api_may.c: who may do what.  Each answers 0, or -1: answered, with 403 unless
+ * it says another. */
 
 /* Read messages: members with the permission, those who run the place. */
 int may_read(call_t *c, const access_t *x);
@@ -310,6 +313,9 @@ int may_delete(call_t *c, const access_t *x, const char *sender);
 /* Title, settings, archive, participants: in a direct room both; else who made
  * the room, its tutors, services, admins.  doc: store_conversation(). */
 int may_manage(call_t *c, const access_t *x, const json_t *doc);
+/* Upload a file: members with the permission, 409 in an archived room; for
+ * others there is no room (404), as when they send. */
+int may_upload(call_t *c, const access_t *x);
 /* Set other users' profiles: services and admins. */
 int may_set_users(call_t *c);
 
@@ -416,6 +422,9 @@ api_rc_t search_messages(api_t *a, call_t *c, const store_page_t *page);
 
 /* api_message.c */
 api_rc_t message_list(api_t *a, call_t *c);
+
+/* api_upload.c */
+api_rc_t internal_upload(api_t *a, call_t *c);
 
 /* api_internal.c */
 api_rc_t internal_load(api_t *a, call_t *c);

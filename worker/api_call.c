@@ -266,6 +266,14 @@ api_store(api_t *a, call_t *c)
 }
 
 
+/* What is neither is no state that we know. */
+static int
+access_archived(const char *state)
+{
+    return state == NULL || strcmp(state, WRT_STATE_ACTIVE) != 0;
+}
+
+
 /* The same from the store, for a conversation that is not in Redis: then
  * the store has everything of it. */
 static int
@@ -292,6 +300,8 @@ access_stored(api_t *a, call_t *c, const char *id, access_t *out)
 
     out->seq = json_integer_value(json_object_get(state, "seq"));
     out->applied = out->seq;
+    out->archived = access_archived(json_string_value(
+                                        json_object_get(state, "state")));
 
     json_array_foreach(json_object_get(state, "members"), i, m) {
         user = json_string_value(json_object_get(m, "userId"));
@@ -353,7 +363,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     snprintf(field, sizeof(field), "%s%s", WRT_F_MEMBER, c->user);
 
     r = rds_call(shard, "HMGET", key, WRT_F_SEQ, WRT_F_APPLIED, field,
-                 WRT_F_MOVED);
+                 WRT_F_MOVED, WRT_F_STATE);
 
     if (r == NULL || reply_is_error(r)) {
         rds_fail(shard, reply_text(r));
@@ -366,6 +376,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     out->seq = reply_int(reply_at(r, 0), 0);
     out->applied = reply_int(reply_at(r, 1), -1);
     out->moved = api_wait_id(reply_text(reply_at(r, 3)));
+    out->archived = access_archived(reply_text(reply_at(r, 4)));
 
     if (!reply_is_nil(reply_at(r, 2))) {
         access_member(out, reply_text(reply_at(r, 2)));

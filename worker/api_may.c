@@ -4,6 +4,7 @@
  *                        sender  member  tutor  creator  service  admin
  *   read, search                 r                       yes      yes
  *   send, react                  w
+ *   upload                       u
  *   edit                 w
  *   delete               yes             yes                      yes
  *   title, settings,             direct  yes    yes      yes      yes
@@ -56,6 +57,28 @@ may_react(call_t *c, const access_t *x)
     }
 
     return may_not(c, "only members with the permission to write may react");
+}
+
+
+int
+may_upload(call_t *c, const access_t *x)
+{
+    if (!x->member) {
+        api_not_found(c);
+        return -1;
+    }
+
+    if (!(x->permissions & BODY_UPLOAD)) {
+        return may_not(c, "you have no permission to upload here");
+    }
+
+    if (x->archived) {
+        api_error(c, 409, "conversation_archived", NULL,
+                  "the conversation is archived");
+        return -1;
+    }
+
+    return 0;
 }
 
 

@@ -55,6 +55,7 @@ const api_route_t  api_routes[] = {
     { WRT_RPC_USER,    ":",   internal_user, "user" },
     { WRT_RPC_CHANGES, ":",   internal_changes, "changes" },
     { WRT_RPC_MESSAGE, ":/:", internal_message, "message_again" },
+    { WRT_RPC_UPLOAD,  ":",   internal_upload, "upload" },
 
     { NULL, NULL, NULL, "none" }        /* 404 and 405 are counted here */
 };

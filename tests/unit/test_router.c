@@ -78,6 +78,7 @@ HANDLER(internal_load)
 HANDLER(internal_user)
 HANDLER(internal_changes)
 HANDLER(internal_message)
+HANDLER(internal_upload)
 
 
 static void
