@@ -18,6 +18,7 @@
  * with that answer.  An upload that ended us WRT_JOB_TRIES times is given up.
  */
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -115,7 +116,7 @@ job_room(files_t *f, job_t *j, job_rc_t *rc)
 static step_t
 job_form(files_t *f, job_t *j, job_rc_t *rc)
 {
-    char         path[64];
+    char         path[PATH_MAX + WRT_ID_MAX + 2];
     int64_t      max;
     form_rc_t    frc;
     wrt_slice_t  client;
@@ -125,8 +126,7 @@ job_form(files_t *f, job_t *j, job_rc_t *rc)
         max = WRT_FILE_MAX;
     }
 
-    /* the one that we have locked, whatever its name leads to by now */
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", j->lock);
+    snprintf(path, sizeof(path), "%s/%s", f->cf->spool, j->name);
 
     frc = upload_form_read(&j->form, path, j->type, f->spool, max);
 
