@@ -3,10 +3,14 @@
  * messages, of uploads that were given up, of processes that died between
  * storage and record.
  *
- * A blob is left alone until it is blob_grace_s old, because whoever puts one
- * says so to the store only afterwards; and while an upload has a hold on it
- * (wrt_blob), because a put of what is there already makes it young again only
- * when it comes.  Several pools may do this at once.
+ * A blob is left alone
+ *   - until it is blob_grace_s old: whoever puts one queues its record only
+ *     afterwards;
+ *   - until the store has all that was queued when the turn began: however far
+ *     the projectors are behind, a record that is on its way counts;
+ *   - while an upload has a hold on it (wrt_blob): a put of what is there
+ *     already makes it young again only when it comes.
+ * Several pools may do this at once.
  *
  * It reads a list of the whole storage, so it is done seldom, and only when the
  * store answers: what cannot be asked for is kept.
@@ -26,6 +30,7 @@ struct collect_s {
     blob_t    *blob;
     rds_t     *hub;
     int64_t    next;                /* mono */
+    int64_t    since;               /* ms: waits for what is older, 0: not */
     int64_t    before;              /* ms: older ones are looked at */
     unsigned   removed;
     int        down;                /* it has been logged */
@@ -168,20 +173,88 @@ collect_each(void *data, const char *key, const blob_stat_t *st)
 }
 
 
+/* Has the store everything of this server that was queued before?  An entry
+ * leaves its stream only after it is stored. */
+static int
+collect_stored(collect_t *c, link_t *link, unsigned server)
+{
+    int            stored;
+    char           key[WRT_NAME_BUF];
+    reply_t       *r;
+    unsigned       k;
+    const conf_t  *cf;
+
+    cf = c->role->cf;
+
+    if (link_up(link) != 0) {
+        return 0;
+    }
+
+    for (k = server; k < cf->names.shards; k += cf->nredis) {
+        wrt_key_ingest(key, k);
+        rds_queue(link->c, "XRANGE", key, "-", "+", "COUNT", "1");
+    }
+
+    stored = 1;
+
+    for (k = server; k < cf->names.shards; k += cf->nredis) {
+        r = rds_pull(link->c);
+
+        if (r == NULL || reply_is_error(r)
+            || (reply_count(r) > 0
+                && atoll(reply_text(reply_at(reply_at(r, 0), 0)))
+                   <= c->since))
+        {
+            stored = 0;
+        }
+
+        reply_free(r);
+    }
+
+    return stored;
+}
+
+
+/* Is it time, and is the store as far as it has to be? */
+static int
+collect_due(collect_t *c, link_t *links)
+{
+    unsigned  i;
+
+    if (mono_ms() < c->next) {
+        return 0;
+    }
+
+    if (c->since == 0) {
+        c->since = now_ms();
+    }
+
+    for (i = 0; i < c->role->cf->nredis; i++) {
+        if (!collect_stored(c, &links[i], i)) {
+            return 0;
+        }
+    }
+
+    c->since = 0;
+
+    return 1;
+}
+
+
 void
-collect_turn(collect_t *c, rds_t *hub)
+collect_turn(collect_t *c, link_t *links)
 {
     unsigned   left;
     int64_t    wait;
     blob_rc_t  rc;
 
-    if (mono_ms() < c->next) {
+    if (!collect_due(c, links)) {
         return;
     }
 
     wait = (int64_t) c->role->cf->blob_grace_s * 1000 / COLLECT_PART;
 
-    c->hub = hub;
+    c->hub = links[0].c;
     c->removed = 0;
     c->before = now_ms() - (int64_t) c->role->cf->blob_grace_s * 1000;
 

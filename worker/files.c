@@ -176,7 +176,7 @@ files_turn(files_t *f)
     }
 
     if (f->collect && f->prepared) {
-        collect_turn(f->collect, f->links[0].c);
+        collect_turn(f->collect, f->links);
         files_look_again(f);
     }
 

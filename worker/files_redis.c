@@ -372,14 +372,19 @@ files_hold(files_t *f, const char *hash)
 {
     int       rc;
     char      key[WRT_NAME_BUF];
+    int64_t   ms;
     reply_t  *r;
+
+    /* until it is young, and its record queued; as long as blobs are left
+     * alone, at most */
+    ms = (int64_t) f->cf->blob_grace_s * 1000;
 
     cmd_begin(&f->cmd, "FCALL");
     cmd_text(&f->cmd, WRT_FN_BLOB);
     cmd_num(&f->cmd, 1);
     cmd_mem(&f->cmd, key, wrt_key_blob(key, hash, strlen(hash)));
     cmd_text(&f->cmd, WRT_BLOB_USE);
-    cmd_num(&f->cmd, WRT_BLOB_USE_MS);
+    cmd_num(&f->cmd, ms < WRT_BLOB_USE_MS ? ms : WRT_BLOB_USE_MS);
 
     r = files_call(f, files_hub(f));
     rc = r == NULL ? -1 : strcmp(reply_text(reply_at(r, 0)), "ok") == 0;

@@ -23,7 +23,7 @@
 #define SPOOL_REMOVED   256         /* at most in one sweep */
 
 
-/* 24 hex digits and a newline.  0, or -1. */
+/* 24 hex digits, perhaps a newline.  0, or -1. */
 static int
 spool_read_id(int dir, char id[WRT_OID_LEN + 1])
 {
@@ -36,7 +36,8 @@ spool_read_id(int dir, char id[WRT_OID_LEN + 1])
         return -1;
     }
 
-    n = read(fd, text, sizeof(text));
+    memset(text, 0, sizeof(text));
+    n = read(fd, text, sizeof(text) - 1);
     close(fd);
 
     if (n < WRT_OID_LEN || strspn(text, "0123456789abcdef") < WRT_OID_LEN) {

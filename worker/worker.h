@@ -298,17 +298,6 @@ const char *api_route_name(unsigned i);
 unsigned presence_turn(rds_t *hub, cmd_t *cmd, const conf_t *cf);
 
 
-/* collect.c: blobs that no file refers to, a few at a time */
-
-typedef struct collect_s  collect_t;
-
-/* NULL: no memory. */
-collect_t *collect_open(role_t *r);
-void collect_close(collect_t *c);
-/* When it is due: go through the storage.  hub is up, or fails on the way. */
-void collect_turn(collect_t *c, rds_t *hub);
-
-
 /* server.c: what has to be on a Redis server before we work with it */
 
 typedef enum {
@@ -342,6 +331,17 @@ void link_fail(link_t *l, const char *why);
 
 /* Create a consumer group; 0, or -1 when the connection failed. */
 int server_group(rds_t *c, const char *stream, const char *group);
+
+
+/* collect.c: blobs that no file refers to, a few at a time */
+
+typedef struct collect_s  collect_t;
+
+/* NULL: no memory. */
+collect_t *collect_open(role_t *r);
+void collect_close(collect_t *c);
+/* When it is due: go through the storage.  links: one a server. */
+void collect_turn(collect_t *c, link_t *links);
 
 
 /* boot.c: what the parent has done before it forks the roles */
