@@ -468,6 +468,7 @@ api_stop(api_t *a)
 
     link_free(&a->reader);
     role_store_close(a->role);
+    blob_close(a->blob);
     cmd_free(&a->cmd);
     free(a->links);
     free(a->known);

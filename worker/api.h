@@ -19,6 +19,8 @@
  *   api_member.c    participants come and go
  *   api_settings.c  title, settings, archive, block
  *   api_upload.c    UPLOAD, how an upload goes on
+ *   api_file.c      FILE, records of files, links to them (api_file.h)
+ *   api_file_doc.c  a record as clients see it
  *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
  */
 
@@ -137,6 +139,7 @@ struct api_s {
     int64_t            claim_at;    /* mono: when it is due */
     int64_t            check_at;    /* mono: next look at the parked */
 
+    blob_t            *blob;        /* where files are; opened when needed */
     known_t           *known;
     stream_id_t       *first;       /* by shard: scratch of api_wait.c */
     char              *wanted;
@@ -316,6 +319,23 @@ int may_manage(call_t *c, const access_t *x, const json_t *doc);
 /* Upload a file: members with the permission, 409 in an archived room; for
  * others there is no room (404), as when they send. */
 int may_upload(call_t *c, const access_t *x);
+/* A file, as far as permissions go. */
+typedef struct {
+    const char  *status;            /* scanStatus */
+    int          own;               /* the caller uploaded it */
+    int          told;              /* it has, or had, a message */
+} seen_t;
+
+/* See what is known of a file; 404 where there is none for the caller. */
+int may_see_file(call_t *c, const access_t *x, const seen_t *f);
+/* Have its bytes, or a link to them; also 425 and 422 for who may know. */
+int may_get_file(call_t *c, const access_t *x, const seen_t *f);
+/* Say whether it is public; the same. */
+int may_share_file(call_t *c, const access_t *x, const seen_t *f);
+/* Answer 425: it is not scanned yet. */
+void may_file_pending(call_t *c);
+/* See what scanning has found: services and admins. */
+int may_list_findings(call_t *c);
 /* Set other users' profiles: services and admins. */
 int may_set_users(call_t *c);
 
@@ -425,6 +445,14 @@ api_rc_t message_list(api_t *a, call_t *c);
 
 /* api_upload.c */
 api_rc_t internal_upload(api_t *a, call_t *c);
+api_rc_t upload_get(api_t *a, call_t *c);
+
+/* api_file.c */
+api_rc_t internal_file(api_t *a, call_t *c);
+api_rc_t file_get(api_t *a, call_t *c);
+api_rc_t file_update(api_t *a, call_t *c);
+api_rc_t file_link(api_t *a, call_t *c);
+api_rc_t file_list(api_t *a, call_t *c);
 
 /* api_internal.c */
 api_rc_t internal_load(api_t *a, call_t *c);

@@ -10,11 +10,19 @@
  *   title, settings,             direct  yes    yes      yes      yes
  *   archive, members
  *   users' profiles                                      yes      yes
+ *   file: know of it     yes     r                       yes      yes
+ *   file: have it                d                       yes      yes
+ *   file: public         yes             yes             yes      yes
+ *   findings                                             yes      yes
  *
  * "r" and "w" are permissions of a member, which wrt_emit and wrt_send check
  * once more in the step that writes.  A tutor is a member whose role in the
  * room is tutor, or whose token says so.  Whoever may not even know that the
  * room exists has been answered 404 by api_access() before.
+ *
+ * A file has its uploader for sender.  Before it was found clean there is none
+ * for other members; one of which they were told and which was found infected
+ * later is that, and not missing.
  */
 
 #include <string.h>
@@ -126,6 +134,105 @@ may_manage(call_t *c, const access_t *x, const json_t *doc)
 
     return may_not(c, "only who made the conversation, its tutors, a service"
                    " or an admin may do this");
+}
+
+
+void
+may_file_pending(call_t *c)
+{
+    api_error(c, 425, "scan_pending", NULL,
+              "the file is still being checked for viruses");
+}
+
+
+static int
+may_file_is(const seen_t *f, const char *status)
+{
+    return strcmp(f->status, status) == 0;
+}
+
+
+int
+may_see_file(call_t *c, const access_t *x, const seen_t *f)
+{
+    if (f->own || c->rights) {
+        return 0;
+    }
+
+    if (!may_file_is(f, "clean") && !(may_file_is(f, "infected") && f->told))
+    {
+        api_not_found(c);
+        return -1;
+    }
+
+    return may_read(c, x);
+}
+
+
+/* Is it clean?  For who may know of it. */
+static int
+may_file_clean(call_t *c, const seen_t *f)
+{
+    if (may_file_is(f, "clean")) {
+        return 0;
+    }
+
+    if (may_file_is(f, "infected")) {
+        api_error(c, 422, "infected", NULL, "the file is infected");
+
+    } else if (may_file_is(f, "error")) {
+        api_error(c, 415, "unsupported_type", NULL,
+                  "the file could not be checked for viruses and was not"
+                  " kept");
+
+    } else {
+        may_file_pending(c);
+    }
+
+    return -1;
+}
+
+
+int
+may_get_file(call_t *c, const access_t *x, const seen_t *f)
+{
+    if (may_see_file(c, x, f) != 0) {
+        return -1;
+    }
+
+    if (may_file_clean(c, f) != 0) {
+        return -1;
+    }
+
+    if (c->rights || (x->permissions & BODY_DOWNLOAD)) {
+        return 0;
+    }
+
+    return may_not(c, "you have no permission to download here");
+}
+
+
+int
+may_share_file(call_t *c, const access_t *x, const seen_t *f)
+{
+    if (may_see_file(c, x, f) != 0) {
+        return -1;
+    }
+
+    if (!f->own && !c->rights && !may_as_tutor(c, x)) {
+        return may_not(c, "only who uploaded the file, a tutor, a service or"
+                       " an admin may do this");
+    }
+
+    return may_file_clean(c, f);
+}
+
+
+int
+may_list_findings(call_t *c)
+{
+    return c->rights ? 0 : may_not(c, "only a service or an admin may do"
+                                   " this");
 }
 
 

@@ -47,6 +47,12 @@ const api_route_t  api_routes[] = {
     { "GET",  "/api/unread", unread_list, "unread" },
     { "GET",  "/api/search", search, "search" },
 
+    { "GET",  "/api/uploads/:", upload_get, "upload_progress" },
+    { "GET",  "/api/files", file_list, "findings" },
+    { "GET",  "/api/files/:", file_get, "file" },
+    { "PATCH", "/api/files/:", file_update, "update_file" },
+    { "POST", "/api/files/:/link", file_link, "link_file" },
+
     { "PUT",  "/api/users/:", user_put, "put_user" },
     { "GET",  "/api/users/:/presence", presence_get, "presence" },
     { "PUT",  "/api/presence", presence_put, "put_presence" },
@@ -56,6 +62,7 @@ const api_route_t  api_routes[] = {
     { WRT_RPC_CHANGES, ":",   internal_changes, "changes" },
     { WRT_RPC_MESSAGE, ":/:", internal_message, "message_again" },
     { WRT_RPC_UPLOAD,  ":",   internal_upload, "upload" },
+    { WRT_RPC_FILE,    ":/:", internal_file, "download" },
 
     { NULL, NULL, NULL, "none" }        /* 404 and 405 are counted here */
 };

@@ -102,3 +102,150 @@ internal_upload(api_t *a, call_t *c)
 
     return rc;
 }
+
+
+/* -- GET /api/uploads/:id -- */
+
+static const char *
+upload_text(const json_t *record, const char *key)
+{
+    return json_string_value(json_object_get(record, key));
+}
+
+
+/* What became of it, from the record of its file, when Redis has forgotten. */
+static json_t *
+upload_of_record(const json_t *record)
+{
+    json_t      *error;
+    const char  *scan, *status, *code, *message;
+
+    scan = upload_text(json_object_get(record, "security"), "scanStatus");
+    scan = scan ? scan : "";
+    status = "completed";
+    code = NULL;
+
+    if (upload_text(record, "messageId") == NULL) {
+
+        status = "failed";
+
+        if (strcmp(scan, "pending") == 0 || strcmp(scan, "scanning") == 0) {
+            status = "processing";
+
+        } else if (strcmp(scan, "infected") == 0) {
+            code = "infected";
+            message = "the file is infected and was not kept";
+
+        } else if (strcmp(scan, "error") == 0) {
+            code = "unsupported_type";
+            message = "the file can not be checked for viruses";
+
+        } else {
+            code = "unavailable";
+            message = "the file could not be processed";
+        }
+    }
+
+    error = code ? json_pack("{s:s, s:s}", "code", code, "message", message)
+                 : json_null();
+
+    return json_pack("{s:O, s:O, s:s, s:s, s:i, s:O, s:O, s:O, s:o, s:O,"
+                     " s:O}",
+                     "id", json_object_get(record, "id"),
+                     "conversationId", json_object_get(record,
+                                                       "conversationId"),
+                     "status", status,
+                     "stage", strcmp(status, "processing") ? status
+                                                           : "scanning",
+                     "progress", strcmp(status, "processing") ? 100 : 30,
+                     "fileName", json_object_get(record, "fileName"),
+                     "fileId", json_object_get(record, "id"),
+                     "messageId", json_object_get(record, "messageId"),
+                     "error", error,
+                     "createdAt", json_object_get(record, "createdAt"),
+                     "updatedAt", json_object_get(record, "updatedAt"));
+}
+
+
+/* Is it the caller's to know?  0, or -1: answered. */
+static int
+upload_mine(call_t *c, const char *owner)
+{
+    if (owner && (strcmp(owner, c->user) == 0 || (c->rights & API_ADMIN))) {
+        return 0;
+    }
+
+    api_not_found(c);
+
+    return -1;
+}
+
+
+static api_rc_t
+upload_stored(api_t *a, call_t *c)
+{
+    json_t      *record;
+    store_t     *st;
+    store_rc_t   rc;
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return API_DONE;
+    }
+
+    rc = store_file(st, c->ids[0], &record);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK) {
+        return api_store_error(a, c, rc);
+    }
+
+    if (upload_mine(c, upload_text(record, "uploadedBy")) == 0) {
+        (void) api_ok(c, 200, NULL, json_pack("{s:o}", "upload",
+                                              upload_of_record(record)));
+    }
+
+    json_decref(record);
+
+    return API_DONE;
+}
+
+
+api_rc_t
+upload_get(api_t *a, call_t *c)
+{
+    char      key[WRT_NAME_BUF], owner[WRT_ID_MAX + 1];
+    rds_t    *hub;
+    json_t   *shown;
+    reply_t  *r;
+
+    hub = api_redis(a, 0);
+    if (hub == NULL) {
+        return api_unavailable(c);
+    }
+
+    wrt_key_upload(key, c->ids[0], strlen(c->ids[0]));
+    r = rds_call(hub, "HMGET", key, WRT_F_UP_OWNER, WRT_F_UP_SHOWN);
+
+    if (r == NULL || reply_is_error(r)) {
+        rds_fail(hub, reply_text(r));
+        reply_free(r);
+        return api_unavailable(c);
+    }
+
+    text_copy(owner, sizeof(owner), reply_text(reply_at(r, 0)));
+    shown = json_loadb(reply_text(reply_at(r, 1)), reply_len(reply_at(r, 1)),
+                       0, NULL);
+    reply_free(r);
+
+    if (shown == NULL) {
+        return upload_stored(a, c);
+    }
+
+    if (upload_mine(c, owner) != 0) {
+        json_decref(shown);
+        return API_DONE;
+    }
+
+    return api_ok(c, 200, NULL, json_pack("{s:o}", "upload", shown));
+}

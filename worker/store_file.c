@@ -182,6 +182,30 @@ file_accessed(store_op_t *op, const event_t *ev)
 }
 
 
+static const char *
+file_public(store_op_t *op, const event_t *ev)
+{
+    const json_t  *v;
+
+    op->kind = STORE_OP_PUBLIC;
+    op->id = store_plan_text(ev->body, "fileId");
+    v = json_object_get(ev->body, "isPublic");
+
+    if (!store_plan_id(op->id)) {
+        return "fileId is not an id";
+    }
+
+    if (!json_is_boolean(v)) {
+        return "isPublic is neither true nor false";
+    }
+
+    op->on = json_is_true(v);
+
+    return store_plan_time(ev->body, "at", &op->at) != 0
+           ? "at is not a time" : NULL;
+}
+
+
 const char *
 store_plan_file(store_op_t *op, const event_t *ev)
 {
@@ -201,7 +225,11 @@ store_plan_file(store_op_t *op, const event_t *ev)
         return file_accessed(op, ev);
     }
 
-    return "op is neither put nor accessed";
+    if (what && strcmp(what, "public") == 0) {
+        return file_public(op, ev);
+    }
+
+    return "op is not put, accessed or public";
 }
 
 

@@ -96,7 +96,8 @@ typedef enum {
     STORE_OP_MOVE,              /* a cursor */
     STORE_OP_PROFILE,
     STORE_OP_FILE,              /* its record */
-    STORE_OP_ACCESS             /* a file was downloaded */
+    STORE_OP_ACCESS,            /* a file was downloaded */
+    STORE_OP_PUBLIC             /* it is for all, or not */
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;
@@ -186,7 +187,8 @@ struct store_op_s {
                                        record */
 
     unsigned         on:1;          /* react: added; profile: managed; edit: of
-                                       a file, not a person's doing */
+                                       a file, not a person's doing; public:
+                                       it is */
     unsigned         skip:1;        /* message: its clientMessageId is taken
                                        by an earlier one of the batch */
     unsigned         stored:1;      /* message: is in the store; set by the

@@ -47,15 +47,16 @@ append_record(bson_t *b, const store_file_row_t *f)
 }
 
 
-/* What stays when a later record comes: counts, when it was made, and that it
- * was deleted. */
+/* What stays when a later record comes: whether it is public, counts, when it
+ * was made, and that it was deleted. */
 static void
 append_kept(bson_t *b, const store_file_row_t *f)
 {
     bson_t  deleted, list;
 
     BCON_APPEND(b, "access", "{",
-                "isPublic", BCON_BOOL(f->public),
+                "isPublic", OR_ELSE("$access.isPublic",
+                                    BCON_BOOL(f->public)),
                 "allowedUsers", "[", "]",
                 "downloadCount", OR_ELSE("$access.downloadCount",
                                          BCON_INT64(0)),
@@ -132,6 +133,18 @@ count_access(mongoc_bulk_operation_t *bulk, const store_op_t *op)
 }
 
 
+static void
+set_public(mongoc_bulk_operation_t *bulk, const store_op_t *op)
+{
+    mg_bulk_update(bulk, BCON_NEW("_id", BCON_UTF8(op->id)),
+                   BCON_NEW("$set", "{", "access.isPublic",
+                                BCON_BOOL(op->on), "}",
+                            "$max", "{", "updatedAt", BCON_DATE_TIME(op->at),
+                                "}"),
+                   false);
+}
+
+
 /* That of a deleted message. */
 static void
 delete_file(mongoc_bulk_operation_t *bulk, const store_op_t *op)
@@ -162,7 +175,7 @@ mg_write_files(store_mongo_t *st, store_plan_t *p, int *again)
         op = &p->ops[i];
 
         if (op->kind != STORE_OP_FILE && op->kind != STORE_OP_ACCESS
-            && op->kind != STORE_OP_DELETE)
+            && op->kind != STORE_OP_PUBLIC && op->kind != STORE_OP_DELETE)
         {
             continue;
         }
@@ -176,6 +189,9 @@ mg_write_files(store_mongo_t *st, store_plan_t *p, int *again)
 
         } else if (op->kind == STORE_OP_ACCESS) {
             count_access(bulk, op);
+
+        } else if (op->kind == STORE_OP_PUBLIC) {
+            set_public(bulk, op);
 
         } else {
             delete_file(bulk, op);

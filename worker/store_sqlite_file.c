@@ -44,7 +44,8 @@ bind_row(store_sqlite_t *st, sqlite3_stmt *s, const store_file_row_t *f)
 }
 
 
-/* A later rev wins; what is deleted stays so. */
+/* A later rev wins; what is deleted stays so, and whether it is public is
+ * another event's to say. */
 store_rc_t
 sq_put_file(store_sqlite_t *st, const store_op_t *op)
 {
@@ -62,7 +63,7 @@ sq_put_file(store_sqlite_t *st, const store_op_t *op)
                " scan_result = excluded.scan_result,"
                " engine = excluded.engine, scanned_at = excluded.scanned_at,"
                " is_encrypted = excluded.is_encrypted,"
-               " is_public = excluded.is_public, width = excluded.width,"
+               " width = excluded.width,"
                " height = excluded.height, pages = excluded.pages,"
                " thumbnails = excluded.thumbnails,"
                " updated_at = max(updated_at, excluded.updated_at),"
@@ -95,6 +96,26 @@ sq_count_access(store_sqlite_t *st, const store_op_t *op)
     sq_bind_text(s, 1, op->id);
     sqlite3_bind_int64(s, 2, op->at);
     sqlite3_bind_int64(s, 3, op->seq);
+
+    return sq_run(st, s);
+}
+
+
+store_rc_t
+sq_set_public(store_sqlite_t *st, const store_op_t *op)
+{
+    sqlite3_stmt  *s;
+
+    s = sq_get(st, SQ_PUBLIC_FILE,
+               "UPDATE file_upload SET is_public = ?2,"
+               " updated_at = max(updated_at, ?3) WHERE id = ?1");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sq_bind_text(s, 1, op->id);
+    sqlite3_bind_int(s, 2, op->on);
+    sqlite3_bind_int64(s, 3, op->at);
 
     return sq_run(st, s);
 }

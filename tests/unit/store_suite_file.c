@@ -174,6 +174,49 @@ accesses(void **state)
 }
 
 
+/* One event alone says whether it is public; records do not take it back. */
+static void
+publicity(void **state)
+{
+    size_t     n, bad;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    three(&l);
+    n = l.n;
+    events_public(&l, "c1", "f1", 1, 5000);
+    events_public(&l, "c1", "nobody", 1, 5000);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    assert_int_equal(events_apply(st, &l, n, l.n), 0);
+    expect_json(pick(get_file("f1"), "isPublic", NULL), "true");
+    expect_json(pick(get_file("f1"), "updatedAt", NULL),
+                "'2024-01-15T10:00:05.000Z'");
+    expect_json(pick(get_file("f2"), "isPublic", NULL), "false");
+
+    events_free(&l);
+    events_file(&l, "c1", "f1", 9, "s1", HASH_A, "infected", 6000);
+    events_put(st, &l);
+    expect_json(pick(get_file("f1"), "isPublic", NULL), "true");
+    expect_json(pick(get_file("f1"), "rev", NULL), "9");
+
+    events_public(&l, "c1", "f1", 0, 5500);
+    events_put(st, &l);
+    expect_json(pick(get_file("f1"), "isPublic", NULL), "false");
+    expect_json(pick(get_file("f1"), "updatedAt", NULL),
+                "'2024-01-15T10:00:06.000Z'");
+
+    events_public(&l, "c1", "f1", 1, 7000);
+    json_object_set_new(l.ev[0].body, "isPublic", json_integer(1));
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_REJECTED);
+    events_free(&l);
+
+    events_public(&l, "c1", "no id", 1, 7000);
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_REJECTED);
+    events_free(&l);
+}
+
+
 /* With its message goes the file, and no record brings it back. */
 static void
 file_deletions(void **state)
@@ -320,6 +363,7 @@ const struct CMUnitTest  suite_file[] = {
     SUITE_TEST(records),
     SUITE_TEST(messages),
     SUITE_TEST(accesses),
+    SUITE_TEST(publicity),
     SUITE_TEST(file_deletions),
     SUITE_TEST(found_infected),
     SUITE_TEST(lists),

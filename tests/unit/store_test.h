@@ -97,6 +97,8 @@ void events_file(events_t *l, const char *conversation, const char *id,
 /* entry: the stream's, static */
 void events_accessed(events_t *l, const char *conversation, const char *id,
     const char *entry, int64_t at);
+void events_public(events_t *l, const char *conversation, const char *id,
+    int on, int64_t at);
 /* Its message says that it is infected. */
 void events_found(events_t *l, const char *conversation, int64_t seq,
     const char *id, int64_t at);

@@ -90,6 +90,16 @@ events_accessed(events_t *l, const char *conversation, const char *id,
 
 
 void
+events_public(events_t *l, const char *conversation, const char *id, int on,
+    int64_t at)
+{
+    events_add(l, WRT_EV_FILE, conversation, 0, "", "",
+               json_pack("{s:s, s:s, s:b, s:o}", "op", "public", "fileId", id,
+                         "isPublic", on, "at", time_text(at)), NULL);
+}
+
+
+void
 events_found(events_t *l, const char *conversation, int64_t seq,
     const char *id, int64_t at)
 {
@@ -116,6 +126,9 @@ events_files(events_t *l, const char *conversation, const char *user)
     events_file(l, conversation, "f2", 2, user, HASH, "clean", 6200);
     events_accessed(l, conversation, "f1", "7-0", 6300);
     events_accessed(l, conversation, "f1", "7-1", 6400);
+    events_public(l, conversation, "f2", 1, 6450);
+    events_public(l, conversation, "f1", 1, 6450);
+    events_public(l, conversation, "f1", 0, 6460);
     events_file(l, conversation, "f2", 3, user, HASH, "infected", 6500);
 }
 

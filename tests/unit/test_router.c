@@ -79,6 +79,12 @@ HANDLER(internal_user)
 HANDLER(internal_changes)
 HANDLER(internal_message)
 HANDLER(internal_upload)
+HANDLER(upload_get)
+HANDLER(internal_file)
+HANDLER(file_get)
+HANDLER(file_update)
+HANDLER(file_link)
+HANDLER(file_list)
 
 
 static void

@@ -1,7 +1,7 @@
 # worker.mk: unit tests of the worker's files that need neither Redis nor a
 # store.
 
-UNIT_WORKER_TESTS := event conf router body node
+UNIT_WORKER_TESTS := event conf router body node file_link disposition may
 UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS         += $(UNIT_WORKER)
 
@@ -12,6 +12,12 @@ UNIT_WORKER_conf   := $(BUILD)/worker/conf.o $(BUILD)/worker/conf_files.o \
 UNIT_WORKER_router := $(BUILD)/worker/api_route.o
 UNIT_WORKER_body   := $(BUILD)/worker/api_body.o
 UNIT_WORKER_node   := $(BUILD)/worker/node.o
+UNIT_WORKER_file_link   := $(BUILD)/worker/file_link.o
+UNIT_WORKER_disposition := $(BUILD)/worker/disposition.o
+UNIT_WORKER_may    := $(BUILD)/worker/api_may.o
+
+# the test sees how signatures are compared
+UNIT_WORKER_LIBS_file_link := -Wl,--wrap=CRYPTO_memcmp -lcrypto
 
 .SECONDEXPANSION:
 $(UNIT_WORKER): $(BUILD)/unit/test_%: tests/unit/test_%.c $(COMMON_LIB) \
@@ -19,6 +25,7 @@ $(UNIT_WORKER): $(BUILD)/unit/test_%: tests/unit/test_%.c $(COMMON_LIB) \
     $(BUILD)/worker/log.o $(BUILD)/worker/util.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $(filter %.c %.o,$^) \
-	    $(COMMON_LIB) -lcmocka $(COMMON_LIBS) $(LDFLAGS)
+	    $(COMMON_LIB) -lcmocka $(UNIT_WORKER_LIBS_$*) $(COMMON_LIBS) \
+	    $(LDFLAGS)
 
 -include $(UNIT_WORKER:%=%.d)
