@@ -6,6 +6,9 @@
 # `make bench-search` prints how long searches take in BENCH_SEARCH_MESSAGES
 # messages in BENCH_SEARCH_ROOMS rooms, and by which index; some minutes for
 # each store.  bench-search-short takes a tenth of that, to try it.
+#
+# `make bench-uploads` prints what 20 uploads of 10 MB under way cost those who
+# chat, and how much memory nginx takes for them (tests/e2e/e2e.mk).
 
 BENCH_STORE    := $(BUILD)/bench/bench_store
 BENCH_MESSAGES ?= 200000

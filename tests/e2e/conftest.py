@@ -40,6 +40,14 @@ SERVERS = {
                      "writeen_jwt_audience chat mobile;"),
 }
 
+# The same of the stacks with uploads: one that does not wait for long.
+FILES_SERVERS = {
+    "bulk": SERVERS["bulk"],
+    "hasty": Server("writeen_upload_wait 1s;"),
+}
+FILES_HTTP = "    writeen_rate 100000 burst=100000 user=100000;\n"
+FILES_ENV = {}
+
 passed = failed = 0
 
 
@@ -125,11 +133,11 @@ def store(request):
 @pytest.fixture(scope="session")
 def shared(store, request):
     """The stack that tests share which break nothing: two nginx, each with
-    two workers, on one Redis; files are on disk and not scanned."""
+    two workers, on one Redis."""
     mongod = (request.getfixturevalue("mongod") if store == "mongo"
               else None)
     stack = Stack(f"shared-{store}", store, nginx=2, servers=SERVERS,
-                  mongod=mongod, files="local", env={"CLAMAV": "off"})
+                  mongod=mongod)
     stack.start()
     yield stack
     problems = stack.stop()
@@ -140,6 +148,68 @@ def shared(store, request):
 def stack(shared):
     yield shared
     problems = shared.watch.new_problems()
+    assert not problems, "\n".join(problems)
+
+
+# Each storage with each store; other tests of files take two of the four.
+FILES = ["sqlite-local", "mongo-s3", "sqlite-s3", "mongo-local"]
+
+
+@pytest.fixture(scope="session")
+def files_stacks(mongod):
+    """Stacks with uploads, started when the first test wants them."""
+    made = {}
+
+    def get(kind):
+        if kind not in made:
+            store, files = kind.split("-")
+            stack = Stack(f"files-{kind}", store, nginx=2, files=files,
+                          servers=FILES_SERVERS, http=FILES_HTTP,
+                          env=FILES_ENV,
+                          mongod=mongod if store == "mongo" else None)
+            made[kind] = stack.start()
+        return made[kind]
+
+    yield get
+    problems = [p for stack in made.values() for p in stack.stop()]
+    assert not problems, "\n".join(problems)
+
+
+def _files_stack(kind, files_stacks):
+    stack = files_stacks(kind)
+    yield stack
+    problems = stack.watch.new_problems()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(params=FILES[:2])
+def files_stack(request, files_stacks):
+    yield from _files_stack(request.param, files_stacks)
+
+
+@pytest.fixture(params=FILES)
+def any_files_stack(request, files_stacks):
+    yield from _files_stack(request.param, files_stacks)
+
+
+@pytest.fixture
+def make_files_stack(mongod, request):
+    """Stacks with uploads that a test may break; what is left behind is
+    removed soon."""
+    made = []
+
+    def make(kind, **options):
+        store, files = kind.split("-")
+        env = {"UPLOAD_IDLE_S": "3", "BLOB_GRACE_S": "8",
+               **options.pop("env", {})}
+        stack = Stack(plain(request.node.name), store, nginx=2, files=files,
+                      http=FILES_HTTP, env=env, servers=FILES_SERVERS,
+                      mongod=mongod if store == "mongo" else None, **options)
+        made.append(stack)
+        return stack.start()
+
+    yield make
+    problems = [p for stack in made for p in stack.stop()]
     assert not problems, "\n".join(problems)
 
 

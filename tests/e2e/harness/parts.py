@@ -473,6 +473,50 @@ class Minio(Part):
         net.wait_until(self._ready, 30, f"{self.name} to be ready")
 
 
+class Clamd(Part):
+    """A clamd that knows the EICAR test string, and what a test adds."""
+
+    def __init__(self, name, directory, log):
+        super().__init__(name, directory, log)
+        self.socket = self.dir / "sock"
+        self.signatures = self.dir / "db"
+        self.signatures.mkdir(exist_ok=True)
+        # in hex, so that no scanner finds it here
+        (self.signatures / "test.ndb").write_text(
+            "Eicar-Test-Signature:0:*:58354f2150254041505b345c505a5835"
+            "3428505e2937434329377d2445494341522d5354414e44415244"
+            "2d414e544956495255532d544553542d46494c452124482b482a\n")
+        (self.dir / "conf").write_text(f"""\
+LocalSocket {self.socket}
+DatabaseDirectory {self.signatures}
+TemporaryDirectory {self.dir}
+StreamMaxLength 16M
+AlertEncrypted yes
+AlertExceedsMax yes
+AlertOLE2Macros yes
+MaxThreads 4
+MaxScanSize 200M
+MaxFileSize 200M
+MaxRecursion 16
+MaxFiles 10000
+""")
+
+    def command(self):
+        return [shutil.which("clamd", path=os.environ.get("PATH", "")
+                             + ":/usr/sbin") or "clamd",
+                "--foreground", "-c", str(self.dir / "conf")]
+
+    def start(self):
+        self.socket.unlink(missing_ok=True)
+        return super().start()
+
+    def wait_ready(self):
+        def ready():
+            self.must_live()
+            return self.socket.exists()
+        net.wait_until(ready, 30, f"{self.name} to listen")
+
+
 def nginx_binary():
     """(nginx, module file or "").  WRT_NGINX is a binary that has the module
     compiled in; NGINX_BIN and NGINX_MODULE come from the Makefile, where an

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from . import db, net, tokens
 from .logs import LogWatch, SanitizerFiles
-from .parts import BUILD, Minio, Mongod, Nginx, Redis, Worker, nginx_binary
+from .parts import BUILD, Clamd, Minio, Mongod, Nginx, Redis, Worker, nginx_binary
 from .rest import Rest
 
 NGINX_CONF = """\
@@ -122,9 +122,11 @@ class Stack:
     def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
                  nginx_workers=2, servers=None, http="", drain="2s",
                  redis_db=0, redis_password=None, redis_unix=False,
-                 redis_of=None, pools=1, mongod=None, files=None, env=None):
+                 redis_of=None, pools=1, mongod=None, files=None, clamd=False,
+                 env=None):
         """files: None (no uploads), "local", or "s3" (a MinIO of its own);
-        env: more settings of the worker."""
+        clamd: scanned by one of its own, not by libclamav; env: more
+        settings of the worker."""
         self.name = name
         self.store = store
         self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
@@ -150,7 +152,10 @@ class Stack:
         self.files, self.env = files, env or {}
         self.spool = self.dir / "spool"
         self.blobs = self.dir / "files"
-        self.minio = None
+        self.minio = self.clamd = None
+        if clamd:
+            self.clamd = Clamd("clamd", self.dir / "clamd",
+                               self.logs / "clamd.log")
         if files == "s3":
             self.minio = Minio("minio", self.dir / "minio",
                                self.logs / "minio.log")
@@ -212,6 +217,8 @@ class Stack:
                        THUMBNAILER=str(BUILD / "writeen-thumb"))
         if self.minio:
             env.update(self.minio.settings())
+        if self.clamd:
+            env["CLAMAV"] = f"clamd:{self.clamd.socket}"
         return {**env, **self.env}
 
     # ---- life -----------------------------------------------------------
@@ -222,8 +229,8 @@ class Stack:
                 r.start()
             if self.own_mongod:
                 self.mongod.start()
-            if self.minio:
-                self.minio.start()
+            for part in filter(None, (self.minio, self.clamd)):
+                part.start()
             for w in self.pools:
                 w.start()
             self._wait_worker()
@@ -250,8 +257,7 @@ class Stack:
             parts += self.redis
         if self.own_mongod:
             parts.append(self.mongod)
-        if self.minio:
-            parts.append(self.minio)
+        parts += filter(None, (self.minio, self.clamd))
         for part in parts:
             wrong = part.stop()
             if wrong:

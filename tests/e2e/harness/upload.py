@@ -2,9 +2,12 @@
 
 import base64
 import io
+import os
 import secrets
+import signal
+import sqlite3
 import zipfile
-from pathlib import Path
+from json import loads
 
 from . import tokens
 from .net import wait_until
@@ -158,3 +161,43 @@ class Files:
 
 def info(message):
     return message["content"]["fileInfo"]
+
+
+def records(stack):
+    """What the store knows of files, past the servers."""
+    if stack.store == "sqlite":
+        db = sqlite3.connect(f"file:{stack.dir}/writeen.db?mode=ro",
+                             uri=True, timeout=10)
+        rows = db.execute("SELECT file_hash, storage, thumbnails,"
+                          " deleted_at FROM file_upload").fetchall()
+        db.close()
+        return [{"hash": hash, "storage": storage,
+                 "thumbnails": [t["key"] for t in loads(thumbnails or "[]")],
+                 "deleted": deleted}
+                for hash, storage, thumbnails, deleted in rows]
+    with stack.mongod.client() as c:
+        return [{"hash": f["fileHash"], "storage": f["storage"],
+                 "thumbnails": [t["key"] for t in f["thumbnails"]],
+                 "deleted": f["deletedAt"]}
+                for f in c[stack.database].fileUploads.find()]
+
+
+def minio_keys(minio, bucket="writeen"):
+    """The objects of a bucket, as they lie on its disk."""
+    root = minio.dir / "data" / bucket
+    return {p.parent.name for p in root.rglob("xl.meta")}
+
+
+def hold(pids):
+    """Stop processes; returns what lets them go on."""
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+
+    def go():
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    return go
