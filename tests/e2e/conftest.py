@@ -133,11 +133,11 @@ def store(request):
 @pytest.fixture(scope="session")
 def shared(store, request):
     """The stack that tests share which break nothing: two nginx, each with
-    two workers, on one Redis."""
+    two workers, on one Redis; files are on disk and not scanned."""
     mongod = (request.getfixturevalue("mongod") if store == "mongo"
               else None)
     stack = Stack(f"shared-{store}", store, nginx=2, servers=SERVERS,
-                  mongod=mongod)
+                  mongod=mongod, files="local", env={"CLAMAV": "off"})
     stack.start()
     yield stack
     problems = stack.stop()

@@ -8,11 +8,15 @@ valid token is told so (401).
 
 In paths and bodies: {room}, {theirs} a message of the author's, {mine} one of
 the actor's own (of the author's, when he can not have any), {deleted} a
-deleted message of the author's, {author}, {new} a user who is not in the
-room, {former} one who has left it; {other} and {direct} in a direct room.
+deleted message of the author's, {file} a clean file of the author's (and of
+an upload), {hidden} one that is still being scanned, {author}, {new} a user
+who is not in the room, {former} one who has left it; {other} and {direct} in
+a direct room.  A body that is a Form goes as multipart/form-data.
 """
 
 from dataclasses import dataclass, field
+
+from harness.upload import file_form
 
 # The people.  name -> (role in the token, what they are in the room)
 ACTORS = {
@@ -64,6 +68,13 @@ class Row:
         return 404, "not_found"
 
 
+class Form:
+    """A body with a file."""
+
+    def encode(self):
+        return file_form("notes.txt", b"Bab satu.\n")
+
+
 def text(s):
     return {"content": {"text": s}}
 
@@ -81,6 +92,7 @@ BAD_TEXT = [
 BAD_ID = [None, 5, "", "a b", "x" * 65, "a:b", True, [], {}]
 
 A = "/api/conversations/{room}"
+F = "/api/files/{file}"
 
 ROWS = [
     # ---- reading --------------------------------------------------------
@@ -169,6 +181,26 @@ ROWS = [
         bad=[({"isTyping": v}, "isTyping") for v in (None, 1, "true", [])]
         + [({"conversationId": v}, "conversationId") for v in BAD_ID]),
 
+    # ---- files ----------------------------------------------------------
+    Row("upload", ("POST", A + "/upload", Form()), ok=WRITERS, no="mute",
+        status=201, again=201),
+    Row("what is known of a file", ("GET", F, None), ok=ROOM + " " + STAFF,
+        changes=False),
+    Row("download", ("GET", F + "/download", None),
+        ok=WRITERS + " " + STAFF, no="mute", changes=False),
+    Row("thumbnail", ("GET", F + "/thumbnails/small", None),
+        ok=WRITERS + " " + STAFF, no="mute", changes=False),
+    Row("link to a file", ("POST", F + "/link", None),
+        ok=WRITERS + " " + STAFF, no="mute", changes=False),
+    Row("make a file public", ("PATCH", F, {"isPublic": True}),
+        ok="author tutor assistant " + STAFF, no="creator member mute",
+        changes=False, bad=[({"isPublic": v}, "isPublic") for v in (
+            None, 1, "true", [], {})]),
+    Row("an upload", ("GET", "/api/uploads/{file}", None),
+        ok="author admin", changes=False),
+    Row("a file that is being scanned", ("GET", "/api/files/{hidden}", None),
+        ok="author " + STAFF, changes=False),
+
     # ---- the room's life ------------------------------------------------
     Row("title", ("PATCH", A, {"title": "Kelas B"}), ok=LEADERS, no=PLAIN,
         bad=[({"title": v}, "title") for v in (5, [], "x" * 257)]),
@@ -220,6 +252,8 @@ ANYWHERE = [
         bad=[({"name": v}, "name") for v in (None, 5, "", "x" * 257)]
         + [({"avatar": v}, "avatar") for v in (5, [], "x" * 2049)]
         + [({"role": v}, "role") for v in (5, "king")]),
+    Row("findings", ("GET", "/api/files?limit=1", None), ok=STAFF,
+        no=ROOM + " former stranger lecturer"),
     Row("ping", event=("ping", {}), ok=EVERYBODY),
 ]
 
@@ -261,6 +295,7 @@ STATES = {
                     None),
          ("add_reaction", {"conversationId": "{room}",
                            "messageId": "{theirs}", "emoji": "❤"})),
+        ("member", ("POST", A + "/upload", Form()), None),
         ("creator", ("POST", A + "/participants", {"userId": "{new}"}),
          None)),
     "deleted": every(
@@ -295,6 +330,23 @@ STATES = {
               (("POST", A + "/delivered", {"messageId": "{elsewhere}"}),
                ("mark_delivered", {"conversationId": "{room}",
                                    "messageId": "{elsewhere}"}))])),
+    "scanned": every(
+        "not scanned yet", (425, "scan_pending"),
+        ("author", ("GET", "/api/files/{hidden}/download", None), None),
+        ("author", ("GET", "/api/files/{hidden}/thumbnails/small", None),
+         None),
+        ("author", ("POST", "/api/files/{hidden}/link", None), None),
+        ("author", ("PATCH", "/api/files/{hidden}", {"isPublic": True}),
+         None)),
+    "hidden": every(
+        "not scanned yet, of another", (404, "not_found"),
+        *((actor, rest, None) for actor in ("member", "tutor", "creator")
+          for rest in (
+              ("GET", "/api/files/{hidden}", None),
+              ("GET", "/api/files/{hidden}/download", None),
+              ("GET", "/api/files/{hidden}/thumbnails/small", None),
+              ("POST", "/api/files/{hidden}/link", None),
+              ("PATCH", "/api/files/{hidden}", {"isPublic": True})))),
     "direct": every(
         "direct room", (409, "conflict"),
         ("ann", ("POST", D + "/participants", {"userId": "{new}"}), None),
@@ -304,5 +356,6 @@ STATES = {
         "blocked", (403, "forbidden"),
         ("bob", ("POST", D + "/messages", text("x")),
          ("send_message", {"conversationId": "{direct}", "type": "text",
-                           **text("x")}))),
+                           **text("x")})),
+        ("bob", ("POST", D + "/upload", Form()), None)),
 }

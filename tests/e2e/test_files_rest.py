@@ -10,7 +10,8 @@ import pytest
 
 from harness import rpc, tokens
 from harness.cast import Cast
-from harness.net import wait_until
+from harness.record import drained
+from harness.record import record as put_record
 from harness.scene import OID, TIME
 from harness.stack import Server, Stack
 from harness.upload import Files, info, sample
@@ -130,42 +131,10 @@ async def test_who_is_blocked_uploads_nothing(stack):
 
 # ---- records ------------------------------------------------------------
 
-def put(stack, room, op):
-    """What is for the projector alone, as the files role puts it."""
-    _, tag = stack.conversation_key(room)
-    with stack.redis_of_room(room) as c:
-        assert c.fcall("wrt_record", 1, f"{tag}:ingest", room,
-                       "b 0 - -\n" + json.dumps(op), "", 1000000)[0] in (
-                           b"ok", "ok")
-    drained(stack, room)
-
-
-def drained(stack, room):
-    """Until the store has all of the room's shard."""
-    _, tag = stack.conversation_key(room)
-
-    def empty():
-        with stack.redis_of_room(room) as c:
-            return c.xlen(f"{tag}:ingest") == 0
-    wait_until(empty, 10, "the records to be stored", 0.01)
-
-
 def record(cast, by, scan, rev=1, id=None, **more):
-    """A file that has come so far; returns its id."""
-    id = id or secrets.token_hex(12)
-    put(cast.stack, cast.room, {"op": "put", "file": {
-        "id": id, "rev": rev, "conversationId": cast.room,
-        "messageId": None, "uploadedBy": cast.ids[by],
-        "fileName": "bab.pdf", "originalFileName": "bab.pdf",
-        "fileSize": 1000, "mimeType": "application/pdf",
-        "fileHash": secrets.token_hex(32), "storage": None,
-        "security": {"scanStatus": scan, "scanResult": None,
-                     "scannedAt": None, "isEncrypted": False},
-        "isPublic": False, "width": 0, "height": 0, "pages": 0,
-        "thumbnails": [], "createdAt": "2024-01-15T10:00:00.000Z",
-        "updatedAt": "2024-01-15T10:00:00.000Z", "deletedAt": None,
-        **more}})
-    return id
+    """A file of that state; returns its id."""
+    return put_record(cast.stack, cast.room, cast.ids[by], scan, rev, id,
+                      **more)
 
 
 async def sent(cast, name="house.jpg", by="ann"):

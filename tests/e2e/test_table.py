@@ -11,10 +11,12 @@ import secrets
 import urllib.parse
 
 from harness import tokens
+from harness.record import record
 from harness.scene import unique
+from harness.upload import file_form, sample
 from harness.ws import Refused, Ws
 from table import (ACTORS, ANYWHERE, OUTSIDE, REFUSED, ROOM, ROWS, STAFF,
-                   STATES, WRITERS, text)
+                   STATES, WRITERS, Form, text)
 
 SERVER = "bulk"         # rate limits are another test
 AT_ONCE = 12            # scenes under way
@@ -75,6 +77,24 @@ class Scene:
         gone = await self.do("author", "DELETE",
                              "/messages/" + self.ids["deleted"])
         assert gone.status == 200, gone
+
+    async def add_files(self):
+        """A picture that the author sent, and a file that is not ready."""
+        kind, body = file_form("shapes.png", sample("shapes.png"))
+        r = await self.rest("author").acall(
+            "POST", f"/api/conversations/{self.ids['room']}/upload",
+            raw=body, headers={"Content-Type": kind})
+        self.ids["file"] = r.data["upload"]["id"]
+        self.ids["hidden"] = await asyncio.to_thread(
+            record, self.stack, self.ids["room"], self.users["author"],
+            "scanning")
+
+    async def add_what(self, row):
+        """What the row speaks of besides messages."""
+        if row.rest and ("{file}" in row.rest[1] or "{hidden}"
+                         in row.rest[1]):
+            await self.add_files()
+        await self.add_deleted()
 
     async def do(self, actor, method, path, body=None):
         return await self.rest(actor).acall(
@@ -139,15 +159,23 @@ async def by_rest(scene, door, actor, ids, **change):
     method, path, body = door
     if change:
         body = {**(body or {}), **change}
-    r = await scene.rest(actor).acall(
-        method, scene.fill(path, actor, ids),
-        None if body is None else scene.fill(body, actor, ids))
+    path = scene.fill(path, actor, ids)
+    if isinstance(body, Form):
+        kind, raw = body.encode()
+        r = await scene.rest(actor).acall(method, path, raw=raw, headers={
+            "Content-Type": kind})
+    else:
+        r = await scene.rest(actor).acall(
+            method, path,
+            None if body is None else scene.fill(body, actor, ids))
     error = (r.json or {}).get("error", {})
     heads = sorted((k.lower(), v) for k, v in r.headers.items()
                    if k.lower() not in HEADERS)
-    assert r.json["success"] is (r.status < 300), r
+    assert r.json is None or r.json["success"] is (r.status < 300), r
+    assert r.json or r.headers["X-File-Scan-Status"] == "clean", r
     return Answer(r.status, error.get("code"), error.get("field"),
-                  json.dumps([r.status, heads, r.raw.decode()]))
+                  json.dumps([r.status, heads,
+                              r.raw.decode(errors="replace")]))
 
 
 async def by_event(scene, door, actor, ids, **change):
@@ -240,7 +268,8 @@ async def refuse(scene, row, ask, door, actor):
     check(what, answer, row.expect(actor))
     if actor not in OUTSIDE.split():
         return 1
-    nowhere = {k: secrets.token_hex(12) for k in ("room", "theirs", "mine")}
+    nowhere = {k: secrets.token_hex(12)
+               for k in ("room", "theirs", "mine", "file", "hidden")}
     never = await ask(scene, door, actor, {**scene.ids, **nowhere})
     known = {*scene.ids.values(), *scene.own.values(), *nowhere.values()}
     assert hidden(answer, known) == hidden(never, known), (
@@ -258,6 +287,7 @@ async def refuse_all(scene, actor):
 
 async def test_who_may_not(stack):
     scene = await Scene(stack).build(*WRITERS.split())
+    await scene.add_files()
     witness = await Ws.hello(stack.ws(1, SERVER), scene.users["creator"])
     before = await scene.state()
     tries = await gather([refuse_all(scene, a) for a in ACTORS])
@@ -277,7 +307,7 @@ async def test_who_may_not(stack):
 async def allow(stack, row, ask, door, actor):
     scene = await Scene(stack).build(
         *([actor] if actor in WRITERS.split() else []))
-    await scene.add_deleted()
+    await scene.add_what(row)
     if row.name in ("unarchive", "take a reaction back"):
         first = next(r for r in ROWS if r.name == {
             "unarchive": "archive", "take a reaction back": "react"}[
@@ -321,6 +351,7 @@ def has(door, name, field, change):
 
 async def wrong(stack, row, ask, door):
     scene = await Scene(stack).build("creator")
+    await scene.add_what(row)
     actor = row.ok.split()[0]
     before = await scene.state()
     n = 0
@@ -416,10 +447,11 @@ async def forbidden(scene, s, ask, door):
 async def test_states_that_forbid(stack):
     scene = await Scene(stack).build("member", "tutor")
     await scene.add_deleted()
+    await scene.add_files()
     other = await Scene(stack).build()
     scene.ids["elsewhere"] = other.ids["theirs"]
     n = 0
-    for kind in ("nowhere", "deleted", "archived"):
+    for kind in ("nowhere", "deleted", "scanned", "hidden", "archived"):
         if kind == "archived":
             r = await scene.do("creator", "POST", "/archive")
             assert r.status == 200, r

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from . import db, net, tokens
 from .logs import LogWatch, SanitizerFiles
-from .parts import BUILD, Clamd, Minio, Mongod, Nginx, Redis, Worker, nginx_binary
+from .parts import (BUILD, Clamd, Minio, Mongod, Nginx, Redis, Worker,
+                    nginx_binary)
 from .rest import Rest
 
 NGINX_CONF = """\
