@@ -56,6 +56,9 @@ static ngx_int_t ngx_http_writeen_upload_hand(ngx_http_writeen_upload_t *up,
 static void ngx_http_writeen_upload_done(void *data, ngx_uint_t status,
     ngx_str_t *body, ngx_uint_t retry);
 static ngx_int_t ngx_http_writeen_upload_later(ngx_http_writeen_upload_t *up);
+static ngx_int_t ngx_http_writeen_upload_begun(ngx_http_writeen_upload_t *up);
+static void ngx_http_writeen_upload_note(const char *key, size_t n,
+    const char *field, ngx_str_t *value);
 static ngx_int_t ngx_http_writeen_upload_shown(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_result_t *res);
 
@@ -630,7 +633,8 @@ ngx_http_writeen_upload_done(void *data, ngx_uint_t status, ngx_str_t *body,
 }
 
 
-/* Not finished in time: say how far it is. */
+/* Not finished in time: say how far it is.  A files role that has not begun has
+ * said nothing yet; who asks for the upload then shall find it all the same. */
 
 static ngx_int_t
 ngx_http_writeen_upload_later(ngx_http_writeen_upload_t *up)
@@ -639,7 +643,24 @@ ngx_http_writeen_upload_later(ngx_http_writeen_upload_t *up)
     char                     key[WRT_NAME_BUF];
     ngx_http_writeen_args_t  args;
 
+    if (ngx_http_writeen_upload_begun(up) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     n = wrt_key_upload(key, up->id, WRT_OID_LEN);
+
+    ngx_http_writeen_upload_note(key, n, WRT_F_UP_OWNER, &up->identity->uid);
+    ngx_http_writeen_upload_note(key, n, WRT_F_UP_SHOWN, &up->begun);
+
+    args.n = 0;
+    args.nnum = 0;
+
+    ngx_http_writeen_arg_lit(&args, "EXPIRE");
+    ngx_http_writeen_arg(&args, key, n);
+    ngx_http_writeen_arg_num(&args, WRT_UPLOAD_S);
+
+    (void) ngx_http_writeen_bus_call(ngx_http_writeen_worker, 0, &args, NULL,
+                                     NULL);
 
     args.n = 0;
     args.nnum = 0;
@@ -658,8 +679,63 @@ ngx_http_writeen_upload_later(ngx_http_writeen_upload_t *up)
 }
 
 
-/* What the files role has written down is JSON of its own making; before it has
- * begun there is nothing. */
+/* An upload of which nobody has said anything, as docs/redis.md has it. */
+
+static ngx_int_t
+ngx_http_writeen_upload_begun(ngx_http_writeen_upload_t *up)
+{
+    u_char  *p;
+    size_t   len;
+    char     now[WRT_TIME_LEN + 1];
+
+    static char  begun[] = "{\"id\":\"%s\",\"conversationId\":\"%V\","
+                           "\"status\":\"processing\","
+                           "\"stage\":\"received\",\"progress\":0,"
+                           "\"fileName\":null,\"fileId\":null,"
+                           "\"messageId\":null,\"error\":null,"
+                           "\"createdAt\":\"%s\",\"updatedAt\":\"%s\"}";
+
+    len = sizeof(begun) + WRT_OID_LEN + up->conversation.len
+          + 2 * WRT_TIME_LEN;
+
+    p = ngx_pnalloc(up->request->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_writeen_now(now);
+
+    up->begun.data = p;
+    up->begun.len = ngx_snprintf(p, len, begun, up->id, &up->conversation,
+                                 now, now)
+                    - p;
+
+    return NGX_OK;
+}
+
+
+/* Unless the files role has said it. */
+
+static void
+ngx_http_writeen_upload_note(const char *key, size_t n, const char *field,
+    ngx_str_t *value)
+{
+    ngx_http_writeen_args_t  args;
+
+    args.n = 0;
+    args.nnum = 0;
+
+    ngx_http_writeen_arg_lit(&args, "HSETNX");
+    ngx_http_writeen_arg(&args, key, n);
+    ngx_http_writeen_arg(&args, field, ngx_strlen(field));
+    ngx_http_writeen_arg(&args, value->data, value->len);
+
+    (void) ngx_http_writeen_bus_call(ngx_http_writeen_worker, 0, &args, NULL,
+                                     NULL);
+}
+
+
+/* JSON of the files role's making, or ours. */
 
 static ngx_int_t
 ngx_http_writeen_upload_shown(ngx_http_writeen_upload_t *up,
@@ -671,8 +747,6 @@ ngx_http_writeen_upload_shown(ngx_http_writeen_upload_t *up,
     static char  format[] = "{\"success\":true,"
                             "\"message\":\"File is being processed\","
                             "\"data\":{\"upload\":%V}}";
-    static char  begun[] = "{\"id\":\"%s\",\"status\":\"processing\","
-                           "\"progress\":0}";
 
     r = up->request;
     ngx_str_null(&shown);
@@ -682,12 +756,7 @@ ngx_http_writeen_upload_shown(ngx_http_writeen_upload_t *up,
     }
 
     if (shown.len == 0) {
-        shown.data = ngx_pnalloc(r->pool, sizeof(begun) + WRT_OID_LEN);
-        if (shown.data == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        shown.len = ngx_sprintf(shown.data, begun, up->id) - shown.data;
+        shown = up->begun;
     }
 
     json.data = ngx_pnalloc(r->pool, sizeof(format) + shown.len);

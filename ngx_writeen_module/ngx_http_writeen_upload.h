@@ -49,6 +49,7 @@ struct ngx_http_writeen_upload_s {
     ngx_http_writeen_question_t  *question; /* likewise */
     ngx_http_writeen_spooled_t    spooled;
     ngx_str_t                     conversation;
+    ngx_str_t                     begun;    /* what a 202 says at least */
     off_t                         limit;    /* bytes of the body */
     ngx_msec_t                    deadline; /* for all of them */
     char                          id[WRT_OID_LEN + 1];

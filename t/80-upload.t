@@ -264,10 +264,14 @@ h request POST /api/conversations/none/upload token=u1 form=300
 h response 202 success==true message="File is being processed" data.upload.id=@id data.upload.status=processing data.upload.progress==0
 call SPOOLED none i=$id
 spooled $id h
+redis HGET wrt:upload:$id owner = u1
+redis HGET wrt:upload:$id shown ~ "id":"$id","conversationId":"none","status":"processing","stage":"received","progress":0,"fileName":null
+redis TTL wrt:upload:$id ~ ^(86400|863\d\d)$
 h request POST /api/conversations/late/upload token=u1 form=300 keep=1
 until call SPOOLED late i=@late
 redis HSET wrt:upload:$late owner u1 shown {"id":"$late","status":"processing","stage":"scanning","progress":30}
 h response 202 data.upload.id=$late data.upload.status=processing data.upload.stage=scanning data.upload.progress==30
+redis HGET wrt:upload:$late shown ~ scanning
 sleep 0.5
 h request GET /api/good token=u1 same=1
 h response 200 data=good

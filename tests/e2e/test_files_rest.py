@@ -586,3 +586,21 @@ async def test_one_sees_what_was_sent_at_once(stack):
         assert (await get(cast, "bob", id)).status == 200
         r = await get(cast, "bob", id + "/download")
         assert r.raw == f"halo {n}\n".encode()
+
+
+async def test_nobody_works_on_it_yet(make_stack):
+    """What the answer 202 names can be asked for, whatever else is up."""
+    stack = make_stack(files="local", env={"SPOOL": ""}, nginx=2,
+                       http="    writeen_upload_wait 200ms;\n",
+                       servers={"bulk": Server()})
+    cast = await room(stack)
+    r = await Files(cast).upload("bob", "a.txt", b"halo\n")
+    assert r.status == 202, r
+    shown = r.json["data"]["upload"]
+    assert shown["status"] == "processing" and shown["progress"] == 0
+    assert shown["conversationId"] == cast.room
+    for name in ("bob", "adm"):
+        assert (await who(cast, name).acall(
+            "GET", "/api/uploads/" + shown["id"])).data["upload"] == shown
+    (await who(cast, "ann").acall(
+        "GET", "/api/uploads/" + shown["id"])).refused(404, "not_found")
