@@ -464,55 +464,6 @@ ngx_http_writeen_upload_whole(ngx_http_writeen_upload_t *up)
 }
 
 
-/* From the answer 202 on the uploader may ask for it, however long it waits for
- * a files role to take it. */
-
-static void
-ngx_http_writeen_upload_announce(ngx_http_writeen_upload_t *up)
-{
-    char                     key[WRT_NAME_BUF], at[WRT_TIME_LEN + 1];
-    size_t                   n;
-    u_char                  *p, shown[512 + WRT_ID_MAX];
-    ngx_time_t              *now;
-    ngx_http_writeen_args_t  args;
-
-    now = ngx_timeofday();
-    wrt_time_format((int64_t) now->sec * 1000 + now->msec, at);
-    n = wrt_key_upload(key, up->id, WRT_OID_LEN);
-
-    p = ngx_snprintf(shown, sizeof(shown),
-                     "{\"id\":\"%s\",\"conversationId\":\"%V\","
-                     "\"fileName\":null,\"fileId\":null,\"messageId\":null,"
-                     "\"createdAt\":\"%s\",\"status\":\"processing\","
-                     "\"stage\":\"received\",\"progress\":0,"
-                     "\"updatedAt\":\"%s\",\"error\":null}",
-                     up->id, &up->conversation, at, at);
-
-    args.n = 0;
-    args.nnum = 0;
-
-    ngx_http_writeen_arg_lit(&args, "HSET");
-    ngx_http_writeen_arg(&args, key, n);
-    ngx_http_writeen_arg_lit(&args, WRT_F_UP_OWNER);
-    ngx_http_writeen_arg(&args, up->identity->uid.data,
-                         up->identity->uid.len);
-    ngx_http_writeen_arg_lit(&args, WRT_F_UP_SHOWN);
-    ngx_http_writeen_arg(&args, shown, p - shown);
-
-    (void) ngx_http_writeen_bus_call(ngx_http_writeen_worker, 0, &args, NULL,
-                                     NULL);
-
-    args.n = 0;
-
-    ngx_http_writeen_arg_lit(&args, "EXPIRE");
-    ngx_http_writeen_arg(&args, key, n);
-    ngx_http_writeen_arg_num(&args, WRT_UPLOAD_S);
-
-    (void) ngx_http_writeen_bus_call(ngx_http_writeen_worker, 0, &args, NULL,
-                                     NULL);
-}
-
-
 static ngx_int_t
 ngx_http_writeen_upload_hand(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_result_t *res)
@@ -567,10 +518,6 @@ ngx_http_writeen_upload_hand(ngx_http_writeen_upload_t *up,
     {
         return ngx_http_writeen_upload_unavailable(r);
     }
-
-    /* before the entry, on the same connection */
-
-    ngx_http_writeen_upload_announce(up);
 
     up->rpc = ngx_http_writeen_rpc_call(wk, &call,
                                         ngx_http_writeen_upload_done, up);

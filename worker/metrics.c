@@ -61,13 +61,13 @@ static const struct {
     { "blobs_collected_total", "counter",
       "Blobs removed from storage that no file referred to.",
       offsetof(counters_t, blobs_collected), ROLE_FILES, 0 },
-    { "uploads_total", "counter", "Uploads that became messages.",
+    { "files_sent_total", "counter", "Uploads that became messages.",
       offsetof(counters_t, uploads), ROLE_FILES, 0 },
-    { "uploads_refused_total", "counter", "Uploads that ended with an error.",
+    { "files_refused_total", "counter", "Uploads that ended with an error.",
       offsetof(counters_t, uploads_refused), ROLE_FILES, 0 },
-    { "uploads_infected_total", "counter", "Uploads found infected.",
+    { "files_infected_total", "counter", "Uploads found infected.",
       offsetof(counters_t, uploads_infected), ROLE_FILES, 0 },
-    { "uploads_dead_total", "counter", "Uploads given up.",
+    { "files_dead_total", "counter", "Uploads given up.",
       offsetof(counters_t, dead), ROLE_FILES, 0 },
     { "scanner_up", "gauge", "Has the scanner its signatures?",
       offsetof(counters_t, scanner_up), ROLE_SCANNER, 0 }
@@ -241,7 +241,7 @@ metrics_store(buf_t *out, const shared_t *sh, const char *node)
     for (i = 0; i < sh->nslots; i++) {
         s = &sh->slots[i];
 
-        if (s->type != ROLE_JANITOR) {
+        if (s->type != ROLE_JANITOR && s->type != ROLE_SCANNER) {
             buf_fmt(out, "writeen_worker_store_up{node=\"%s\",role=\"%s\","
                     "index=\"%u\"}", node, metrics_role(s->type), s->index);
             metrics_value(out, count_get(s->counters.store_up), 0);

@@ -285,7 +285,7 @@ pool_create(pool_t *p)
     n = p->cf->nredis + p->cf->workers + 1;
 
     if (p->cf->spool[0]) {
-        n += p->cf->files_workers + 1;
+        n += p->cf->files_workers + (p->cf->scan.kind == SCAN_LIBCLAMAV);
     }
 
     p->shared = metrics_create(n);
