@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ws
+from harness import net, ws
 from harness.parts import BUILD, Mongod
 from harness.stack import Server, Stack
 
@@ -99,7 +99,7 @@ def pytest_runtest_logreport(report):
 
 def pytest_sessionfinish(session, exitstatus):
     path = os.environ.get("WRT_RESULT")
-    if path:
+    if path and not net.WORKER:         # who gives out the tests counts
         errors = 1 if exitstatus not in (0, 1) else 0
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(
@@ -114,7 +114,7 @@ def frame_log():
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory):
     """One replica set for all stacks; each has a database of its own."""
-    logs = BUILD / "e2e-logs"
+    logs = BUILD / "e2e-logs" / net.WORKER
     logs.mkdir(parents=True, exist_ok=True)
     part = Mongod("mongod", tmp_path_factory.mktemp("mongod"),
                   logs / "mongod.log")

@@ -9,6 +9,10 @@ E2E_PYTHON  := $(E2E_VENV)/bin/python
 E2E_ENV     := BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1
 E2E_STORES  ?= sqlite mongo
 
+# Tests wait more than they compute, so several processes share them, each with
+# stacks of its own.  1: none, to see the output of one test as it comes.
+E2E_JOBS    ?= 4
+
 FAULT_SECONDS       ?= 600
 FAULT_SHORT_SECONDS ?= 60
 BACKLOG_MESSAGES    ?= 200000
@@ -39,7 +43,9 @@ $(E2E_VENV)/ok: tests/e2e/requirements.txt
 e2e: module worker $(E2E_VENV)/ok
 	@mkdir -p $(TEST_RESULTS)
 	cd tests/e2e && $(E2E_ENV) WRT_RESULT=$(TEST_RESULTS)/e2e.txt \
-	    $(E2E_PYTHON) -m pytest -q -p no:cacheprovider $(E2E_ARGS)
+	    $(E2E_PYTHON) -m pytest -q -p no:cacheprovider \
+	    $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) --dist worksteal) \
+	    $(E2E_ARGS)
 
 fault: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/fault/fault.py --seconds $(FAULT_SECONDS))

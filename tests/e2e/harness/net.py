@@ -1,9 +1,11 @@
 """Ports and waiting.
 
 Ports come from 20000-29999: below the kernel's ephemeral range, so that no
-outgoing connection can sit on one of them.
+outgoing connection can sit on one of them.  Of several processes that test at
+the same time each has a part of these for itself.
 """
 
+import os
 import random
 import socket
 import time
@@ -11,11 +13,20 @@ import time
 _random = random.SystemRandom()
 _given = set()
 
+# "gw0", "gw1"...; alone: ""
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+_PARTS = 8
+_part = range(20000, 30000)
+if WORKER:
+    _size = len(_part) // _PARTS
+    _first = 20000 + int(WORKER[2:]) % _PARTS * _size
+    _part = range(_first, _first + _size)
+
 
 def free_port():
     """A TCP port on loopback that nobody uses and this run never gave out."""
     for _ in range(500):
-        port = _random.randint(20000, 29999)
+        port = _random.choice(_part)
         if port in _given:
             continue
         with socket.socket() as s:
@@ -25,7 +36,7 @@ def free_port():
                 continue
         _given.add(port)
         return port
-    raise RuntimeError("no free port in 20000-29999")
+    raise RuntimeError(f"no free port in {_part}")
 
 
 def wait_until(check, timeout, what, step=0.02):

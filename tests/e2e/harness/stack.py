@@ -7,7 +7,8 @@
 
 Servers: every nginx has the server "main"; more of them, each on a port of
 its own and with directives of its own, come from `servers`.  Logs stay in
-build/e2e-logs/<name>; data lives in a short temporary path and is removed.
+build/e2e-logs/[<process>/]<name>; data lives in a short temporary path and is
+removed.
 """
 
 import json
@@ -131,7 +132,7 @@ class Stack:
         self.name = name
         self.store = store
         self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
-        self.logs = BUILD / "e2e-logs" / name
+        self.logs = BUILD / "e2e-logs" / net.WORKER / name
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
         self.watch = LogWatch()
