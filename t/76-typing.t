@@ -270,12 +270,13 @@ a quiet
 
 
 === TEST 16: a client that does not read: typing is left out, messages are not
+--- sndbuf: 16k
 --- with
 writeen_max_message 32k;
 writeen_send_queue 64k;
 --- steps
 room room1 u1 u2
-a connect u1 rcvbuf=4096
+a connect u1
 b connect u2
 a pause
 until metric writeen_queue_bytes > 16384 else post room1 u2 $long
@@ -284,7 +285,7 @@ b find user_typing data.userId=x5
 a resume
 until metric writeen_queue_bytes = 0
 post room1 u2 last
-a find message_received within=15 data.message.content.text=last
+a find message_received data.message.content.text=last
 a never user_typing
 a ignore
 b ignore

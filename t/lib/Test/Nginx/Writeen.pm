@@ -101,7 +101,7 @@ $ENV{TEST_NGINX_SECRET} = $SECRET;
 
 my %Servers;
 my $Tokens = Writeen::Token->new(dir => "$Temp", secret => $SECRET);
-my ($TlsPort, $SpreadPort);
+my ($TlsPort, $SpreadPort, $SmallPort);
 my $Steps;
 my @Bus = ('main');
 my %Vars = (secret => $SECRET, port => $Test::Nginx::Util::ServerPort,
@@ -181,6 +181,11 @@ sub prepare {
                   ? '' : "writeen_jwt_key HS256 $SECRET;";
         my $listen = $SpreadPort
                      ? "listen 127.0.0.1:$SpreadPort reuseport;" : '';
+        if (defined $block->sndbuf) {
+            $SmallPort ||= free_port();
+            $listen .= "listen 127.0.0.1:$SmallPort sndbuf="
+                       . $block->sndbuf . ';';
+        }
         $block->set_value('config', <<"EOC");
 $listen
 $key
@@ -273,7 +278,8 @@ sub run_block {
 
     $Steps = Writeen::Steps->new(
         servers => \%Servers, bus => [@Bus], tokens => $Tokens,
-        port => $SpreadPort || $Test::Nginx::Util::ServerPort,
+        port => (defined $block->sndbuf ? $SmallPort : $SpreadPort)
+                || $Test::Nginx::Util::ServerPort,
         tls_port => $TlsPort,
         pid_file => $Test::Nginx::Util::PidFile,
         error_log => $Test::Nginx::Util::ErrLogFile,
