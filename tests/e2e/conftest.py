@@ -4,12 +4,16 @@ A test may be a coroutine.  Every test that uses a stack is run with SQLite
 and with MongoDB; when it ends, the logs of its stack may hold nothing new
 that must not be there.  When a test fails, the frames of all its WebSocket
 connections go to build/e2e-logs/frames/<test>.log.
+
+Several processes (E2E_JOBS of e2e.mk) share the tests, each with stacks of its
+own and a folder of logs, build/e2e-logs/gw<n>.
 """
 
 import asyncio
 import inspect
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,17 +55,43 @@ FILES_ENV = {}
 passed = failed = 0
 
 
+def pytest_configure():
+    if net.WORKER:
+        # so that no stack finds the reports of another process's
+        for name in {"ASAN_OPTIONS", "UBSAN_OPTIONS"} & set(os.environ):
+            os.environ[name] = re.sub(r"log_path=[^:]+",
+                                      rf"\g<0>-{net.WORKER}",
+                                      os.environ[name])
+    else:
+        for folder in (BUILD / "e2e-logs").glob("gw*"):
+            shutil.rmtree(folder)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Store by store, since each has a stack that tests share; in each the
+    longest first, so that the processes end at about the same time."""
+    def order(item):
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        return str(params.get("store", "")), -limit(item)
+    items.sort(key=order)
+
+
+def limit(item):
+    return getattr(item.obj, "limit", TEST_TIMEOUT)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = pyfuncitem._fixtureinfo.argnames
     args = {n: pyfuncitem.funcargs[n] for n in names}
-    limit = getattr(pyfuncitem.obj, "limit", TEST_TIMEOUT)
 
     async def run():
         try:
-            await asyncio.wait_for(pyfuncitem.obj(**args), limit)
+            await asyncio.wait_for(pyfuncitem.obj(**args),
+                                   limit(pyfuncitem))
         finally:
             for w in ws.opened:
                 w.abort()

@@ -5,7 +5,8 @@
 # MONGOD and K6.
 
 E2E_VENV    := $(abspath $(BUILD))/venv
-E2E_PYTHON  := $(E2E_VENV)/bin/python
+# interrupted or not, no server stays behind
+E2E_PYTHON  := $(abspath tools/leash.py) $(E2E_VENV)/bin/python
 E2E_ENV     := BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1
 E2E_STORES  ?= sqlite mongo
 
@@ -44,7 +45,8 @@ e2e: module worker $(E2E_VENV)/ok
 	@mkdir -p $(TEST_RESULTS)
 	cd tests/e2e && $(E2E_ENV) WRT_RESULT=$(TEST_RESULTS)/e2e.txt \
 	    $(E2E_PYTHON) -m pytest -q -p no:cacheprovider \
-	    $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) --dist worksteal) \
+	    $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) \
+	        --maxschedchunk 1) \
 	    $(E2E_ARGS)
 
 fault: module worker $(E2E_VENV)/ok

@@ -1,8 +1,7 @@
 """Ports and waiting.
 
-Ports come from 20000-29999: below the kernel's ephemeral range, so that no
-outgoing connection can sit on one of them.  Of several processes that test at
-the same time each has a part of these for itself.
+Ports come from 20000-26999: below the kernel's ephemeral range, so that no
+outgoing connection can sit on one of them, and below those of the unit tests.
 """
 
 import os
@@ -10,33 +9,30 @@ import random
 import socket
 import time
 
-_random = random.SystemRandom()
-_given = set()
-
-# "gw0", "gw1"...; alone: ""
+# Of several processes that share the tests, this one: "gw0"...; alone: ""
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
-_PARTS = 8
-_part = range(20000, 30000)
-if WORKER:
-    _size = len(_part) // _PARTS
-    _first = 20000 + int(WORKER[2:]) % _PARTS * _size
-    _part = range(_first, _first + _size)
+
+_random = random.SystemRandom()
+_claims = []
 
 
 def free_port():
-    """A TCP port on loopback that nobody uses and this run never gave out."""
+    """A TCP port on loopback that nobody uses, and that neither this process
+    nor another one of the tests gives out as long as this one lives."""
     for _ in range(500):
-        port = _random.choice(_part)
-        if port in _given:
-            continue
-        with socket.socket() as s:
-            try:
+        port = _random.randint(20000, 26999)
+        # a name that the kernel lets one process have, until it ends
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0writeen-tests-port-{port}")
+            with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _given.add(port)
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
         return port
-    raise RuntimeError(f"no free port in {_part}")
+    raise RuntimeError("no free port in 20000-26999")
 
 
 def wait_until(check, timeout, what, step=0.02):
