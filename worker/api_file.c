@@ -93,15 +93,16 @@ file_upload(api_t *a, call_t *c, const char *id, upload_t *u)
 }
 
 
-/* Until the store has what an answer has promised.  1: wait, 0, -1:
- * answered. */
+/* Until the store has what an answer has promised, or an event: those who have
+ * the message on screen before its upload has ended may ask for the file at
+ * once.  1: wait, 0, -1: answered. */
 static int
 file_wait(api_t *a, call_t *c, const upload_t *u)
 {
     access_t  x;
 
     if (c->step > 0 || u->conversation[0] == '\0'
-        || (u->seq == 0 && !u->own))
+        || (u->seq == 0 && !u->own && !u->busy))
     {
         return 0;
     }

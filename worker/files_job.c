@@ -384,8 +384,8 @@ job_store(files_t *f, job_t *j, job_rc_t *rc)
     brc = job_put(f, j->form.hash, j->form.fd, j->form.size, j->kind.mime,
                   &j->stored);
 
-    for (i = 0; brc == BLOB_OK && j->thumb.images[i].fd >= 0
-                && i < THUMB_SIZES; i++)
+    for (i = 0; brc == BLOB_OK && i < THUMB_SIZES
+                && j->thumb.images[i].fd >= 0; i++)
     {
         t = &j->thumb.images[i];
         files_thumb_key(j, i, key);
