@@ -178,10 +178,11 @@ async def send_while(cast, files, fault):
     return senders
 
 
-@pytest.mark.parametrize("kind", ["sqlite-local", "mongo-s3"])
-async def test_parts_are_killed(make_files_stack, kind):
+@pytest.mark.parametrize("kind,clamd", [("sqlite-local", False),
+                                        ("mongo-s3", True)])
+async def test_parts_are_killed(make_files_stack, kind, clamd):
     """Every part at some moment, in random order, twice."""
-    stack = make_files_stack(kind)
+    stack = make_files_stack(kind, clamd=clamd)
     rng = random.Random(7)
     cast = await Cast.group(stack, "ann", "bob", "cho")
     files = Files(cast)

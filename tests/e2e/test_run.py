@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import net, tokens
+from harness import net, tokens, upload
 from harness.parts import REPO, descendants
 from harness.rest import Rest
 from harness.scene import received, send, texts, uniques
@@ -128,6 +128,14 @@ async def test_a_newcomers_first_minutes(run):
         await send(two, room, f"after {part}")
         assert texts(await received(one, 1)) == [f"after {part}"]
         assert texts(await received(two, 1)) == [f"after {part}"], n
+    kind, form = upload.file_form("house.jpg", upload.sample("house.jpg"))
+    r = await run.rest(ani).acall(
+        "POST", f"/api/conversations/{room}/upload", raw=form,
+        headers={"Content-Type": kind}, timeout=30)
+    assert r.status == 201, r
+    file = r.data["message"]["content"]["fileInfo"]
+    await received(two, 1)
+
     for ws in (one, two):
         await ws.close()
     await asyncio.to_thread(run.kill, "nginx")
@@ -138,7 +146,10 @@ async def test_a_newcomers_first_minutes(run):
     path = f"/api/conversations/{room}/messages"
     messages = run.rest(budi).call("GET", path).data["messages"]
     assert [m["content"]["text"] for m in messages] == [
-        "after redis", "after worker", "Hello"]
+        "", "after redis", "after worker", "Hello"]
+    got = run.rest(budi).call("GET", file["downloadUrl"])
+    assert got.status == 200 and got.raw == upload.sample("house.jpg")
+    assert run.rest(budi).call("GET", file["thumbnailUrl"]).status == 200
     await asyncio.to_thread(run.stop)
 
 
