@@ -8,6 +8,7 @@
  *   api_conv.c      GET conversations
  *   api_create.c    POST conversations
  *   api_body.c      its body, checked
+ *   api_consult.c   POST consultations/:id/confirm: the same, for schedulers
  *   api_message.c   GET messages
  *   api_search.c    search
  *   api_may.c       who may do what
@@ -262,6 +263,9 @@ api_rc_t conv_answer(api_t *a, call_t *c, int status, const char *said,
 /* api_create.c */
 api_rc_t conv_create(api_t *a, call_t *c);
 
+/* api_consult.c */
+api_rc_t consult_confirm(api_t *a, call_t *c);
+
 /* api_body.c: the body of POST /api/conversations */
 
 typedef struct {
@@ -338,6 +342,8 @@ void may_file_pending(call_t *c);
 int may_list_findings(call_t *c);
 /* Set other users' profiles: services and admins. */
 int may_set_users(call_t *c);
+/* Confirm a consultation: services, admins, tutors. */
+int may_consult(call_t *c);
 
 
 /* api_emit.c */

@@ -14,6 +14,7 @@
  *   file: have it                d                       yes      yes
  *   file: public         yes             yes             yes      yes
  *   findings                                             yes      yes
+ *   confirm a consultation       (who has a tutor's token) yes    yes
  *
  * "r" and "w" are permissions of a member, which wrt_emit and wrt_send check
  * once more in the step that writes.  A tutor is a member whose role in the
@@ -241,4 +242,13 @@ may_set_users(call_t *c)
 {
     return c->rights ? 0 : may_not(c, "only a service or an admin may do"
                                    " this");
+}
+
+
+int
+may_consult(call_t *c)
+{
+    return c->rights || strcmp(c->role, "tutor") == 0
+           ? 0 : may_not(c, "only a tutor, a service or an admin may confirm a"
+                         " consultation");
 }

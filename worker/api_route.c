@@ -44,6 +44,9 @@ const api_route_t  api_routes[] = {
     { "POST", "/api/conversations/:/read", receipt_read, "read" },
     { "POST", "/api/conversations/:/delivered", receipt_delivered,
       "delivered" },
+    { "POST", "/api/consultations/:/confirm", consult_confirm,
+      "confirm_consultation" },
+
     { "GET",  "/api/unread", unread_list, "unread" },
     { "GET",  "/api/search", search, "search" },
 

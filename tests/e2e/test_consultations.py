@@ -1,0 +1,101 @@
+"""Rooms that follow scheduled consultations.
+
+Without these a consultation that is confirmed twice, by two systems at once,
+could have two rooms, with half of the talk in each.
+"""
+
+import asyncio
+
+from harness import tokens
+from harness.scene import unique, uniques
+from harness.ws import Ws
+
+CONTEXT = {"topic": "Bab 3: metode", "course": "Skripsi",
+           "scheduledAt": "2026-12-01T03:00:00.000Z",
+           "agenda": "1. kuesioner", "documentIds": ["doc-1", "doc-2"]}
+
+
+def body_of(student, tutor, **more):
+    return {"title": "Thesis", "participants": [
+        {"userId": student, "role": "student"},
+        {"userId": tutor, "role": "tutor"}], **more}
+
+
+def rest(stack, user, role, nginx=0):
+    return stack.rest(tokens.token(user, role=role), nginx)
+
+
+async def confirm(stack, number, body, user="lms", role="service", nginx=0):
+    return await rest(stack, user, role, nginx).acall(
+        "POST", f"/api/consultations/{number}/confirm", body)
+
+
+async def test_a_room_is_made_once(stack):
+    """Ten times, at once, by two nodes: one room, one invitation each."""
+    ani, tia = uniques("ani", "tia")
+    number = unique("consult")
+    sockets = [await Ws.hello(stack.ws(i), user)
+               for i, user in enumerate((ani, tia))]
+    body = body_of(ani, tia, **CONTEXT)
+    replies = await asyncio.gather(*(
+        confirm(stack, number, body, nginx=i % 2) for i in range(10)))
+    assert sorted(r.status for r in replies) == [200] * 9 + [201]
+    rooms = [r.data["conversation"] for r in replies]
+    assert {r["id"] for r in rooms} == {rooms[0]["id"]}
+    room = rooms[0]
+    assert room["type"] == "consultation"
+    assert room["consultationId"] == number
+    assert room["context"] == CONTEXT
+    assert {p["userId"]: p["role"] for p in room["participants"]} == {
+        ani: "student", tia: "tutor"}
+    for ws in sockets:
+        e = await ws.wait("conversation_created")
+        assert e["data"]["conversation"]["id"] == room["id"]
+        assert e["data"]["conversation"]["context"] == CONTEXT
+        await ws.quiet(0.3, "user_presence")
+        await ws.close()
+    # it is the room of POST /api/conversations, too
+    r = await rest(stack, "lms", "service").acall(
+        "POST", "/api/conversations",
+        {"type": "consultation", "consultationId": number, **body_of(
+            ani, tia)})
+    assert r.status == 200 and r.data["conversation"]["id"] == room["id"]
+
+
+async def test_by_the_tutor_himself(stack):
+    ani, tia = uniques("ani", "tia")
+    r = await confirm(stack, unique("consult"),
+                      {"participantIds": [ani], "context": CONTEXT}, tia,
+                      "tutor")
+    assert r.status == 201, r
+    room = r.data["conversation"]
+    assert {p["userId"]: p["role"] for p in room["participants"]} == {
+        ani: "student", tia: "tutor"}
+    assert room["context"] == CONTEXT
+
+
+async def test_who_may_not_and_what_is_wrong(stack):
+    ani, tia = uniques("ani", "tia")
+    number = unique("consult")
+    good = body_of(ani, tia)
+    (await confirm(stack, number, good, ani, "student")).refused(
+        403, "forbidden")
+    (await stack.rest().acall(
+        "POST", f"/api/consultations/{number}/confirm", good)).refused(
+            401, "unauthorized")
+    for wrong, field in (
+            ({"topic": 7}, "context.topic"),
+            ({"scheduledAt": "soon"}, "context.scheduledAt"),
+            ({"documentIds": "doc"}, "context.documentIds"),
+            ({"context": []}, "context"), ({"title": []}, "title"),
+            ({"participants": []}, None)):
+        e = (await confirm(stack, number, {**good, **wrong})).refused(
+            400, "invalid_request")
+        if field:
+            assert e["field"] == field
+    r = await rest(stack, "lms", "service").acall(
+        "POST", f"/api/consultations/{number}/confirm", raw="[]",
+        headers={"Content-Type": "application/json"})
+    r.refused(400, "invalid_request")
+    assert (await rest(stack, ani, "student").aget(
+        "/api/conversations")).data["conversations"] == []
