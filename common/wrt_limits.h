@@ -84,6 +84,21 @@
 #define WRT_PAGE_SEARCH          20
 #define WRT_PAGE_SEARCH_MAX      100
 
+/* Sessions and their transcripts */
+#define WRT_SESSION_MESSAGES_MAX 20000  /* of one session */
+#define WRT_SESSION_TOPICS       8      /* keyTopics */
+#define WRT_SESSION_TOPIC_WORDS  3      /* words of a topic */
+#define WRT_SESSION_TOPIC_MAX    128    /* one of them, bytes */
+#define WRT_SESSION_PHRASES_MAX  100000 /* different ones that are counted */
+#define WRT_SESSION_WORDS_MAX    500000 /* then no more are looked at */
+#define WRT_SESSION_ITEMS_MAX    100    /* action items; questions */
+#define WRT_SESSION_ITEM_MAX     280    /* text of one, bytes */
+#define WRT_SESSION_ANSWER_MAX   200    /* messages later that may answer */
+#define WRT_SESSION_NOTES_MAX    4096   /* sessionNotes, bytes */
+#define WRT_TRANSCRIPT_MAX       (256 * 1024 * 1024) /* file, bytes */
+#define WRT_TRANSCRIPT_DEPTH_MAX 16     /* nesting of its JSON */
+#define WRT_TRANSCRIPT_PROBLEMS_MAX 20  /* told of by the verifier */
+
 /* Presence and typing */
 #define WRT_PRESENCE_S           (30 * 86400) /* last seen is kept */
 #define WRT_PRESENCE_GRACE_MS    10000  /* before offline */
