@@ -6,16 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/transcript.h"
 #include "worker/worker.h"
 
 static const char  main_usage[] =
     "usage: writeen-worker [--check | --replay-dead | --version | --help]\n"
+    "       writeen-worker --verify-transcript <file> [<head>]\n"
     "\n"
     "The worker pool of Writeen chat: stores what happens in Redis and\n"
     "answers REST calls.  It runs in the foreground and logs to stderr.\n"
     "\n"
     "  --check        check settings, Redis and store, then exit\n"
     "  --replay-dead  put dead letters back, print how many, then exit\n"
+    "  --verify-transcript  is the transcript of a session untouched?  Says\n"
+    "                 which entry was altered and exits with 1 if not\n"
     "  --version      print the version\n"
     "  --help         print this\n"
     "\n"
@@ -62,6 +66,12 @@ main(int argc, char **argv)
     char         err[CONF_ERROR_SIZE];
     conf_t       cf;
     const char  *arg;
+
+    if ((argc == 3 || argc == 4)
+        && strcmp(argv[1], "--verify-transcript") == 0)
+    {
+        return transcript_verify_file(argv[2], argv[3], stdout);
+    }
 
     arg = argc == 2 ? argv[1] : "";
 

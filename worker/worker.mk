@@ -3,6 +3,7 @@
 
 WORKER_SRCS := $(filter-out worker/store%.c worker/words%.c worker/blob%.c \
                  worker/upload%.c worker/scan%.c worker/thumb%.c \
+                 worker/session%.c worker/transcript%.c \
                  worker/token.c, $(wildcard worker/*.c))
 WORKER_OBJS := $(WORKER_SRCS:%.c=$(BUILD)/%.o)
 WORKER      := $(BUILD)/writeen-worker
@@ -21,12 +22,14 @@ include worker/blob.mk
 include worker/upload.mk
 include worker/scan.mk
 include worker/thumb.mk
+include worker/session.mk
 
 worker: $(WORKER) $(TOKEN) $(THUMB)
 
-$(WORKER): $(WORKER_OBJS) $(STORE_LIB) $(BLOB_LIB) $(UPLOAD_LIB) \
-           $(SCAN_LIB) $(THUMB_LIB) $(COMMON_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(STORE_LIB) \
+$(WORKER): $(WORKER_OBJS) $(SESSION_LIB) $(STORE_LIB) $(BLOB_LIB) \
+           $(UPLOAD_LIB) $(SCAN_LIB) $(THUMB_LIB) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(SESSION_LIB) \
+	    $(STORE_LIB) \
 	    $(BLOB_LIB) $(THUMB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(COMMON_LIB) \
 	    -Wl,--as-needed $(WORKER_LIBS)
 
