@@ -316,6 +316,18 @@ def check_upload_layer():
                 yield s, n, f"{header} where uploads are read"
 
 
+def check_session_layer():
+    """what sums up a session knows messages, not where they come from"""
+    for s in load("worker/session*.[ch]", "worker/transcript*.[ch]"):
+        for n, header in s.includes():
+            if header.startswith(("worker/", "common/")) \
+                    and not re.fullmatch(r"worker/(session|transcript)\w*\.h"
+                                         r"|worker/(words|store_internal)\.h"
+                                         r"|common/wrt_(limits|id|utf8)\.h",
+                                         header):
+                yield s, n, f"{header} in what sums up a session"
+
+
 def check_names():
     """names in Redis are built in common/wrt_names alone"""
     for s in load("common/*.[ch]", "worker/*.[ch]",

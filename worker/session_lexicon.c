@@ -1,5 +1,6 @@
 /*
- * session_lexicon.c: words with a part in a conversation, Indonesian and English.
+ * session_lexicon.c: words with a part in a conversation, Indonesian and
+ * English.
  *
  * Folded as words.c folds (don't: dont), sorted by bytes.  What each letter
  * stands for is in session_internal.h.

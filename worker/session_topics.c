@@ -205,7 +205,7 @@ is_joined(const session_t *s, size_t i)
 }
 
 
-/* buku-buku is one word, twice */
+/* buku-buku is buku, and no phrase */
 static int
 is_doubled(const session_t *s, size_t i)
 {

@@ -9,6 +9,9 @@
 #
 # `make bench-uploads` prints what 20 uploads of 10 MB under way cost those who
 # chat, and how much memory nginx takes for them (tests/e2e/e2e.mk).
+#
+# `make bench-session` prints how long the summary and the transcript of a
+# session of BENCH_SESSION_MESSAGES messages take.
 
 BENCH_STORE    := $(BUILD)/bench/bench_store
 BENCH_MESSAGES ?= 200000
@@ -18,7 +21,10 @@ BENCH_SEARCH          := $(BUILD)/bench/bench_search
 BENCH_SEARCH_MESSAGES ?= 1000000
 BENCH_SEARCH_ROOMS    ?= 10000
 
-.PHONY: bench bench-search bench-search-short
+BENCH_SESSION          := $(BUILD)/bench/bench_session
+BENCH_SESSION_MESSAGES ?= 2000
+
+.PHONY: bench bench-search bench-search-short bench-session
 
 bench: $(BENCH_STORE) $(BUILD)/unit/mongo_ready
 	@echo '-- SQLite'
@@ -54,3 +60,12 @@ $(BENCH_SEARCH): tests/bench/bench_search.c tests/bench/bench_search_plan.c \
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(STORE_CFLAGS) -o $@ $(filter %.c,$^) $(STORE_LIB) \
 	    $(COMMON_LIB) $(STORE_LIBS) $(LDFLAGS)
+
+bench-session: $(BENCH_SESSION)
+	@$(BENCH_SESSION) $(BENCH_SESSION_MESSAGES)
+
+$(BENCH_SESSION): tests/bench/bench_session.c $(SESSION_LIB) $(STORE_LIB) \
+                  $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< $(SESSION_LIB) $(STORE_LIB) $(COMMON_LIB) \
+	    $(SESSION_LIBS) $(COMMON_LIBS) $(LDFLAGS)

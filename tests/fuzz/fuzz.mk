@@ -4,7 +4,7 @@
 # in tests/fuzz/corpus/<name>; what it finds on the way is kept in the build
 # folder, a crash in $(BUILD)/fuzz/<name>-crash-*.
 
-FUZZ_TARGETS := frame envelope bus text words form
+FUZZ_TARGETS := frame envelope bus text words form transcript
 FUZZ_BINS    := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 FUZZ_SECONDS ?= 3600
 FUZZ_CC      ?= clang
@@ -29,12 +29,17 @@ FUZZ_form       := worker/upload_form.c worker/upload_file.c \
                    worker/upload_mime.c \
                    worker/upload_name.c
 FUZZ_LIBS_form   = $(shell pkg-config --cflags --libs gmime-3.0) -lcrypto
+FUZZ_transcript := $(wildcard worker/transcript*.c) \
+                   worker/session_text.c worker/session_lexicon.c \
+                   worker/words.c worker/store_mem.c
+FUZZ_LIBS_transcript := -lutf8proc -lcrypto
 
 .SECONDEXPANSION:
 
 # The sources anew: the library is not instrumented
 $(FUZZ_BINS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(COMMON_SRCS) \
-        $(wildcard common/*.h worker/words.h worker/upload_*.h tests/fuzz/*.h \
+        $(wildcard common/*.h worker/words.h worker/upload_*.h \
+                    worker/session*.h worker/transcript*.h tests/fuzz/*.h \
                     tests/unit/wire.h) \
         $$(FUZZ_$$*)
 	@mkdir -p $(@D)
