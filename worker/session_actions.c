@@ -58,7 +58,8 @@ static const char  *passives_ed[] = {
 
 static const char  *promises[] = {
     "saya akan", "aku akan", "akan saya", "akan aku", "i will", "i shall",
-    "im going to", "i promise to", "saya harus", "saya perlu", "saya wajib",
+    "im going to", "i am going to", "im planning to", "i am planning to",
+    "i plan to", "i promise to", "saya harus", "saya perlu", "saya wajib",
     "aku harus", "i need to", "i have to", "i must"
 };
 
@@ -264,6 +265,44 @@ is_promised(const session_t *s, size_t i)
 }
 
 
+/*
+ * Nanti aku tulis, saya pinjam besok: any verb, when it is said that it is yet
+ * to be done.  Tutors call themselves Bapak and Ibu: nanti Ibu carikan.
+ */
+static int
+is_later(const session_t *s, size_t first, size_t i, size_t end)
+{
+    int              self;
+    size_t           k;
+    session_due_t    due;
+    const char      *role;
+
+    role = s->person[s->cut->person].role;
+    self = session_fits(s, i, end, "saya") || session_fits(s, i, end, "aku");
+
+    if ((!self && !(strcmp(role, "tutor") == 0
+                    && (session_fits(s, i, end, "ibu")
+                        || session_fits(s, i, end, "bapak"))))
+        || i + 1 >= end
+        || (session_flags(s, i + 1) & (SESSION_STOP | SESSION_PAST
+                                       | SESSION_NOT | SESSION_NOTSELF
+                                       | SESSION_WH | SESSION_ACK))
+        || session_is_name(s, session_fold(s, i + 1))
+        || has_flag(s, first, i, SESSION_PAST | SESSION_NOT))
+    {
+        return 0;
+    }
+
+    for (k = first; k < i; k++) {
+        if (session_fits(s, k, end, "nanti")) {
+            return 1;
+        }
+    }
+
+    return self && session_due(s, first, end, &due);
+}
+
+
 /* saya kirim, I'll, let me ask: words that decide; 0: no promise at i. */
 static size_t
 promise_at(const session_t *s, size_t first, size_t i, size_t end)
@@ -291,7 +330,7 @@ promise_at(const session_t *s, size_t first, size_t i, size_t end)
         return 1;
     }
 
-    return 0;
+    return is_later(s, first, i, end);
 }
 
 
@@ -397,6 +436,36 @@ find_obligation(const session_t *s, size_t first, size_t end, found_t *f)
 }
 
 
+/*
+ * Kumpulkan, usahakan: a verb in -kan without a prefix asks, when it comes
+ * first.
+ */
+static int
+is_bare_kan(const session_t *s, size_t i)
+{
+    size_t             k;
+    const char        *word;
+
+    static const char  *prefixes[] = { "me", "di", "ter", "ber", "pe", "se" };
+
+    word = session_fold(s, i);
+
+    if (!ends_with(word, "kan") || strlen(word) < sizeof("masukan")
+        || (session_word(word) & SESSION_STOP) || session_is_name(s, word))
+    {
+        return 0;
+    }
+
+    for (k = 0; k < COUNT(prefixes); k++) {
+        if (strncmp(word, prefixes[k], strlen(prefixes[k])) == 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /* A verb that comes first. */
 static int
 find_imperative(const session_t *s, size_t first, size_t end, found_t *f)
@@ -425,13 +494,17 @@ find_imperative(const session_t *s, size_t first, size_t end, found_t *f)
 
     flags = session_flags(s, i);
 
-    if (n == 0 && !(flags & (SESSION_DOID | SESSION_DOEN))) {
+    if (n == 0 && !(flags & (SESSION_DOID | SESSION_DOEN))
+        && !is_bare_kan(s, i))
+    {
         return 0;
     }
 
     i += n ? n : 1;
 
-    if (!goes_on(s, i, end) || session_fits(s, i, end, "saya")) {
+    if (!goes_on(s, i, end) || session_fits(s, i, end, "saya")
+        || session_fits(s, i, end, "aku"))
+    {
         return 0;
     }
 
@@ -467,9 +540,9 @@ find_action(const session_t *s, const session_sentence_t *t, found_t *f)
         return 1;
     }
 
-    return find_promise(s, first, end, f) || find_shared(s, first, end, f)
-           || find_obligation(s, first, end, f)
-           || find_imperative(s, first, end, f);
+    return find_imperative(s, first, end, f)
+           || find_promise(s, first, end, f) || find_shared(s, first, end, f)
+           || find_obligation(s, first, end, f);
 }
 
 

@@ -283,8 +283,12 @@ next_date(int64_t day, int y, int m, int d, int64_t *out)
     date_of(day, &now, &mm, &dd);
 
     if (y > 0) {
-        *out = is_date(y, m, d) ? days_of(y, m, d) : 0;
-        return is_date(y, m, d);
+        if (!is_date(y, m, d)) {
+            return 0;
+        }
+
+        *out = days_of(y, m, d);
+        return 1;
     }
 
     /* 29 February may be eight years away */
@@ -335,6 +339,19 @@ date(const session_t *s, size_t i, size_t end, int64_t day, int64_t *out)
 }
 
 
+/* The same with its word before it: tanggal 7 Desember. */
+static size_t
+full_date(const session_t *s, size_t i, size_t end, int64_t day, int64_t *out)
+{
+    size_t  n, skip;
+
+    skip = session_fits(s, i, end, "tanggal");
+    n = date(s, i + skip, end, day, out);
+
+    return n ? n + skip : 0;
+}
+
+
 /* tanggal 15 */
 static size_t
 day_of_month(const session_t *s, size_t i, size_t end, int64_t day,
@@ -378,30 +395,10 @@ due_at(const session_t *s, size_t i, size_t end, int64_t day, int64_t *out)
     }
 
     n = after(s, i, end, day, out);
-    n = n ? n : date(s, i, end, day, out);
+    n = n ? n : full_date(s, i, end, day, out);
     n = n ? n : weekday(s, i, end, day, out);
 
     return n ? n : day_of_month(s, i, end, day, out);
-}
-
-
-/* A weekday and its date are one: Tuesday, December 1. */
-static size_t
-and_date(const session_t *s, size_t i, size_t end, int64_t day, int64_t *out)
-{
-    size_t   n, skip;
-    int64_t  other;
-
-    skip = session_fits(s, i, end, "tanggal");
-    n = date(s, i + skip, end, day, &other);
-
-    if (n == 0) {
-        return 0;
-    }
-
-    *out = other;
-
-    return n + skip;
 }
 
 
@@ -426,7 +423,9 @@ session_due(const session_t *s, size_t from, size_t end, session_due_t *due)
         return 0;
     }
 
-    n += and_date(s, i + n, end, day, &then);
+    /* a weekday and its date are one: Tuesday, December 1 */
+
+    n += full_date(s, i + n, end, day, &then);
 
     for (k = 0; k < COUNT(before) && i > from; k++) {
         if (strcmp(session_fold(s, i - 1), before[k]) == 0) {

@@ -248,7 +248,11 @@ add_opened(text_t *t)
             session_print(&t->b, "\n- To: ");
             local_time(t, string_of(e, "endTime"), 1);
 
-        } else if (is_kind(e, "participant")) {
+        }
+    }
+
+    json_array_foreach(t->entries, i, e) {
+        if (is_kind(e, "participant")) {
             session_print(&t->b, "\n- ");
             add_name(t, (json_int_t) i);
             session_print(&t->b, " (");
@@ -395,7 +399,9 @@ transcript_markdown(const json_t *transcript, int utc_offset, size_t *n)
                   " hash of the last one is\n\n    ",
                   (int) json_array_size(t.entries));
     session_add(&t.b, head, TRANSCRIPT_HASH_LEN);
-    session_print(&t.b, "\n");
+    session_print(&t.b, "\n\nWhether the transcript is untouched says"
+                  "\n\n    writeen-worker --verify-transcript <file>"
+                  " <this hash>\n");
 
     *n = t.b.n;
 

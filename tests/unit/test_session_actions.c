@@ -19,12 +19,22 @@ text_of(const json_t *o, const char *key)
 }
 
 
-/* Judged items that were found, with the one who is to do it and the day. */
-static size_t
-hits(const char *name, size_t *n, size_t *all)
+typedef struct {
+    size_t  items;
+    size_t  right;              /* that a reader found, too */
+    size_t  judged;
+    size_t  found;              /* of these */
+} score_t;
+
+
+/* An item counts when who is to do it and the day are right, too. */
+static score_t
+score(const char *name)
 {
-    size_t         i, k, found;
+    int            hit;
+    size_t         i, k;
     json_t        *doc, *items;
+    score_t        sc;
     session_t     *s;
     const json_t  *judged, *v, *w;
 
@@ -32,53 +42,71 @@ hits(const char *name, size_t *n, size_t *all)
     judged = json_object_get(json_object_get(doc, "judged"), "actions");
     s = fixture_open(doc);
     items = session_actions(s);
-    found = 0;
+    memset(&sc, 0, sizeof(sc));
+    sc.items = json_array_size(items);
+    sc.judged = json_array_size(judged);
 
-    json_array_foreach(items, i, v) {
-        json_array_foreach(judged, k, w) {
+    json_array_foreach(judged, k, w) {
+        hit = 0;
+
+        json_array_foreach(items, i, v) {
             if (fixture_seq(doc, text_of(v, "messageId"))
                 != json_integer_value(json_object_get(w, "seq")))
             {
                 continue;
             }
 
-            assert_string_equal(text_of(v, "userId"), text_of(w, "userId"));
-            assert_string_equal(text_of(json_object_get(v, "due"), "date"),
-                                text_of(w, "due"));
-            found++;
+            if (strcmp(text_of(v, "userId"), text_of(w, "userId")) == 0
+                && strcmp(text_of(json_object_get(v, "due"), "date"),
+                          text_of(w, "due")) == 0)
+            {
+                sc.right++;
+                hit = 1;
+            }
         }
+
+        sc.found += (size_t) hit;
     }
 
-    *n = json_array_size(items);
-    *all = json_array_size(judged);
     json_decref(items);
     session_close(s);
     json_decref(doc);
 
-    return found;
+    return sc;
 }
 
 
 /*
- * Measured, and held here: Indonesian 13 of 13 found, one more that is a rule
- * and no work ("Setiap adaptasi instrumen harus diuji ulang": precision 0.93);
- * English 19 of 19, none more.  The patterns were made with these texts at
- * hand; patterns() has others.
+ * As measured.  The patterns were made with the first three texts at hand;
+ * the last one nobody had seen, and it stays so: it is no reason to change
+ * them.
  */
 static void
 judged(void **state)
 {
-    size_t  n, all;
+    size_t   i;
+    score_t  sc;
+
+    static const struct {
+        const char  *file;
+        score_t      score;
+    } list[] = {
+        { "session_id.json", { 14, 13, 13, 13 } },
+        { "session_en.json", { 19, 19, 19, 19 } },
+        { "session_other.json", { 13, 13, 13, 12 } },
+        { "session_unseen.json", { 5, 5, 12, 5 } }
+    };
 
     (void) state;
 
-    assert_int_equal(hits("session_id.json", &n, &all), 13);
-    assert_int_equal(n, 14);
-    assert_int_equal(all, 13);
+    for (i = 0; i < UNIT_COUNT(list); i++) {
+        sc = score(list[i].file);
 
-    assert_int_equal(hits("session_en.json", &n, &all), 19);
-    assert_int_equal(n, 19);
-    assert_int_equal(all, 19);
+        if (memcmp(&sc, &list[i].score, sizeof(sc)) != 0) {
+            fail_msg("%s: %zu items, %zu right, %zu judged, %zu found",
+                     list[i].file, sc.items, sc.right, sc.judged, sc.found);
+        }
+    }
 }
 
 
@@ -132,6 +160,9 @@ patterns(void **state)
         { "b:Pastikan semua sitasi lengkap.", "request a -" },
         { "b:Coba baca jurnal itu.", "request a -" },
         { "b:Perbaiki judulnya ya.", "request a -" },
+        { "b:Kumpulkan draf tanggal 10 Januari.",
+          "request a 2027-01-10" },
+        { "b:Send it to me so I can check it.", "request a -" },
         { "b:Kamu harus memperbaiki abstrak.", "request a -" },
         { "b:Abstrak harus diperbaiki.", "request a -" },
         { "a:Bapak bisa bantu memeriksa bab 2?", "request b -" },
@@ -148,6 +179,11 @@ patterns(void **state)
         { "a:Saya akan revisi besok.", "promise a 2026-11-24" },
         { "a:Nanti saya kirimkan.", "promise a -" },
         { "a:aku perbaiki malam ini", "promise a 2026-11-23" },
+        { "a:nanti aku tulis ulang", "promise a -" },
+        { "a:Saya pinjam bukunya lusa.", "promise a 2026-11-25" },
+        { "b:Nanti Ibu carikan.", "promise b -" },
+        { "a:I'm planning to finish it on Wednesday.",
+          "promise a 2026-11-25" },
         { "b:I'll send it next week.", "promise b 2026-12-06" },
         { "b:Let me ask the dean.", "promise b -" },
         { "a:I need to fix the tables.", "promise a -" },
@@ -178,7 +214,11 @@ patterns(void **state)
         { "b:Can you explain the model?", "" },
         { "b:Saya sarankan topik lain.", "" },
         { "b:Yes please.", "" },
-        { "b:Silakan duduk.", "" }
+        { "b:Silakan duduk.", "" },
+        { "a:Sedangkan bab 3 belum.", "" },
+        { "a:Besok saya tidak bisa.", "" },
+        { "a:Coba saya lihat dulu.", "" },
+        { "a:Nanti Ibu lihat saja.", "" }
     };
 
     (void) state;

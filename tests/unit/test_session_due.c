@@ -75,6 +75,8 @@ days(void **state)
         { "akhir bulan", "2026-11-30=akhir bulan" },
         { "bulan depan", "2026-12-31=bulan depan" },
         { "paling lambat tanggal 15", "2026-12-15=paling lambat tanggal 15" },
+        { "tanggal 10 Januari", "2027-01-10=tanggal 10 Januari" },
+        { "Kamis tanggal 3 Desember", "2026-12-03=Kamis tanggal 3 Desember" },
         { "tanggal 23", "2026-11-23=tanggal 23" },
         { "tanggal 31", "2026-12-31=tanggal 31" },
         { "7 Desember", "2026-12-07=7 Desember" },

@@ -35,7 +35,7 @@ open_in(const json_t *doc)
 }
 
 
-/* Measured: all that were judged, and none more, in both languages. */
+/* Measured: all that were judged, and none more. */
 static void
 judged(void **state)
 {
@@ -49,6 +49,14 @@ judged(void **state)
 
     doc = fixture_load("session_en.json");
     assert_string_equal(open_in(doc), "45 63");
+    json_decref(doc);
+
+    doc = fixture_load("session_other.json");
+    assert_string_equal(open_in(doc), "20");
+    json_decref(doc);
+
+    doc = fixture_load("session_unseen.json");
+    assert_string_equal(open_in(doc), "30");
     json_decref(doc);
 }
 

@@ -177,9 +177,9 @@ whole(void **state)
 
     assert_memory_equal(p, "# Bimbingan Skripsi - Bab 3\n\n", 29);
     assert_non_null(strstr(p, "- From: 2026-11-23 09:00:00\n"
+                           "- To: 2026-11-23 09:43:00\n"
                            "- Ani Wijaya (student)\n"
                            "- Dr. Budi Santoso (tutor)\n"
-                           "- To: 2026-11-23 09:43:00\n"
                            "- Times: UTC+07:00\n"));
     assert_non_null(strstr(p, "### Topics\n\n- responden\n"));
     assert_non_null(strstr(p, "- Besok saya kirim daftar jurnal"));
