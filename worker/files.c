@@ -70,7 +70,8 @@ files_open(files_t *f, role_t *r)
     wrt_key_files_dead(f->dead, id, strlen(id));
     text_copy(f->cursor, sizeof(f->cursor), "0-0");
 
-    snprintf(f->consumer, sizeof(f->consumer), "%s/f%u", r->node, r->index);
+    /* the same after each start, so that no consumers gather */
+    snprintf(f->consumer, sizeof(f->consumer), "f%u", r->index);
 
     f->links = mem_zero(f->cf->nredis * sizeof(link_t));
 

@@ -32,7 +32,7 @@ typedef struct {
     link_t         reader;          /* the hub, for the blocking read */
     unsigned       generation;      /* of the hub, when its group was made */
     cmd_t          cmd;
-    char           consumer[NODE_SIZE + 32];
+    char           consumer[16];
     char           stream[WRT_NAME_BUF];
     char           dead[WRT_NAME_BUF];
     char           cursor[EVENT_ENTRY_SIZE];    /* of the claims */

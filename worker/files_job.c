@@ -109,6 +109,11 @@ job_room(files_t *f, job_t *j, job_rc_t *rc)
     j->settings = json_incref(settings);
     json_decref(conv);
 
+    if (json_is_false(json_object_get(settings, "allowFileUpload"))) {
+        return job_refuse(f, j, rc, 403, "forbidden", NULL,
+                          "files are not allowed in this conversation");
+    }
+
     return STEP_ON;
 }
 

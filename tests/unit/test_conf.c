@@ -219,6 +219,51 @@ scanners(void **state)
 }
 
 
+static void
+uploads(void **state)
+{
+    char    err[CONF_ERROR_SIZE];
+    size_t  i;
+    conf_t  cf;
+    pair_t  p[ENV_MAX] = { { "SPOOL", NULL } };
+
+    static const char *const  numbers[] = {
+        "FILES_WORKERS", "UPLOAD_IDLE_S", "BLOB_GRACE_S"
+    };
+    static const char *const  bad[] = { "0", "-1", "two", "1.5", "99999999" };
+
+    (void) state;
+
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_string_equal(cf.spool, "");
+    assert_int_equal(cf.files_workers, 2);
+    assert_int_equal(cf.spool_idle_s, WRT_SPOOL_IDLE_S);
+    assert_int_equal(cf.blob_grace_s, WRT_BLOB_GRACE_S);
+
+    p[0].value = "/tmp";
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_string_equal(cf.spool, "/tmp");
+
+    p[0].value = "/etc/passwd";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "SPOOL"));
+    assert_non_null(strstr(err, "writeen_spool"));
+
+    for (i = 0; i < UNIT_COUNT(numbers) * UNIT_COUNT(bad); i++) {
+        p[0].name = numbers[i / UNIT_COUNT(bad)];
+        p[0].value = bad[i % UNIT_COUNT(bad)];
+        assert_int_equal(load(&cf, p, err), -1);
+        assert_non_null(strstr(err, p[0].name));
+        assert_non_null(strstr(err, p[0].value));
+
+        p[0].value = "7";
+        assert_int_equal(load(&cf, p, err), 0);
+    }
+
+    assert_int_equal(cf.blob_grace_s, 7);
+}
+
+
 #define S3_ENV(endpoint)                                                     \
     { "STORAGE", "s3" }, { "MINIO_ENDPOINT", endpoint },                     \
     { "MINIO_ACCESS_KEY", "writeen" }, { "MINIO_SECRET_KEY", "secret-key" }
@@ -465,6 +510,7 @@ main(void)
         cmocka_unit_test(sqlite_paths),
         cmocka_unit_test(storage),
         cmocka_unit_test(scanners),
+        cmocka_unit_test(uploads),
         cmocka_unit_test(storage_errors),
         cmocka_unit_test(errors)
     };

@@ -1,7 +1,8 @@
 # worker.mk: unit tests of the worker's files that need neither Redis nor a
 # store.
 
-UNIT_WORKER_TESTS := event conf router body node file_link disposition may
+UNIT_WORKER_TESTS := event conf router body node file_link disposition may \
+                     spool
 UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS         += $(UNIT_WORKER)
 
@@ -14,6 +15,7 @@ UNIT_WORKER_body   := $(BUILD)/worker/api_body.o
 UNIT_WORKER_node   := $(BUILD)/worker/node.o
 UNIT_WORKER_file_link   := $(BUILD)/worker/file_link.o
 UNIT_WORKER_disposition := $(BUILD)/worker/disposition.o
+UNIT_WORKER_spool  := $(BUILD)/worker/spool.o
 UNIT_WORKER_may    := $(BUILD)/worker/api_may.o
 
 # the test sees how signatures are compared
