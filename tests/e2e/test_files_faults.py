@@ -6,7 +6,10 @@ without its bytes.
 """
 
 import asyncio
+import os
 import random
+import signal
+import threading
 import time
 from http.client import HTTPException
 
@@ -14,6 +17,7 @@ import pytest
 
 from harness import net, upload
 from harness.cast import Cast
+from harness.parts import descendants
 from harness.upload import Files, info
 
 SECONDS = 25
@@ -202,19 +206,41 @@ test_parts_are_killed.limit = 300
 
 def hold(stack, stage):
     """Make uploads stop in this stage; returns what lets them go on."""
-    if stage == "scanning":
-        pids = ([stack.clamd.pid] if stack.clamd
-                else stack.worker.role("scanner"))
-    elif stage == "storing":
-        pids = [stack.minio.pid]
-    else:
-        pids = []
-    return upload.hold(pids)
+    if stage == "thumbnailing":
+        return hold_thumbnailer(stack)
+    return upload.hold({"received": stack.worker.role("files"),
+                        "scanning": stack.worker.role("scanner"),
+                        "storing": [stack.minio.pid]}[stage])
+
+
+def hold_thumbnailer(stack):
+    """It lives for a moment: it is stopped as soon as it is seen."""
+    over, held = threading.Event(), []
+
+    def watch():
+        while not over.is_set() and not held:
+            for pid, title in descendants(stack.worker.pid):
+                if "writeen-thumb" in title:
+                    held.append(pid)
+                    os.kill(pid, signal.SIGSTOP)
+    thread = threading.Thread(target=watch)
+    thread.start()
+
+    def go():
+        over.set()
+        thread.join()
+        assert held, "no thumbnail was made"
+        try:
+            os.kill(held[0], signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+    return go
 
 
 @pytest.mark.parametrize("what", ["files", "pool", "nginx", "redis",
                                   "scanner", "storage"])
-@pytest.mark.parametrize("stage", ["scanning", "storing"])
+@pytest.mark.parametrize("stage", ["received", "scanning", "thumbnailing",
+                                   "storing"])
 async def test_killed_in_a_stage(make_files_stack, stage, what):
     """Exactly there: held in the stage, then killed."""
     stack = make_files_stack("mongo-s3")
@@ -231,6 +257,8 @@ async def test_killed_in_a_stage(make_files_stack, stage, what):
                 for key in c.scan_iter("wrt:upload:*"):
                     u = upload.loads(c.hget(key, "shown") or "{}")
                     return u.get("stage") == stage
+                # taken by nobody yet
+                return stage == "received" and files.spool()
             await asyncio.to_thread(net.wait_until, there, 15,
                                     f"the upload to be {stage}")
         await asyncio.to_thread(
