@@ -90,7 +90,8 @@
 #define WRT_SESSION_TOPIC_WORDS  3      /* words of a topic */
 #define WRT_SESSION_TOPIC_MAX    128    /* one of them, bytes */
 #define WRT_SESSION_PHRASES_MAX  100000 /* different ones that are counted */
-#define WRT_SESSION_WORDS_MAX    500000 /* then no more are looked at */
+#define WRT_SESSION_TEXT_MAX     (2 * 1024 * 1024) /* bytes looked at; if
+                                           there are more, of each as many */
 #define WRT_SESSION_ITEMS_MAX    100    /* action items; questions */
 #define WRT_SESSION_ITEM_MAX     280    /* text of one, bytes */
 #define WRT_SESSION_ANSWER_MAX   200    /* messages later that may answer */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/wrt_utf8.h"
 #include "worker/session_internal.h"
 
 #define SESSION_OFFSET_MAX  (14 * 60)   /* minutes */
@@ -228,6 +229,37 @@ cmp_message(const void *a, const void *b)
 }
 
 
+/*
+ * A session of messages that are all as long as may be would take a minute:
+ * then only the beginning of each is looked at.
+ */
+static void
+cut_texts(session_t *s)
+{
+    size_t  i, total, max;
+
+    total = 0;
+
+    for (i = 0; i < s->n; i++) {
+        total += s->message[i].len;
+    }
+
+    if (total <= WRT_SESSION_TEXT_MAX) {
+        return;
+    }
+
+    max = WRT_SESSION_TEXT_MAX / s->n;
+
+    for (i = 0; i < s->n; i++) {
+        if (s->message[i].len > max) {
+            s->message[i].len = wrt_utf8_cut((const uint8_t *)
+                                             s->message[i].text,
+                                             s->message[i].len, max);
+        }
+    }
+}
+
+
 static int
 read_messages(session_t *s, const json_t *list, char *err)
 {
@@ -260,6 +292,7 @@ read_messages(session_t *s, const json_t *list, char *err)
     }
 
     qsort(s->message, s->n, sizeof(session_message_t), cmp_message);
+    cut_texts(s);
 
     return 0;
 }
@@ -365,6 +398,7 @@ session_close(session_t *s)
     words_free(&s->names);
     words_free(&s->words);
     free(s->sentence);
+    free(s->flags);
     free(s->message);
     free(s->person);
     free(s);

@@ -726,16 +726,14 @@ add_item(const session_t *s, json_t *list, size_t k, const found_t *f)
 json_t *
 session_actions(session_t *s)
 {
-    size_t   i, k, words;
+    size_t   i, k;
     json_t  *list;
     found_t  f;
 
     list = json_array();
-    words = 0;
 
-    for (i = 0; i < s->n && words < WRT_SESSION_WORDS_MAX; i++) {
+    for (i = 0; i < s->n; i++) {
         session_cut(s, &s->message[i]);
-        words += s->words.n;
 
         for (k = 0; k < s->nsentences; k++) {
             if (find_action(s, &s->sentence[k], &f)) {

@@ -84,6 +84,8 @@ struct session_s {
     /* of session_cut() */
     const session_message_t  *cut;
     words_t                   words;
+    unsigned                 *flags;        /* of each word */
+    size_t                    flags_cap;
     session_sentence_t       *sentence;
     size_t                    nsentences;
     size_t                    sentences_cap;

@@ -117,7 +117,7 @@ session_fold(const session_t *s, size_t i)
 unsigned
 session_flags(const session_t *s, size_t i)
 {
-    return session_word(session_fold(s, i));
+    return s->flags[i];
 }
 
 
@@ -133,6 +133,11 @@ session_fits(const session_t *s, size_t i, size_t end, const char *pattern)
         }
 
         word = session_fold(s, i + n);
+
+        if (word[0] != pattern[0]) {
+            return 0;
+        }
+
         len = strcspn(pattern, " ");
 
         if (pattern[len - 1] == '*') {
@@ -295,6 +300,16 @@ session_cut(session_t *s, const session_message_t *m)
     session_sentence_t  *t;
 
     words_cut(&s->words, m->text, m->len);
+
+    if (s->flags_cap < s->words.n) {
+        s->flags_cap = s->words.n * 2;
+        s->flags = session_grow(s->flags, s->flags_cap * sizeof(unsigned));
+    }
+
+    for (i = 0; i < s->words.n; i++) {
+        s->flags[i] = session_word(session_fold(s, i));
+    }
+
     s->cut = m;
     s->nsentences = 0;
     first = 0;

@@ -179,9 +179,9 @@ is_content(const session_t *s, size_t i)
     w = &s->words.word[i];
     word = session_fold(s, i);
 
-    return !(session_word(word) & (SESSION_STOP | SESSION_TITLE | SESSION_DOID
-                                   | SESSION_DOEN | SESSION_PAST
-                                   | SESSION_NOT | SESSION_ACK))
+    return !(session_flags(s, i) & (SESSION_STOP | SESSION_TITLE | SESSION_DOID
+                                    | SESSION_DOEN | SESSION_PAST
+                                    | SESSION_NOT | SESSION_ACK))
            && !session_is_name(s, word)
            && (w->len > 2 || (unsigned char) word[0] >= 0x80
                || is_number(word))
@@ -435,18 +435,16 @@ best(const session_t *s, table_t *t, size_t max)
 json_t *
 session_topics(session_t *s, size_t max)
 {
-    size_t                     i, k, w, words;
+    size_t                     i, k, w;
     json_t                    *list;
     table_t                    t;
     const session_sentence_t  *st;
 
     memset(&t, 0, sizeof(t));
     resize(&t);
-    words = 0;
 
-    for (i = 0; i < s->n && words < WRT_SESSION_WORDS_MAX; i++) {
+    for (i = 0; i < s->n; i++) {
         session_cut(s, &s->message[i]);
-        words += s->words.n;
 
         for (k = 0; k < s->nsentences; k++) {
             st = &s->sentence[k];

@@ -338,6 +338,63 @@ any_words(void **state)
 }
 
 
+/* Of too much text, the beginning of each message is looked at. */
+static void
+too_long(void **state)
+{
+    char              err[SESSION_ERROR_SIZE], *big;
+    size_t            i, n;
+    json_t           *list, *people, *topics;
+    session_t        *s;
+    session_input_t   in;
+
+    (void) state;
+
+    big = malloc(WRT_TEXT_MAX);
+    assert_non_null(big);
+    list = json_array();
+    people = json_array();
+
+    for (i = 0; i < 2 * WRT_SESSION_TEXT_MAX / WRT_TEXT_MAX; i++) {
+        /* of two bytes each: the cut is at no half of one */
+        for (n = 0; n < WRT_TEXT_MAX; n += 2) {
+            memcpy(big + n, "\xC3\xA9", 2);
+        }
+
+        memcpy(big, "metode penelitian ", 18);
+        memcpy(big + WRT_TEXT_MAX - 18, " analisis regresi.", 18);
+        json_array_append_new(list, hostile_message(i, big, WRT_TEXT_MAX));
+    }
+
+    memset(&in, 0, sizeof(in));
+    in.messages = list;
+    in.participants = people;
+    s = session_open(&in, err);
+    assert_non_null(s);
+    n = 0;
+
+    for (i = 0; i < s->n; i++) {
+        assert_true(wrt_utf8_valid((const uint8_t *) s->message[i].text,
+                                   s->message[i].len));
+        n += s->message[i].len;
+    }
+
+    assert_true(n <= WRT_SESSION_TEXT_MAX);
+    assert_true(n > WRT_SESSION_TEXT_MAX - 2 * s->n);
+
+    topics = session_topics(s, 8);
+    assert_int_equal(json_array_size(topics), 1);
+    assert_string_equal(json_string_value(json_array_get(topics, 0)),
+                        "metode penelitian");
+
+    json_decref(topics);
+    session_close(s);
+    json_decref(list);
+    json_decref(people);
+    free(big);
+}
+
+
 /* More messages and people than there may be. */
 static void
 too_many(void **state)
@@ -388,6 +445,7 @@ main(void)
         cmocka_unit_test(clean),
         cmocka_unit_test(hostile),
         cmocka_unit_test(any_words),
+        cmocka_unit_test(too_long),
         cmocka_unit_test(too_many)
     };
 
