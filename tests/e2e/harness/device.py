@@ -37,6 +37,7 @@ class Device:
         self.numbers = itertools.count(1)
         self.changed = asyncio.Event()
         self.resuming = set()       # rooms whose answer is awaited
+        self.heard = {}             # id -> last number on this connection
         self.again = set()          # told to take these from the history
         self.cut_after = None       # lose the connection after so many events
         self.text = []              # all that came, when it is to be kept
@@ -54,6 +55,7 @@ class Device:
         hello = await self.ws.recv()
         assert hello["event"] == "connected", hello
         self.hello = hello["data"]
+        self.heard = {r.id: r.last for r in self.rooms.values()}
         self.ws.on_event = self._event
         while not self.ws.inbox.empty():
             self._event(self.ws.inbox.get_nowait())
@@ -189,6 +191,9 @@ class Device:
                                 data["isTyping"]))
             return
         id = data.get("conversationId")
+        heard = self.heard.get(id, 0)
+        if name in NUMBERED:
+            self.heard[id] = data["seq"]
         if name == "error" and id in self.resuming:
             self.resuming.discard(id)       # out of it
             self.rooms.pop(id, None)
@@ -200,12 +205,15 @@ class Device:
             if id not in self.rooms:
                 self.early.setdefault(id, [])
         elif id in self.rooms:
-            self._of_room(self.rooms[id], name, data)
+            self._of_room(self.rooms[id], name, data, heard)
         elif name in NUMBERED and id in self.early:
             self.early[id].append((name, data))
 
-    def _of_room(self, room, name, data):
+    def _of_room(self, room, name, data, heard):
         if name in NUMBERED and data["seq"] <= room.seen:
+            # REST may be ahead of the connection until the join is answered
+            if room.id in self.resuming and data["seq"] > heard:
+                return
             self.problems.append(f"{self.name}: {room.id} {data['seq']} "
                                  f"after {room.seen}")
         if name == "conversation_joined" and room.id in self.resuming:
