@@ -460,7 +460,7 @@ user u2
 a connect u1
 b connect u2
 repeat 5100 a send ping
-a expect_close 4429 any=1
+a expect_close 4429 within=20 any=1
 b send ping
 b expect pong
 log !~ \[error\]

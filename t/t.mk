@@ -10,10 +10,13 @@
 # tools/test.sh asan runs `t` with NGINX_BIN set to an nginx that has the module
 # compiled in, and NGINX_MODULE empty.
 
-T      ?= t/*.t
+# Those that take longest begin.
+T_LONG := t/76-typing.t t/80-upload.t t/60-drain.t t/50-redis-loss.t
+T      ?= $(T_LONG) $(filter-out $(T_LONG),$(sort $(wildcard t/*.t)))
 
-# Two files at a time: each has its ports, its folder and its Redis servers.
-T_JOBS ?= 2
+# Files at a time: each has its ports, its folder and its Redis servers, and
+# waits more than it computes.
+T_JOBS ?= 4
 
 .PHONY: t t-poll t-hup
 

@@ -74,11 +74,29 @@ else
     export MINIO_KMS_SECRET_KEY
 fi
 
-# Somebody else may take the port first: minio ends then, the next is tried.
+# Is the port ours as long as we run?  Several may look for one, and what
+# answers there must not be another one's server.
+claim() {
+    lock=${TMPDIR:-/tmp}/writeen-minio-$port
+    (: >>"$lock") 2>/dev/null || return 1
+    exec 9>>"$lock"
+    flock -n 9
+}
+
+# Strangers may have the port: minio ends then, the next is tried.
 port=${MINIO_PORT:-27300}
 last=$((port + 20))
 
 while :; do
+    until claim; do
+        port=$((port + 1))
+
+        if [ "$port" -gt "$last" ]; then
+            echo "with_minio.sh: no port is free" >&2
+            exit 1
+        fi
+    done
+
     rm -f "$dir/log"
     keep &
     keeper=$!
