@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""leash.py COMMAND...: runs a command; nothing that it started outlives it.
+"""leash.py [--cpu FILE] COMMAND...: runs it; nothing it started outlives it.
 
 What a suite starts may go into a session of its own or lose its parent.
 Orphans become children of this process (a "subreaper"), so that all of them
 can be found: what is still there GRACE seconds after the command has ended
 is named, killed, and makes this fail.  HUP, INT and TERM interrupt the
 command, which has GRACE seconds to put its things in order.
+
+FILE gets the seconds of processor time that all of them took.
 """
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -128,7 +131,19 @@ def main(command):
     return 1 if left and code == 0 else code if code >= 0 else 128 - code
 
 
+def note_cpu(path):
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    Path(path).write_text(f"{used.ru_utime + used.ru_stime:.0f}\n")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    args = sys.argv[1:]
+    cpu = None
+    if args[:1] == ["--cpu"] and len(args) > 1:
+        cpu, args = args[1], args[2:]
+    if not args:
         sys.exit(__doc__.split("\n", maxsplit=1)[0])
-    sys.exit(main(sys.argv[1:]))
+    rc = main(args)
+    if cpu:
+        note_cpu(cpu)
+    sys.exit(rc)

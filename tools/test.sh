@@ -1,12 +1,16 @@
 #!/bin/bash
 #
-# test.sh [asan]: runs the suites one after the other, all of them, and adds
-# up what they report.  `make test` installs what is missing first.
+# test.sh [asan]: runs the suites, all of them, and adds up what they report.
+# `make test` installs what is missing first.
 #
 # A suite is a make target that writes <target>.txt with a line
-# `passed=N failed=N` into TEST_RESULTS.  One that fails without saying so, or
-# that reports no tests at all, counts as a failure.  Output and figures of a
-# step stay in build/test-results/<step>/.
+# `passed=N failed=N` into TEST_RESULTS.  One that fails without saying so,
+# that reports no tests at all, or that leaves a process behind, counts as a
+# failure.  What a step says is shown when it has ended; it and the figures
+# stay in build/test-results/<step>/.
+#
+# Steps that mostly wait run beside steps that compute (see `beside`): the
+# whole takes two cores, and nothing that is timed shares them with its equal.
 #
 # Exit status 0 when everything passed.  The last line is the total.
 
@@ -14,30 +18,41 @@ set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 results=$root/build/test-results
-steps=()
-passed=0
-failed=0
-
-declare -A row=()
+leash=$root/tools/leash.py
+child=                  # what this shell waits for, to be ended with it
+nice=                   # how the steps of this lane are run
 
 cd "$root" || exit 1
+
+
+# shellcheck disable=SC2317  # traps call it
+interrupted() {
+    # shellcheck disable=SC2086  # several
+    [ -z "$child" ] || kill $child 2> /dev/null
+    wait
+    exit 130
+}
+
+trap interrupted HUP INT TERM
 
 
 # step NAME TARGET [VAR=VALUE...]
 step() {
     local name=$1 target=$2 dir=$results/$1 rc=0 p='' f='' begin=$SECONDS
-    local reports note=''
+    local reports note='' cpu
     shift 2
-
-    echo
-    echo "==== $name"
 
     rm -rf "$dir"
     mkdir -p "$dir"
+    echo "$name ..."
 
-    make --no-print-directory "$target" TEST_RESULTS="$dir" "$@" 2>&1 \
-        | tee "$dir/output"
-    rc=${PIPESTATUS[0]}
+    # shellcheck disable=SC2086  # a command and its option, or nothing
+    $nice "$leash" --cpu "$dir/cpu" make --no-print-directory -j2 "$target" \
+        TEST_RESULTS="$dir" "$@" > "$dir/output" 2>&1 < /dev/null &
+    child=$!
+    wait "$child"
+    rc=$?
+    child=
 
     if [ -f "$dir/$target.txt" ]; then
         p=$(sed -n 's/.*passed=\([0-9]*\).*/\1/p' "$dir/$target.txt")
@@ -64,17 +79,19 @@ step() {
         [ "$f" != 0 ] || f=$reports
     fi
 
+    cpu=$(cat "$dir/cpu")
     echo "passed=$p failed=$f" > "$results/$name.txt"
+    printf '%-14s %7d %7d %6d s %6d s  %s\n' "$name" "$p" "$f" \
+        $((SECONDS - begin)) "$cpu" "$note" > "$dir/row"
 
-    row[$name]=$(printf '%-14s %7d %7d %6d s  %s' "$name" "$p" "$f" \
-        $((SECONDS - begin)) "$note")
-    steps+=("$name")
-    passed=$((passed + p))
-    failed=$((failed + f))
+    # one at a time
+    flock "$results/output.lock" cat <(printf '\n==== %s\n' "$name") \
+        "$dir/output" <(echo "==== $name: $p passed, $f failed")
 }
 
 
-# sanitized NAME TARGET: the same on binaries that watch their memory.
+# sanitized NAME TARGET [VAR=VALUE...]: the same on binaries that watch their
+# memory.
 sanitized() {
     local log=log_path=$results/$1/sanitizer
 
@@ -85,48 +102,97 @@ sanitized() {
 }
 
 
+# beside LANE LANE: two functions at the same time, the second with what the
+# first leaves of the processors.
+beside() {
+    (trap interrupted HUP INT TERM; "$1") &
+    child=$!
+    (trap interrupted HUP INT TERM; nice='nice -n 15'; "$2") &
+    child="$child $!"
+    wait
+    child=
+}
+
+
 # poll and the newest nginx in one: both differ from Debian's in what the
-# module sees, and each run of t/ takes its time.
-plain_steps() {
-    step lint lint
-    step unit unit
+# module sees, and each run of t/ takes its time.  `compile` builds the same
+# nginx, so one comes after the other.
+waiting_1() {
     step t t
     step t-poll t-poll NGINX_VERSION=1.28.3
-    step e2e e2e
+}
+
+
+computing_1() {
+    step lint lint
+    step unit unit
+}
+
+
+# Fuzzing gets a little longer than alone, for as many inputs.
+waiting_2() {
     step fault fault-short
     step load load-short
-    step backlog backlog-short
     step flood flood-short
-    step fuzz fuzz FUZZ_SECONDS=60
+}
+
+
+computing_2() {
     step compile compile
+    step fuzz fuzz FUZZ_SECONDS=75
+}
+
+
+waiting_3() {
+    sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
+}
+
+
+computing_3() {
+    sanitized unit-asan unit
+}
+
+
+plain_steps() {
+    beside waiting_1 computing_1
+    step e2e e2e
+    beside waiting_2 computing_2
+    step backlog backlog-short
 }
 
 
 asan_steps() {
-    sanitized unit-asan unit
-    sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
+    beside waiting_3 computing_3
     sanitized e2e-asan e2e
 }
 
 
 # Without these there is nothing to test.
 build() {
-    echo "==== build"
+    echo "build${*:+ $*} ..."
 
-    if ! make -s -j"$(nproc)" module worker "$@"; then
+    "$leash" make -s -j2 module worker "$@" &
+    child=$!
+
+    if ! wait "$child"; then
         echo "the build failed"
         echo "0 passed, 1 failed"
         exit 1
     fi
+
+    child=
 }
 
 
 begin=$SECONDS
 mkdir -p "$results"
+rm -f "$results"/*/row
 
 case "${1:-all}" in
 
 all)
+    steps=(lint unit t t-poll e2e fault load flood backlog compile fuzz
+           unit-asan t-asan e2e-asan)
     build
     plain_steps
     build SANITIZE=1
@@ -134,6 +200,7 @@ all)
     ;;
 
 asan)
+    steps=(unit-asan t-asan e2e-asan)
     build SANITIZE=1
     asan_steps
     ;;
@@ -145,11 +212,24 @@ asan)
 
 esac
 
+passed=0
+failed=0
+
 echo
-printf '%-14s %7s %7s %8s\n' suite passed failed time
+printf '%-14s %7s %7s %8s %8s\n' suite passed failed time processor
 
 for name in "${steps[@]}"; do
-    echo "${row[$name]}"
+    if [ -f "$results/$name/row" ]; then
+        cat "$results/$name/row"
+        read -r _ p f _ < "$results/$name/row"
+    else
+        p=0
+        f=1
+        echo "$name did not run"
+    fi
+
+    passed=$((passed + p))
+    failed=$((failed + f))
 done
 
 echo
