@@ -130,9 +130,42 @@ a connect u1 rcvbuf=4096
 b connect u2
 c connect u3
 a pause
-repeat 300 post room1 u3 $long
-b run room1 1 300
-c run room1 1 300
+repeat 25 post room1 u3 $long
+b run room1 1 25
+c run room1 1 25
+repeat 25 post room1 u3 $long
+b run room1 26 50
+c run room1 26 50
+repeat 25 post room1 u3 $long
+b run room1 51 75
+c run room1 51 75
+repeat 25 post room1 u3 $long
+b run room1 76 100
+c run room1 76 100
+repeat 25 post room1 u3 $long
+b run room1 101 125
+c run room1 101 125
+repeat 25 post room1 u3 $long
+b run room1 126 150
+c run room1 126 150
+repeat 25 post room1 u3 $long
+b run room1 151 175
+c run room1 151 175
+repeat 25 post room1 u3 $long
+b run room1 176 200
+c run room1 176 200
+repeat 25 post room1 u3 $long
+b run room1 201 225
+c run room1 201 225
+repeat 25 post room1 u3 $long
+b run room1 226 250
+c run room1 226 250
+repeat 25 post room1 u3 $long
+b run room1 251 275
+c run room1 251 275
+repeat 25 post room1 u3 $long
+b run room1 276 300
+c run room1 276 300
 until metric writeen_slow_closed_total +1
 until metric writeen_queue_bytes = 0
 a resume
