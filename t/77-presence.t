@@ -168,7 +168,7 @@ nginx old-gone 5
 redis FCALL wrt_left 5 wrt:online wrt:hidden wrt:u:u1:conns wrt:u:u1:presence wrt:u:u1:convs wrt:presence u1 = ok 0
 b times 0 user_presence
 redis HGET wrt:u:u1:presence shown = online
-redis ZCARD wrt:u:u1:conns = 2
+until redis ZCARD wrt:u:u1:conns = 2
 
 
 === TEST 9: the bus is lost and comes back

@@ -143,16 +143,6 @@ computing_2() {
 }
 
 
-waiting_3() {
-    sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
-}
-
-
-computing_3() {
-    sanitized unit-asan unit
-}
-
-
 plain_steps() {
     beside waiting_1 computing_1
     step e2e e2e
@@ -162,7 +152,9 @@ plain_steps() {
 
 
 asan_steps() {
-    beside waiting_3 computing_3
+    # with sanitizers t/ needs the processors for itself: it looks at moments
+    sanitized unit-asan unit
+    sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
     sanitized e2e-asan e2e
 }
 
