@@ -206,6 +206,21 @@ file_public(store_op_t *op, const event_t *ev)
 }
 
 
+static const char *
+file_given_up(store_op_t *op, const event_t *ev)
+{
+    op->kind = STORE_OP_GIVE_UP;
+    op->id = store_plan_text(ev->body, "fileId");
+
+    if (!store_plan_id(op->id)) {
+        return "fileId is not an id";
+    }
+
+    return store_plan_time(ev->body, "at", &op->at) != 0
+           ? "at is not a time" : NULL;
+}
+
+
 const char *
 store_plan_file(store_op_t *op, const event_t *ev)
 {
@@ -229,7 +244,11 @@ store_plan_file(store_op_t *op, const event_t *ev)
         return file_public(op, ev);
     }
 
-    return "op is not put, accessed or public";
+    if (what && strcmp(what, "given_up") == 0) {
+        return file_given_up(op, ev);
+    }
+
+    return "op is not put, accessed, public or given_up";
 }
 
 

@@ -97,7 +97,8 @@ typedef enum {
     STORE_OP_PROFILE,
     STORE_OP_FILE,              /* its record */
     STORE_OP_ACCESS,            /* a file was downloaded */
-    STORE_OP_PUBLIC             /* it is for all, or not */
+    STORE_OP_PUBLIC,            /* it is for all, or not */
+    STORE_OP_GIVE_UP            /* its upload ended without a message */
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;

@@ -12,6 +12,10 @@
     "{", "$ifNull", "[", BCON_UTF8(path), value, "]", "}"
 
 
+typedef void (*file_write_pt)(mongoc_bulk_operation_t *bulk,
+    const store_op_t *op);
+
+
 /* What the record says; nothing in it is an expression. */
 static void
 append_record(bson_t *b, const store_file_row_t *f)
@@ -145,6 +149,24 @@ set_public(mongoc_bulk_operation_t *bulk, const store_op_t *op)
 }
 
 
+/* Findings are kept: there is something to tell of them. */
+static void
+give_up_file(mongoc_bulk_operation_t *bulk, const store_op_t *op)
+{
+    mg_bulk_update(bulk,
+                   BCON_NEW("_id", BCON_UTF8(op->id),
+                            "deletedAt", BCON_NULL,
+                            "security.scanStatus", "{", "$nin", "[",
+                                BCON_UTF8("infected"), BCON_UTF8("error"),
+                            "]", "}"),
+                   BCON_NEW("$set", "{", "deletedAt", BCON_DATE_TIME(op->at),
+                                "}",
+                            "$max", "{", "updatedAt", BCON_DATE_TIME(op->at),
+                                "}"),
+                   false);
+}
+
+
 /* That of a deleted message. */
 static void
 delete_file(mongoc_bulk_operation_t *bulk, const store_op_t *op)
@@ -160,12 +182,40 @@ delete_file(mongoc_bulk_operation_t *bulk, const store_op_t *op)
 }
 
 
+/* NULL: not a file's. */
+static file_write_pt
+file_writer(store_op_kind_t kind)
+{
+    switch (kind) {
+
+    case STORE_OP_FILE:
+        return put_file;
+
+    case STORE_OP_ACCESS:
+        return count_access;
+
+    case STORE_OP_PUBLIC:
+        return set_public;
+
+    case STORE_OP_GIVE_UP:
+        return give_up_file;
+
+    case STORE_OP_DELETE:
+        return delete_file;
+
+    default:
+        return NULL;
+    }
+}
+
+
 store_rc_t
 mg_write_files(store_mongo_t *st, store_plan_t *p, int *again)
 {
     size_t                    i;
     store_rc_t                rc;
     mg_result_t               res;
+    file_write_pt             write;
     const store_op_t         *op;
     mongoc_bulk_operation_t  *bulk;
 
@@ -173,10 +223,9 @@ mg_write_files(store_mongo_t *st, store_plan_t *p, int *again)
 
     for (i = 0; i < p->nops; i++) {
         op = &p->ops[i];
+        write = file_writer(op->kind);
 
-        if (op->kind != STORE_OP_FILE && op->kind != STORE_OP_ACCESS
-            && op->kind != STORE_OP_PUBLIC && op->kind != STORE_OP_DELETE)
-        {
+        if (write == NULL) {
             continue;
         }
 
@@ -184,18 +233,7 @@ mg_write_files(store_mongo_t *st, store_plan_t *p, int *again)
             bulk = mg_bulk(st->files, true);
         }
 
-        if (op->kind == STORE_OP_FILE) {
-            put_file(bulk, op);
-
-        } else if (op->kind == STORE_OP_ACCESS) {
-            count_access(bulk, op);
-
-        } else if (op->kind == STORE_OP_PUBLIC) {
-            set_public(bulk, op);
-
-        } else {
-            delete_file(bulk, op);
-        }
+        write(bulk, op);
     }
 
     if (bulk == NULL) {

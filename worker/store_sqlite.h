@@ -43,6 +43,7 @@ typedef enum {
     SQ_PUT_FILE,
     SQ_ACCESS_FILE,
     SQ_PUBLIC_FILE,
+    SQ_GIVE_UP_FILE,
     SQ_DELETE_FILE,
 
     SQ_CONV,
@@ -133,6 +134,7 @@ store_rc_t sq_change(store_sqlite_t *st, const store_op_t *op);
 store_rc_t sq_put_file(store_sqlite_t *st, const store_op_t *op);
 store_rc_t sq_count_access(store_sqlite_t *st, const store_op_t *op);
 store_rc_t sq_set_public(store_sqlite_t *st, const store_op_t *op);
+store_rc_t sq_give_up_file(store_sqlite_t *st, const store_op_t *op);
 /* That of a message which is deleted. */
 store_rc_t sq_delete_file(store_sqlite_t *st, const store_op_t *op);
 store_rc_t store_sqlite_file(store_t *st, const char *id, json_t **out);

@@ -348,6 +348,9 @@ write_op(store_sqlite_t *st, store_op_t *op)
     case STORE_OP_PUBLIC:
         return sq_set_public(st, op);
 
+    case STORE_OP_GIVE_UP:
+        return sq_give_up_file(st, op);
+
     case STORE_OP_PROFILE:
     default:
         return set_user(st, op);

@@ -121,6 +121,28 @@ sq_set_public(store_sqlite_t *st, const store_op_t *op)
 }
 
 
+/* Findings are kept: there is something to tell of them. */
+store_rc_t
+sq_give_up_file(store_sqlite_t *st, const store_op_t *op)
+{
+    sqlite3_stmt  *s;
+
+    s = sq_get(st, SQ_GIVE_UP_FILE,
+               "UPDATE file_upload SET deleted_at = ?2,"
+               " updated_at = max(updated_at, ?2)"
+               " WHERE id = ?1 AND deleted_at IS NULL"
+               " AND scan_status NOT IN ('infected', 'error')");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sq_bind_text(s, 1, op->id);
+    sqlite3_bind_int64(s, 2, op->at);
+
+    return sq_run(st, s);
+}
+
+
 store_rc_t
 sq_delete_file(store_sqlite_t *st, const store_op_t *op)
 {

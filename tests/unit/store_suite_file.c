@@ -247,6 +247,54 @@ file_deletions(void **state)
 }
 
 
+/* An upload that ended without a message leaves nothing that needs bytes, in
+ * whatever state it was; of what was found in it the record stays. */
+static void
+given_up(void **state)
+{
+    size_t     bad;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    three(&l);
+    events_file(&l, "c1", "f4", 1, "s1", HASH_B, "scanning", 3000);
+    events_file(&l, "c1", "f5", 4, "s1", HASH_B, "infected", 3000);
+    events_file(&l, "c1", "f6", 4, "s1", HASH_B, "error", 3000);
+    events_given_up(&l, "c2", "f3", 4000);
+    events_given_up(&l, "c1", "f4", 4000);
+    events_given_up(&l, "c1", "f5", 4000);
+    events_given_up(&l, "c1", "f6", 4000);
+    events_given_up(&l, "c1", "nobody", 4000);
+    /* said twice, by who did not know that it had been */
+    events_given_up(&l, "c1", "f4", 4500);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+
+    expect_json(pick(get_file("f3"), "deletedAt", NULL),
+                "'2024-01-15T10:00:04.000Z'");
+    expect_json(pick(get_file("f3"), "updatedAt", NULL),
+                "'2024-01-15T10:00:04.000Z'");
+    expect_json(pick(get_file("f4"), "deletedAt", NULL),
+                "'2024-01-15T10:00:04.000Z'");
+    expect_json(pick(get_file("f5"), "deletedAt", NULL), "null");
+    expect_json(pick(get_file("f6"), "deletedAt", NULL), "null");
+    expect_json(pick(get_file("f1"), "deletedAt", NULL), "null");
+    assert_int_equal(refs(HASH_B), 0);
+    assert_int_equal(refs(HASH_A), 2);
+    events_free(&l);
+
+    /* no record that comes late brings it back */
+    events_file(&l, "c1", "f4", 2, "s1", HASH_B, "clean", 5000);
+    events_put(st, &l);
+    assert_int_equal(refs(HASH_B), 0);
+
+    events_given_up(&l, "c1", "no id", 1);
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_REJECTED);
+    events_free(&l);
+}
+
+
 static void
 found_infected(void **state)
 {
@@ -365,6 +413,7 @@ const struct CMUnitTest  suite_file[] = {
     SUITE_TEST(accesses),
     SUITE_TEST(publicity),
     SUITE_TEST(file_deletions),
+    SUITE_TEST(given_up),
     SUITE_TEST(found_infected),
     SUITE_TEST(lists),
     SUITE_TEST(bad_records)

@@ -99,12 +99,14 @@ void events_accessed(events_t *l, const char *conversation, const char *id,
     const char *entry, int64_t at);
 void events_public(events_t *l, const char *conversation, const char *id,
     int on, int64_t at);
+void events_given_up(events_t *l, const char *conversation, const char *id,
+    int64_t at);
 /* Its message says that it is infected. */
 void events_found(events_t *l, const char *conversation, int64_t seq,
     const char *id, int64_t at);
 /* content of a file's message */
 json_t *events_file_content(const char *id, const char *scan);
-/* Some of all of them: files f1 and f2, no messages. */
+/* Some of all of them: files f1 to f3, no messages. */
 void events_files(events_t *l, const char *conversation, const char *user);
 void events_free(events_t *l);
 

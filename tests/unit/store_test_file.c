@@ -100,6 +100,16 @@ events_public(events_t *l, const char *conversation, const char *id, int on,
 
 
 void
+events_given_up(events_t *l, const char *conversation, const char *id,
+    int64_t at)
+{
+    events_add(l, WRT_EV_FILE, conversation, 0, "", "",
+               json_pack("{s:s, s:s, s:o}", "op", "given_up", "fileId", id,
+                         "at", time_text(at)), NULL);
+}
+
+
+void
 events_found(events_t *l, const char *conversation, int64_t seq,
     const char *id, int64_t at)
 {
@@ -125,6 +135,8 @@ events_files(events_t *l, const char *conversation, const char *user)
     events_file(l, conversation, "f1", 2, user, HASH, "clean", 6100);
     events_file(l, conversation, "f2", 2, user, HASH, "clean", 6200);
     events_accessed(l, conversation, "f1", "7-0", 6300);
+    events_file(l, conversation, "f3", 1, user, HASH, "scanning", 6400);
+    events_given_up(l, conversation, "f3", 6500);
     events_accessed(l, conversation, "f1", "7-1", 6400);
     events_public(l, conversation, "f2", 1, 6450);
     events_public(l, conversation, "f1", 1, 6450);
