@@ -25,11 +25,13 @@
 #define FILES_CLAIM_EVERY  500
 #define FILES_SWEEP_EVERY  5000
 #define FILES_PREPARE_EVERY  1000
+#define FILES_SCANNER_EVERY  5000   /* is clamd there? */
 
 static void files_turn(files_t *f);
 static void files_prepare(files_t *f);
+static void files_scanner(files_t *f);
 static void files_read(files_t *f);
-static void files_claim(files_t *f);
+static job_rc_t files_claim(files_t *f);
 static void files_sweep(files_t *f);
 
 
@@ -64,6 +66,9 @@ files_open(files_t *f, role_t *r)
 
     if (f->cf->scan.kind != SCAN_LIBCLAMAV) {
         f->scan = scan_open(&f->cf->scan);
+        if (f->scan == NULL) {
+            return EXIT_FAILURE;
+        }
     }
 
     wrt_key_files(f->stream, id, strlen(id));
@@ -117,6 +122,10 @@ files_run(role_t *r)
 
     blob_on_wait(f.blob, files_stop_wait, NULL);
 
+    if (f.scan) {
+        scan_on_wait(f.scan, files_stop_wait, NULL);
+    }
+
     while (!role_stopping()) {
         files_turn(&f);
     }
@@ -166,9 +175,23 @@ files_turn(files_t *f)
         files_prepare(f);
     }
 
+    if (f->role->index == 0 && mono_ms() >= f->scanner_at) {
+        files_scanner(f);
+        f->scanner_at = mono_ms() + FILES_SCANNER_EVERY;
+    }
+
+    if (f->owed[0]) {
+        if (files_try(f, f->owed, -1) != 0) {
+            return;
+        }
+
+        f->owed[0] = '\0';
+    }
+
     if (mono_ms() >= f->claim_at) {
-        files_claim(f);
-        f->claim_at = mono_ms() + FILES_CLAIM_EVERY;
+        /* one is done: so may be the others that wait */
+        f->claim_at = mono_ms()
+                      + (files_claim(f) == JOB_DONE ? 0 : FILES_CLAIM_EVERY);
     }
 
     if (mono_ms() >= f->sweep_at) {
@@ -178,7 +201,10 @@ files_turn(files_t *f)
 
     if (f->collect && f->prepared) {
         collect_turn(f->collect, f->links);
-        files_look_again(f);
+
+        if (f->idle) {
+            files_look_again(f);
+        }
     }
 
     files_read(f);
@@ -201,15 +227,31 @@ files_prepare(files_t *f)
 }
 
 
+/* For the metrics, which have it of libclamav from its role. */
+static void
+files_scanner(files_t *f)
+{
+    if (f->cf->scan.kind == SCAN_CLAMD) {
+        count_set(f->role->slot->counters.scanner_up,
+                  scan_prepare(f->scan) == SCAN_CLEAN);
+    }
+}
+
+
 /* Wait for one entry. */
 static void
 files_read(files_t *f)
 {
     rds_t          *c;
+    int64_t         ms;
     reply_t        *r;
     const reply_t  *e;
 
     c = f->reader.c;
+
+    /* 0 would be for ever */
+    ms = f->claim_at - mono_ms();
+    ms = ms < 1 ? 1 : ms < FILES_BLOCK_MS ? ms : FILES_BLOCK_MS;
 
     cmd_begin(&f->cmd, "XREADGROUP");
     cmd_text(&f->cmd, "GROUP");
@@ -218,13 +260,13 @@ files_read(files_t *f)
     cmd_text(&f->cmd, "COUNT");
     cmd_num(&f->cmd, 1);
     cmd_text(&f->cmd, "BLOCK");
-    cmd_num(&f->cmd, FILES_BLOCK_MS);
+    cmd_num(&f->cmd, ms);
     cmd_text(&f->cmd, "STREAMS");
     cmd_text(&f->cmd, f->stream);
     cmd_text(&f->cmd, ">");
     rds_push(c, &f->cmd);
 
-    if (rds_wait(c, FILES_BLOCK_MS + FILES_GRACE_MS) != 1) {
+    if (rds_wait(c, (int) ms + FILES_GRACE_MS) != 1) {
         /* told to stop: what comes now would stay pending, for another */
         rds_fail(c, role_stopping() ? "stopping" : "no answer to a read");
         return;
@@ -241,6 +283,7 @@ files_read(files_t *f)
     /* [[stream, [[id, fields]]]], or nil */
 
     e = reply_at(reply_at(reply_at(reply_at(r, 0), 1), 0), 0);
+    f->idle = e == NULL;
 
     if (e) {
         files_job(f, reply_text(e),
@@ -252,11 +295,12 @@ files_read(files_t *f)
 
 
 /* One of those that are pending: given back, or left by the dead. */
-static void
+static job_rc_t
 files_claim(files_t *f)
 {
     rds_t          *c;
     reply_t        *r;
+    job_rc_t        rc;
     const reply_t  *e;
 
     c = files_hub(f);
@@ -275,19 +319,19 @@ files_claim(files_t *f)
     if (r == NULL || reply_is_error(r)) {
         rds_fail(c, reply_text(r));
         reply_free(r);
-        return;
+        return JOB_AGAIN;
     }
 
     /* from there on next time, so that one that waits holds up no other */
     text_copy(f->cursor, sizeof(f->cursor), reply_text(reply_at(r, 0)));
 
     e = reply_at(reply_at(r, 1), 0);
-
-    if (e) {
-        files_job(f, reply_text(reply_at(e, 0)), reply_at(e, 1));
-    }
+    rc = e ? files_job(f, reply_text(reply_at(e, 0)), reply_at(e, 1))
+           : JOB_AGAIN;
 
     reply_free(r);
+
+    return rc;
 }
 
 
@@ -302,7 +346,9 @@ files_done(files_t *f, const job_t *j)
         return -1;
     }
 
-    reply_free(rds_call(hub, "XACK", f->stream, WRT_GROUP_FILES, j->entry));
+    /* in this order: what is pending of an entry that is not there goes with
+     * the next claim, but an entry that is not pending would stay for ever */
+
     r = rds_call(hub, "XDEL", f->stream, j->entry);
 
     if (r == NULL || reply_is_error(r)) {
@@ -312,6 +358,7 @@ files_done(files_t *f, const job_t *j)
     }
 
     reply_free(r);
+    reply_free(rds_call(hub, "XACK", f->stream, WRT_GROUP_FILES, j->entry));
 
     return 0;
 }
@@ -358,6 +405,7 @@ files_scan(files_t *f, int fd, scan_answer_t *out)
         out->rc = scan_file(f->scan, fd);
         text_copy(out->text, sizeof(out->text), scan_text(f->scan));
         text_copy(out->about, sizeof(out->about), scan_about(f->scan));
+        out->died = scan_died(f->scan);
     }
 
     if (out->rc == SCAN_DOWN && !f->scan_down) {
@@ -399,6 +447,11 @@ files_sweep(files_t *f)
     f->entries = rds_call(f->links[0].c, "XRANGE", f->stream, "-", "+");
 
     if (f->entries && !reply_is_error(f->entries)) {
+        if (f->role->index == 0) {
+            count_set(f->role->slot->counters.uploads_waiting,
+                      reply_count(f->entries));
+        }
+
         n = spool_sweep(f->spool, f->cf->spool_idle_s, files_is_known, f);
 
         if (n > 0) {

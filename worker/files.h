@@ -47,8 +47,14 @@ typedef struct {
     int64_t        prepare_at;      /* mono: next attempt */
     scan_t        *scan;            /* when we ask by ourselves, or NULL */
     int            scan_down;       /* it has been logged */
+    int64_t        scanner_at;      /* mono: when to look whether it is there */
     int64_t        look_at;         /* mono: when to scan old files again */
     char           engine[SCAN_ABOUT_SIZE];
+    char           deadly[BLOB_HASH_LEN + 1];   /* what the scanner died of */
+    int            deaths;
+    int            idle;            /* no new upload the last time */
+    char           owed[WRT_ID_MAX + 1];    /* upload whose try is to be taken
+                                               back */
     collect_t     *collect;         /* of the first process, else NULL */
     reply_t       *entries;         /* the whole stream, for a sweep */
 } files_t;
@@ -85,6 +91,9 @@ typedef struct {
     thumb_t        thumb;
     scan_answer_t  scan;
     blob_stat_t    stored;
+    int            again;           /* somebody began with it before */
+    int            recorded;        /* we have put a record */
+    int            died;            /* it ended the scanner */
     char           at[WRT_TIME_LEN + 1];        /* when it was received */
 } job_t;
 
@@ -117,9 +126,8 @@ job_rc_t files_job(files_t *f, const char *entry, const reply_t *fields);
 /* files_doc.c */
 
 /* The record of rev, as it stands; scan: pending, scanning, clean, infected,
- * error.  deleted: it was given up. */
-json_t *files_record(files_t *f, const job_t *j, int rev, const char *scan,
-    int deleted);
+ * error. */
+json_t *files_record(files_t *f, const job_t *j, int rev, const char *scan);
 /* The key of a thumbnail in storage; its length. */
 size_t files_thumb_key(const job_t *j, int size, char out[BLOB_KEY_SIZE]);
 /* content of its message */
@@ -137,14 +145,17 @@ rds_t *files_shard(files_t *f, const char *conversation);
  * empty when it has not. */
 int files_known(files_t *f, job_t *j, buf_t *answer);
 /* Count a try, or (by -1) take it back: it did not end by itself. */
-int files_try(files_t *f, const job_t *j, int by);
+int files_try(files_t *f, const char *id, int by);
+/* How far it has got, in whatever try. */
+int files_progress(const job_t *j);
 /* A stage is reached: kept for GET /api/uploads/:id, told to the uploader. */
 int files_stage(files_t *f, job_t *j, const char *stage, int progress);
 /* It has ended: keep the answer and give it.  code NULL: well, with data (taken
  * over). */
 int files_end(files_t *f, job_t *j, int status, const char *code,
     const char *field, const char *message, json_t *data);
-/* Give the answer that was kept. */
+/* Give the answer that was kept.  Before, if that is not "sent": whatever
+ * record there may be is given up. */
 int files_answer(files_t *f, const job_t *j, const buf_t *answer);
 /* Queue the record (taken over) for the store. */
 int files_put(files_t *f, const char *conversation, const char *actor,
@@ -169,6 +180,8 @@ send_rc_t files_send(files_t *f, job_t *j);
  * number expect. */
 int files_changed(files_t *f, const char *conversation, const char *id,
     const json_t *message, int64_t expect);
+/* The last number of the conversation. */
+int files_last(files_t *f, const job_t *j, int64_t *seq);
 /* Has the store the conversation up to seq?  1, 0, -1. */
 int files_applied(files_t *f, const job_t *j, int64_t seq);
 

@@ -100,8 +100,7 @@ files_security(const job_t *j, const char *scan)
 
 
 json_t *
-files_record(files_t *f, const job_t *j, int rev, const char *scan,
-    int deleted)
+files_record(files_t *f, const job_t *j, int rev, const char *scan)
 {
     int      clean;
     char     now[WRT_TIME_LEN + 1];
@@ -113,7 +112,7 @@ files_record(files_t *f, const job_t *j, int rev, const char *scan,
     o = json_pack("{s:s, s:i, s:s, s:s?, s:s, s:s, s:s, s:I, s:s, s:s}",
                   "id", j->id, "rev", rev,
                   "conversationId", j->conversation,
-                  "messageId", clean && !deleted ? j->message : NULL,
+                  "messageId", clean ? j->message : NULL,
                   "uploadedBy", j->user, "fileName", j->form.name,
                   "originalFileName", j->form.name,
                   "fileSize", (json_int_t) j->form.size,
@@ -130,8 +129,7 @@ files_record(files_t *f, const job_t *j, int rev, const char *scan,
                                                : json_array());
     json_object_set_new(o, "createdAt", json_string(j->at));
     json_object_set_new(o, "updatedAt", json_string(now));
-    json_object_set_new(o, "deletedAt", deleted ? json_string(now)
-                                                : json_null());
+    json_object_set_new(o, "deletedAt", json_null());
 
     return o;
 }

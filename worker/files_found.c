@@ -39,8 +39,10 @@ found_record(const json_t *was, const scan_answer_t *scan)
 
     o = json_deep_copy(was);
 
+    /* above that of somebody who looked at it again at the same time, and saw
+     * nothing */
     json_object_set_new(o, "rev", json_integer(
-        json_integer_value(json_object_get(was, "rev")) + 1));
+        json_integer_value(json_object_get(was, "rev")) + 2));
     json_object_set_new(o, "storage", json_null());
     json_object_set_new(o, "thumbnails", json_array());
     json_object_set_new(o, "updatedAt", json_string(now));
@@ -295,6 +297,32 @@ found_same(files_t *f, const json_t *record, const scan_answer_t *scan)
 }
 
 
+/* The scanner ended with it in hand: by chance, or each time?  Then it is
+ * passed over until there is another engine. */
+static void
+found_deadly(files_t *f, const json_t *record, const char *hash,
+    scan_answer_t *scan)
+{
+    if (strcmp(f->deadly, hash) != 0) {
+        text_copy(f->deadly, sizeof(f->deadly), hash);
+        f->deaths = 0;
+    }
+
+    f->deaths++;
+    log_error("scanner_died", "key=%s try=%d of=%d error=\"%s\"", hash,
+              f->deaths, WRT_JOB_TRIES, scan->text);
+
+    if (f->deaths < WRT_JOB_TRIES) {
+        return;
+    }
+
+    f->deaths = 0;
+    text_copy(scan->about, sizeof(scan->about), f->engine);
+    text_copy(scan->text, sizeof(scan->text), "the scanner dies of it");
+    (void) found_same(f, record, scan);
+}
+
+
 static void
 found_rescan(files_t *f, const json_t *record)
 {
@@ -336,7 +364,9 @@ found_rescan(files_t *f, const json_t *record)
         break;
 
     default:
-        break;
+        if (scan.died) {
+            found_deadly(f, record, hash, &scan);
+        }
     }
 }
 

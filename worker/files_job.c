@@ -27,10 +27,13 @@
 #include "common/wrt_envelope.h"
 #include "worker/files.h"
 
-/* Records of an upload; a file found infected later has higher ones. */
+/* Records of an upload.  3 may be that of a second look at a clean one, and
+ * that it is not clean has to be above it. */
 #define FILES_REV_SCANNING  1
-#define FILES_REV_END       2
-#define FILES_REV_GIVEN_UP  3
+#define FILES_REV_CLEAN     2
+#define FILES_REV_FOUND     4
+
+#define FILES_STORING       80      /* progress */
 
 #define FILES_APPLIED_MS    8000    /* for the message to be in the store */
 #define FILES_APPLIED_STEP  4
@@ -41,7 +44,10 @@ typedef enum {
     STEP_OUT
 } step_t;
 
-typedef step_t (*files_step_pt)(files_t *f, job_t *j, job_rc_t *rc);
+typedef struct {
+    step_t  (*run)(files_t *f, job_t *j, job_rc_t *rc);
+    int       stage;                /* of metrics_stages */
+} files_step_t;
 
 
 static step_t
@@ -163,19 +169,17 @@ job_form(files_t *f, job_t *j, job_rc_t *rc)
 }
 
 
-/* The answer of a message that is in the store. */
-static step_t
-job_answer(files_t *f, job_t *j, job_rc_t *rc, int status)
+/* The upload's message, when the store has all of the room up to seq. */
+static store_rc_t
+job_message(files_t *f, job_t *j, int64_t seq, json_t **m)
 {
-    int          n;
-    json_t      *m;
-    store_t     *st;
-    int64_t      end;
-    store_rc_t   src;
+    int       n;
+    store_t  *st;
+    int64_t   end;
 
     end = mono_ms() + FILES_APPLIED_MS;
 
-    while ((n = files_applied(f, j, j->seq)) == 0 && !role_stopping()
+    while ((n = files_applied(f, j, seq)) == 0 && !role_stopping()
            && mono_ms() < end)
     {
         role_sleep(FILES_APPLIED_STEP);
@@ -183,11 +187,24 @@ job_answer(files_t *f, job_t *j, job_rc_t *rc, int status)
 
     st = role_store(f->role);
 
-    if (n != 1 || st == NULL) {
+    return n != 1 || st == NULL ? STORE_DOWN
+           : store_message(st, j->conversation, j->message, m);
+}
+
+
+/* The answer of a message that was sent. */
+static step_t
+job_answer(files_t *f, job_t *j, job_rc_t *rc, int status)
+{
+    json_t      *m;
+    store_rc_t   src;
+
+    src = job_message(f, j, j->seq, &m);
+
+    if (src == STORE_DOWN) {
         return job_again(rc);
     }
 
-    src = store_message(st, j->conversation, j->message, &m);
     if (src != STORE_OK) {
         return job_store_rc(f, j, rc, src);
     }
@@ -269,8 +286,10 @@ job_type(files_t *f, job_t *j, job_rc_t *rc)
 static step_t
 job_record(files_t *f, job_t *j, job_rc_t *rc)
 {
+    j->recorded = 1;
+
     if (files_put(f, j->conversation, j->user,
-                  files_record(f, j, FILES_REV_SCANNING, "scanning", 0)) != 0
+                  files_record(f, j, FILES_REV_SCANNING, "scanning")) != 0
         || files_stage(f, j, "scanning", 30) != 0)
     {
         return job_again(rc);
@@ -297,7 +316,7 @@ job_scan(files_t *f, job_t *j, job_rc_t *rc)
         count_add(f->role->slot->counters.uploads_infected, 1);
 
         if (files_put(f, j->conversation, j->user,
-                      files_record(f, j, FILES_REV_END, "infected", 0)) != 0
+                      files_record(f, j, FILES_REV_FOUND, "infected")) != 0
             || files_infected(f, j->form.hash, &j->scan) != 0)
         {
             return job_again(rc);
@@ -310,7 +329,7 @@ job_scan(files_t *f, job_t *j, job_rc_t *rc)
         log_warn("not_scanned", "id=%s reason=\"%s\"", j->id, j->scan.text);
 
         if (files_put(f, j->conversation, j->user,
-                      files_record(f, j, FILES_REV_END, "error", 0)) != 0)
+                      files_record(f, j, FILES_REV_FOUND, "error")) != 0)
         {
             return job_again(rc);
         }
@@ -320,6 +339,7 @@ job_scan(files_t *f, job_t *j, job_rc_t *rc)
                           "encrypted, damaged, or too much is packed into it");
 
     default:
+        j->died = j->scan.died;
         return job_again(rc);
     }
 }
@@ -380,7 +400,7 @@ job_store(files_t *f, job_t *j, job_rc_t *rc)
     blob_stat_t           st;
     const thumb_image_t  *t;
 
-    if (files_stage(f, j, "storing", 80) != 0 || !f->prepared
+    if (files_stage(f, j, "storing", FILES_STORING) != 0 || !f->prepared
         || files_hold(f, j->form.hash) != 1)
     {
         return job_again(rc);
@@ -409,7 +429,7 @@ job_store(files_t *f, job_t *j, job_rc_t *rc)
     }
 
     if (files_put(f, j->conversation, j->user,
-                  files_record(f, j, FILES_REV_END, "clean", 0)) != 0)
+                  files_record(f, j, FILES_REV_CLEAN, "clean")) != 0)
     {
         return job_again(rc);
     }
@@ -425,29 +445,16 @@ job_send(files_t *f, job_t *j, job_rc_t *rc)
 
     src = files_send(f, j);
 
-    if (src == SEND_OK) {
-        /* "dup": another upload of the same clientMessageId was faster */
-        if (strcmp(j->message, j->id) != 0
-            && files_put(f, j->conversation, j->user,
-                         files_record(f, j, FILES_REV_GIVEN_UP, "clean", 1))
-               != 0)
-        {
-            return job_again(rc);
-        }
+    switch (src) {
 
+    case SEND_OK:
+        /* another id: an upload of the same clientMessageId was faster */
         count_add(f->role->slot->counters.uploads, 1);
         return job_answer(f, j, rc, strcmp(j->message, j->id) == 0 ? 201
                                                                    : 200);
-    }
 
-    if (src == SEND_AGAIN
-        || files_put(f, j->conversation, j->user,
-                     files_record(f, j, FILES_REV_GIVEN_UP, "clean", 1)) != 0)
-    {
+    case SEND_AGAIN:
         return job_again(rc);
-    }
-
-    switch (src) {
 
     case SEND_DENIED:
         return job_refuse(f, j, rc, 404, "not_found", NULL, "not found");
@@ -463,49 +470,105 @@ job_send(files_t *f, job_t *j, job_rc_t *rc)
 }
 
 
-static const files_step_pt  job_steps[] = {
-    job_room, job_form, job_sent, job_type, job_record, job_scan,
-    job_thumbs, job_store, job_send, NULL
+/* One that had got as far as the storage, which is still away, need not be
+ * scanned again to find that out. */
+static step_t
+job_storage(files_t *f, job_t *j, job_rc_t *rc)
+{
+    return f->prepared || files_progress(j) < FILES_STORING ? STEP_ON
+                                                            : job_again(rc);
+}
+
+
+static const files_step_t  job_steps[] = {
+    { job_room, 0 }, { job_form, 0 }, { job_sent, 0 }, { job_storage, 0 },
+    { job_type, 0 }, { job_record, 1 }, { job_scan, 1 }, { job_thumbs, 2 },
+    { job_store, 3 }, { job_send, 4 }, { NULL, 0 }
 };
+
+
+static job_rc_t
+job_walk(files_t *f, job_t *j)
+{
+    int64_t              began;
+    job_rc_t             rc;
+    step_t               step;
+    const files_step_t  *s;
+
+    rc = JOB_AGAIN;
+
+    for (s = job_steps; s->run && !role_stopping(); s++) {
+        began = mono_us();
+        step = s->run(f, j, &rc);
+        count_add(f->role->slot->counters.upload_us[s->stage],
+                  mono_us() - began);
+
+        if (step == STEP_OUT) {
+            return rc;
+        }
+    }
+
+    return JOB_AGAIN;
+}
+
+
+/* It can be worked on no more.  Had it been sent before that?  By its own id,
+ * that is; dead: for the dead letters, or NULL. */
+static job_rc_t
+job_over(files_t *f, job_t *j, const char *dead, const char *message)
+{
+    json_t      *m;
+    int64_t      seq;
+    job_rc_t     rc;
+    store_rc_t   src;
+
+    if (files_last(f, j, &seq) != 0) {
+        return JOB_AGAIN;
+    }
+
+    src = job_message(f, j, seq, &m);
+
+    if (src == STORE_OK) {
+        j->seq = json_integer_value(json_object_get(m, "seq"));
+        json_decref(m);
+        (void) job_answer(f, j, &rc, 201);
+        return rc;
+    }
+
+    if (src != STORE_NOT_FOUND || (dead && files_dead(f, j, dead) != 0)) {
+        return JOB_AGAIN;
+    }
+
+    (void) job_refuse(f, j, &rc, 503, "unavailable", NULL, message);
+
+    return rc;
+}
 
 
 static job_rc_t
 job_run(files_t *f, job_t *j)
 {
-    unsigned  i;
     job_rc_t  rc;
 
     if (j->tries >= WRT_JOB_TRIES) {
-        if (files_dead(f, j, "it ended the process that worked on it") != 0) {
-            return JOB_AGAIN;
-        }
-
-        (void) job_refuse(f, j, &rc, 503, "unavailable", NULL,
-                          "the file could not be processed");
-        return rc;
+        return job_over(f, j, "it ended the process that worked on it",
+                        "the file could not be processed");
     }
 
-    if (files_try(f, j, 1) != 0
+    if (files_try(f, j->id, 1) != 0
         || files_stage(f, j, "received", 10) != 0)
     {
         return JOB_AGAIN;
     }
 
-    rc = JOB_AGAIN;
+    rc = job_walk(f, j);
 
-    for (i = 0; job_steps[i]; i++) {
-        if (role_stopping()) {
-            rc = JOB_AGAIN;
-            break;
-        }
+    if (rc == JOB_AGAIN && j->died) {
+        log_error("scanner_died", "id=%s try=%d of=%d error=\"%s\"", j->id,
+                  (int) j->tries + 1, WRT_JOB_TRIES, j->scan.text);
 
-        if (job_steps[i](f, j, &rc) == STEP_OUT) {
-            break;
-        }
-    }
-
-    if (rc == JOB_AGAIN) {
-        (void) files_try(f, j, -1);
+    } else if (rc == JOB_AGAIN && files_try(f, j->id, -1) != 0) {
+        text_copy(f->owed, sizeof(f->owed), j->id);
     }
 
     return rc;
@@ -528,6 +591,11 @@ job_parse(job_t *j, const char *entry, const reply_t *fields)
     text_copy(j->message, sizeof(j->message), j->id);
     text_copy(j->file, sizeof(j->file), j->id);
 
+    /* it is going to be removed, in whatever entry it stands */
+    if (!wrt_id_valid(j->name, strlen(j->name))) {
+        j->name[0] = '\0';
+    }
+
     j->channel = reply_text(reply_field(fields, WRT_F_RPC_REPLY));
     j->type = reply_text(reply_field(fields, WRT_F_UP_TYPE));
 
@@ -541,7 +609,7 @@ job_parse(job_t *j, const char *entry, const reply_t *fields)
 
     return wrt_id_valid(j->id, strlen(j->id))
            && wrt_id_valid(j->conversation, strlen(j->conversation))
-           && wrt_id_valid(j->name, strlen(j->name))
+           && j->name[0]
            && j->user && wrt_id_valid(j->user, strlen(j->user)) ? 0 : -1;
 }
 
@@ -588,8 +656,8 @@ job_take(files_t *f, job_t *j)
     } else if (src == SPOOL_GONE) {
         log_error("upload_lost", "id=%s error=\"its body is not in the "
                   "spool\"", j->id);
-        (void) job_refuse(f, j, &rc, 503, "unavailable", NULL,
-                          "the upload was lost, send the file again");
+        rc = job_over(f, j, NULL,
+                      "the upload was lost, send the file again");
 
     } else {
         if (fstat(j->lock, &st) == 0) {

@@ -11,6 +11,8 @@
 /* Stands for the clientMessageId of an upload that has none. */
 #define FILES_ONCE  "upload:"
 
+#define FILES_SENT  201             /* status: it is a message now */
+
 
 rds_t *
 files_hub(files_t *f)
@@ -84,6 +86,7 @@ files_known(files_t *f, job_t *j, buf_t *answer)
 
     v = reply_at(r, 2);
     j->shown = json_loadb(reply_text(v), reply_len(v), 0, NULL);
+    j->again = j->shown != NULL;
 
     reply_free(r);
 
@@ -92,7 +95,7 @@ files_known(files_t *f, job_t *j, buf_t *answer)
 
 
 int
-files_try(files_t *f, const job_t *j, int by)
+files_try(files_t *f, const char *id, int by)
 {
     char      key[WRT_NAME_BUF], ttl[24];
     rds_t    *hub;
@@ -103,7 +106,7 @@ files_try(files_t *f, const job_t *j, int by)
         return -1;
     }
 
-    wrt_key_upload(key, j->id, strlen(j->id));
+    wrt_key_upload(key, id, strlen(id));
     snprintf(ttl, sizeof(ttl), "%d", WRT_UPLOAD_S);
 
     r = rds_call(hub, "HINCRBY", key, WRT_F_UP_TRIES, by > 0 ? "1" : "-1");
@@ -187,7 +190,9 @@ files_show(job_t *j, const char *stage, int progress, const char *code,
 
     if (j->form.name[0]) {
         json_object_set_new(o, "fileName", json_string(j->form.name));
-        json_object_set_new(o, "fileId", json_string(j->file));
+        /* none: it was deleted since */
+        json_object_set_new(o, "fileId", j->file[0] ? json_string(j->file)
+                                                    : json_null());
     }
 
     if (j->seq > 0) {
@@ -249,11 +254,17 @@ files_keep(files_t *f, const job_t *j, const buf_t *answer)
 
 
 int
+files_progress(const job_t *j)
+{
+    return (int) json_integer_value(json_object_get(j->shown, "progress"));
+}
+
+
+int
 files_stage(files_t *f, job_t *j, const char *stage, int progress)
 {
     /* a try that begins again does not go back before somebody's eyes */
-    if (json_integer_value(json_object_get(j->shown, "progress")) >= progress)
-    {
+    if (files_progress(j) >= progress) {
         return 0;
     }
 
@@ -269,12 +280,70 @@ files_stage(files_t *f, job_t *j, const char *stage, int progress)
 }
 
 
+/* Queue one for the store; o is taken over. */
+static int
+files_record_event(files_t *f, const char *conversation, const char *actor,
+    json_t *o)
+{
+    int        rc;
+    char       key[WRT_NAME_BUF];
+    buf_t      text;
+    reply_t   *r;
+    unsigned   k;
+
+    memset(&text, 0, sizeof(text));
+    buf_fmt(&text, "%c 0 %s -\n", WRT_EV_FILE, actor);
+    buf_json(&text, o);
+    json_decref(o);
+
+    k = wrt_shard(&f->cf->names, conversation, strlen(conversation));
+
+    cmd_begin(&f->cmd, "FCALL");
+    cmd_text(&f->cmd, WRT_FN_RECORD);
+    cmd_num(&f->cmd, 1);
+    cmd_mem(&f->cmd, key, wrt_key_ingest(key, k));
+    cmd_text(&f->cmd, conversation);
+    cmd_mem(&f->cmd, text.p, text.n);
+    cmd_text(&f->cmd, "");
+    cmd_num(&f->cmd, WRT_BACKLOG_MAX);
+
+    r = files_call(f, files_shard(f, conversation));
+    rc = r && strcmp(reply_text(reply_at(r, 0)), "ok") == 0 ? 0 : -1;
+
+    reply_free(r);
+    buf_free(&text);
+
+    return rc;
+}
+
+
+/* Whichever record of the upload there may be. */
+static int
+files_give_up(files_t *f, const job_t *j)
+{
+    char     at[WRT_TIME_LEN + 1];
+    json_t  *o;
+
+    wrt_time_format(now_ms(), at);
+    o = json_pack("{s:s, s:s, s:s}", "op", "given_up", "fileId", j->id, "at",
+                  at);
+
+    return files_record_event(f, j->conversation, j->user, o);
+}
+
+
 int
 files_answer(files_t *f, const job_t *j, const buf_t *answer)
 {
     int       rc;
     buf_t     text;
     reply_t  *r;
+
+    if (atoi(answer->p) != FILES_SENT && (j->recorded || j->again)
+        && files_give_up(f, j) != 0)
+    {
+        return -1;
+    }
 
     memset(&text, 0, sizeof(text));
     buf_fmt(&text, "%c %s ", WRT_BUS_REPLY, j->id);
@@ -332,38 +401,9 @@ int
 files_put(files_t *f, const char *conversation, const char *actor,
     json_t *record)
 {
-    int        rc;
-    char       key[WRT_NAME_BUF];
-    buf_t      text;
-    json_t    *o;
-    reply_t   *r;
-    unsigned   k;
-
-    o = json_pack("{s:s, s:o}", "op", "put", "file", record);
-
-    memset(&text, 0, sizeof(text));
-    buf_fmt(&text, "%c 0 %s -\n", WRT_EV_FILE, actor);
-    buf_json(&text, o);
-    json_decref(o);
-
-    k = wrt_shard(&f->cf->names, conversation, strlen(conversation));
-
-    cmd_begin(&f->cmd, "FCALL");
-    cmd_text(&f->cmd, WRT_FN_RECORD);
-    cmd_num(&f->cmd, 1);
-    cmd_mem(&f->cmd, key, wrt_key_ingest(key, k));
-    cmd_text(&f->cmd, conversation);
-    cmd_mem(&f->cmd, text.p, text.n);
-    cmd_text(&f->cmd, "");
-    cmd_num(&f->cmd, WRT_BACKLOG_MAX);
-
-    r = files_call(f, files_shard(f, conversation));
-    rc = r && strcmp(reply_text(reply_at(r, 0)), "ok") == 0 ? 0 : -1;
-
-    reply_free(r);
-    buf_free(&text);
-
-    return rc;
+    return files_record_event(f, conversation, actor,
+                              json_pack("{s:s, s:o}", "op", "put", "file",
+                                        record));
 }
 
 
@@ -617,6 +657,32 @@ files_send(files_t *f, job_t *j)
     free(text);
 
     return rc;
+}
+
+
+int
+files_last(files_t *f, const job_t *j, int64_t *seq)
+{
+    char      key[WRT_NAME_BUF];
+    reply_t  *r;
+
+    wrt_key_conv(key, wrt_shard(&f->cf->names, j->conversation,
+                                strlen(j->conversation)),
+                 j->conversation, strlen(j->conversation));
+
+    cmd_begin(&f->cmd, "HGET");
+    cmd_text(&f->cmd, key);
+    cmd_text(&f->cmd, WRT_F_SEQ);
+
+    r = files_call(f, files_shard(f, j->conversation));
+    if (r == NULL) {
+        return -1;
+    }
+
+    *seq = reply_int(r, 0);
+    reply_free(r);
+
+    return 0;
 }
 
 

@@ -265,13 +265,14 @@ scanner_send(int s, int fd)
 void
 scanner_ask(int listener, int fd, scan_answer_t *out)
 {
-    int            s;
+    int            s, ended;
     int64_t        end, left;
     ssize_t        n;
     struct pollfd  p;
 
     memset(out, 0, sizeof(*out));
     n = -1;
+    ended = 0;
 
     s = scanner_connect(listener);
 
@@ -283,6 +284,8 @@ scanner_ask(int listener, int fd, scan_answer_t *out)
         while (!role_stopping() && (left = end - mono_ms()) > 0) {
             if (role_poll(&p, 1, (int) left) == 1) {
                 n = recv(s, out, sizeof(*out), 0);
+                /* what nobody has accepted waits for the next one */
+                ended = n <= 0;
                 break;
             }
         }
@@ -295,6 +298,7 @@ scanner_ask(int listener, int fd, scan_answer_t *out)
     if (n != (ssize_t) sizeof(*out)) {
         memset(out, 0, sizeof(*out));
         out->rc = SCAN_DOWN;
+        out->died = ended && !role_stopping();
         text_copy(out->text, sizeof(out->text),
                   "the scanner gave no answer");
     }

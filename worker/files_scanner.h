@@ -16,6 +16,7 @@ typedef struct {
     scan_rc_t  rc;
     char       text[SCAN_TEXT_SIZE];    /* finding or reason */
     char       about[SCAN_ABOUT_SIZE];  /* engine and signatures */
+    int        died;                    /* SCAN_DOWN: with this file in hand */
 } scan_answer_t;
 
 /* The socket; -1 and errno. */

@@ -22,13 +22,21 @@ static const int  metrics_statuses[METRICS_STATUSES] = {
     0
 };
 
+/* Stages of an upload, as the files role counts them. */
+static const char  *metrics_stages[METRICS_STAGES] = {
+    "received", "scanning", "thumbnailing", "storing", "sending"
+};
+
+/* Whoever has it. */
+#define METRICS_ANY  (ROLE_MAX + 1)
+
 /* What is summed up by role. */
 static const struct {
     const char   *name;
     const char   *type;
     const char   *help;
     size_t        offset;
-    role_type_t   role;             /* ROLE_MAX: all, with a label */
+    unsigned      role;             /* ROLE_MAX: all, with a label */
     int           us;               /* microseconds, shown as seconds */
 } metrics_list[] = {
     { "worker_restarts_total", "counter", "Processes started anew.",
@@ -69,8 +77,10 @@ static const struct {
       offsetof(counters_t, uploads_infected), ROLE_FILES, 0 },
     { "files_dead_total", "counter", "Uploads given up.",
       offsetof(counters_t, dead), ROLE_FILES, 0 },
-    { "scanner_up", "gauge", "Has the scanner its signatures?",
-      offsetof(counters_t, scanner_up), ROLE_SCANNER, 0 }
+    { "files_waiting", "gauge", "Uploads that have not ended yet.",
+      offsetof(counters_t, uploads_waiting), ROLE_FILES, 0 },
+    { "scanner_up", "gauge", "Is there a scanner, and has it signatures?",
+      offsetof(counters_t, scanner_up), METRICS_ANY, 0 }
 };
 
 #define METRICS_LIST  (sizeof(metrics_list) / sizeof(metrics_list[0]))
@@ -132,7 +142,7 @@ metrics_rpc(counters_t *m, unsigned route, int status, int64_t us)
 
 
 static uint64_t
-metrics_sum(const shared_t *sh, role_type_t role, size_t offset)
+metrics_sum(const shared_t *sh, unsigned role, size_t offset)
 {
     uint64_t          v;
     unsigned          i;
@@ -142,7 +152,7 @@ metrics_sum(const shared_t *sh, role_type_t role, size_t offset)
     for (i = 0, v = 0; i < sh->nslots; i++) {
         s = &sh->slots[i];
 
-        if (s->type == role) {
+        if (s->type == role || role == METRICS_ANY) {
             p = (_Atomic uint64_t *) ((char *) &s->counters + offset);
             v += count_get(*p);
         }
@@ -211,6 +221,24 @@ metrics_calls(buf_t *out, const shared_t *sh, const char *node)
 }
 
 
+static void
+metrics_uploads(buf_t *out, const shared_t *sh, const char *node)
+{
+    unsigned  i;
+
+    metrics_head(out, "files_seconds_total", "counter",
+                 "Time spent on uploads, tries in vain included.");
+
+    for (i = 0; i < METRICS_STAGES; i++) {
+        buf_fmt(out, "writeen_files_seconds_total{node=\"%s\","
+                "stage=\"%s\"}", node, metrics_stages[i]);
+        metrics_value(out, metrics_sum(sh, ROLE_FILES,
+                                       offsetof(counters_t, upload_us)
+                                       + i * sizeof(uint64_t)), 1);
+    }
+}
+
+
 /* Streams' lengths by shard; -1: not known now. */
 static void
 metrics_streams(buf_t *out, const char *node, const char *name,
@@ -255,7 +283,7 @@ metrics_render(buf_t *out, const shared_t *sh, const char *node,
     const conf_t *cf, const int64_t *backlog, const int64_t *dead)
 {
     size_t        i;
-    role_type_t   role;
+    unsigned      role;
     char          host[64];
 
     if (gethostname(host, sizeof(host)) != 0) {
@@ -271,6 +299,15 @@ metrics_render(buf_t *out, const shared_t *sh, const char *node,
     for (i = 0; i < METRICS_LIST; i++) {
         metrics_head(out, metrics_list[i].name, metrics_list[i].type,
                      metrics_list[i].help);
+
+        if (metrics_list[i].role == METRICS_ANY) {
+            buf_fmt(out, "writeen_%s{node=\"%s\"}", metrics_list[i].name,
+                    node);
+            metrics_value(out, metrics_sum(sh, METRICS_ANY,
+                                           metrics_list[i].offset),
+                          metrics_list[i].us);
+            continue;
+        }
 
         for (role = 0; role < ROLE_MAX; role++) {
             if (metrics_list[i].role == ROLE_MAX) {
@@ -298,4 +335,5 @@ metrics_render(buf_t *out, const shared_t *sh, const char *node,
                     "Entries in the dead-letter stream.", dead,
                     cf->names.shards);
     metrics_calls(out, sh, node);
+    metrics_uploads(out, sh, node);
 }

@@ -65,6 +65,11 @@ role_signals(void)
 int
 role_stopping(void)
 {
+    /* while we do something else the signal waits to be let in */
+    if (!role_stop) {
+        role_poll(NULL, 0, 0);
+    }
+
     return role_stop != 0;
 }
 

@@ -113,6 +113,21 @@ scan_close(scan_t *s)
 }
 
 
+void
+scan_on_wait(scan_t *s, scan_stop_pt stop, void *data)
+{
+    s->stop = stop;
+    s->stop_data = data;
+}
+
+
+int
+scan_stopping(scan_t *s)
+{
+    return s->stop && s->stop(s->stop_data);
+}
+
+
 scan_rc_t
 scan_prepare(scan_t *s)
 {
@@ -148,6 +163,7 @@ scan_file(scan_t *s, int fd)
     scan_rc_t  rc;
 
     rc = scan_prepare(s);
+    s->died = 0;
 
     if (rc != SCAN_CLEAN) {
         return rc;
@@ -162,6 +178,13 @@ scan_file(scan_t *s, int fd)
     }
 
     return rc;
+}
+
+
+int
+scan_died(const scan_t *s)
+{
+    return s->died;
 }
 
 

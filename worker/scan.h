@@ -11,7 +11,8 @@
  *                  when unpacked, damaged.  Asking again changes nothing.
  *   SCAN_DOWN      the scanner cannot work now; nothing is known of the file.
  *                  Ask again later.  A file that brings the scanner down each
- *                  time looks like this, too: the caller counts its tries.
+ *                  time looks like this, too: the caller counts how often
+ *                  scan_died() said so.
  *   SCAN_OFF       scanning was switched off by the operator.  Whether such a
  *                  file may be seen is the caller's decision to make.
  *
@@ -70,9 +71,14 @@ typedef struct {
 
 typedef struct scan_s  scan_t;
 
+/* Told to stop?  Asked while waiting for a clamd; then the answer is
+ * SCAN_DOWN. */
+typedef int (*scan_stop_pt)(void *data);
+
 /* cf is copied.  Nothing is loaded or connected yet.  NULL: no memory. */
 scan_t *scan_open(const scan_conf_t *cf);
 void scan_close(scan_t *s);
+void scan_on_wait(scan_t *s, scan_stop_pt stop, void *data);
 
 /*
  * Load the signatures or find the server, and try it.  SCAN_CLEAN: it works;
@@ -90,6 +96,10 @@ scan_rc_t scan_file(scan_t *s, int fd);
  * then may have a warning: new signatures could not be loaded, the old ones
  * are still in use. */
 const char *scan_text(const scan_t *s);
+
+/* After SCAN_DOWN: the scanner had the file, and then gave no answer: it died,
+ * hangs, or was stopped by somebody; or it is because of this file. */
+int scan_died(const scan_t *s);
 
 /* For the log: engine and signatures in use.  It changes when they do, so
  * that what was clean by another one can be scanned again. */

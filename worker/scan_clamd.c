@@ -27,6 +27,7 @@
 
 #define CLAMD_REPLY    1024
 #define CLAMD_SLACK_MS 5000         /* clamd's own limit comes first */
+#define CLAMD_STOP_MS  200          /* between two looks at whether to stop */
 
 /* Errors of clamd that are not the file's (cl_strerror()). */
 static const char  *clamd_trouble[] = {
@@ -79,7 +80,12 @@ clamd_wait(clamd_t *c, short events)
             return -1;
         }
 
-        n = poll(&pfd, 1, (int) left);
+        if (scan_stopping(c->s)) {
+            errno = ECANCELED;
+            return -1;
+        }
+
+        n = poll(&pfd, 1, left < CLAMD_STOP_MS ? (int) left : CLAMD_STOP_MS);
     } while (n == 0 || (n < 0 && errno == EINTR));
 
     return n < 0 ? -1 : 0;
@@ -414,9 +420,10 @@ clamd_file(scan_t *s, int fd)
         result = clamd_verdict(&c, reply);
 
     } else {
+        err = rc == 0 ? errno : err;
+        s->died = err != ECANCELED;
         result = clamd_down(&c, rc == 0 ? "waiting for the answer"
-                            : "sending the file",
-                            strerror(rc == 0 ? errno : err));
+                            : "sending the file", strerror(err));
     }
 
     close(c.fd);

@@ -37,6 +37,9 @@ struct scan_s {
     void              *engine;      /* of the implementation */
     int                tried;       /* it works */
     int64_t            tried_at;    /* mono, ms */
+    int                died;        /* with our file in hand */
+    scan_stop_pt       stop;
+    void              *stop_data;
     char               text[SCAN_TEXT_SIZE];
     char               about[SCAN_ABOUT_SIZE];
 };
@@ -45,6 +48,7 @@ extern const scan_ops_t  scan_libclamav_ops;
 extern const scan_ops_t  scan_clamd_ops;
 
 int64_t scan_mono_ms(void);
+int scan_stopping(scan_t *s);
 
 /* Note the text, return rc. */
 scan_rc_t scan_say(scan_t *s, scan_rc_t rc, const char *fmt, ...)

@@ -163,6 +163,7 @@ typedef enum {
 
 #define METRICS_ROUTES    48    /* api.c checks that its table fits */
 #define METRICS_STATUSES  16
+#define METRICS_STAGES    5             /* of an upload */
 
 /* The counters of one place in the pool: its process alone writes them (but
  * restarts: the parent); they go on when it is started anew. */
@@ -185,6 +186,8 @@ typedef struct {
     _Atomic uint64_t  uploads;          /* that became messages */
     _Atomic uint64_t  uploads_refused;
     _Atomic uint64_t  uploads_infected;
+    _Atomic uint64_t  uploads_waiting;  /* not ended yet, in this spool */
+    _Atomic uint64_t  upload_us[METRICS_STAGES];
     _Atomic uint64_t  scanner_up;       /* 1, 0 */
     _Atomic uint64_t  blobs_collected;
 } counters_t;
