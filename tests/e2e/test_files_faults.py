@@ -6,6 +6,7 @@ without its bytes.
 """
 
 import asyncio
+import io
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ import time
 from http.client import HTTPException
 
 import pytest
+from PIL import Image
 
 from harness import net, upload
 from harness.cast import Cast
@@ -205,12 +207,22 @@ test_parts_are_killed.limit = 300
 
 
 def hold(stack, stage):
-    """Make uploads stop in this stage; returns what lets them go on."""
+    """Make uploads stop in this stage; returns what lets them go on, and what
+    says whether one has stopped, as far as that is to be seen."""
     if stage == "thumbnailing":
         return hold_thumbnailer(stack)
-    return upload.hold({"received": stack.worker.role("files"),
-                        "scanning": stack.worker.role("scanner"),
-                        "storing": [stack.minio.pid]}[stage])
+    pids = {"received": lambda: stack.worker.role("files"),
+            "scanning": lambda: stack.worker.role("scanner"),
+            "storing": lambda: [stack.minio.pid]}[stage]()
+    return upload.hold(pids), lambda: True
+
+
+def large_picture():
+    """It takes a while to make it small: PNG has to be decoded as a whole."""
+    out = io.BytesIO()
+    Image.effect_noise((90, 90), 60).resize((5000, 5000)).save(
+        out, "png", compress_level=1)
+    return out.getvalue()
 
 
 def hold_thumbnailer(stack):
@@ -229,12 +241,12 @@ def hold_thumbnailer(stack):
     def go():
         over.set()
         thread.join()
-        assert held, "no thumbnail was made"
-        try:
-            os.kill(held[0], signal.SIGCONT)
-        except ProcessLookupError:
-            pass
-    return go
+        for pid in held:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    return go, lambda: held
 
 
 @pytest.mark.parametrize("what", ["files", "pool", "nginx", "redis",
@@ -247,16 +259,17 @@ async def test_killed_in_a_stage(make_files_stack, stage, what):
     cast = await Cast.group(stack, "ann", "bob", "cho")
     files = Files(cast)
     await cast.open("bob")
-    go = hold(stack, stage)
-    data = upload.sample("house.jpg")
+    go, held = hold(stack, stage)
+    name, data = (("large.png", large_picture()) if stage == "thumbnailing"
+                  else ("house.jpg", upload.sample("house.jpg")))
     try:
         task = asyncio.create_task(files.upload(
-            "ann", "house.jpg", data, nginx=0, clientMessageId="only"))
+            "ann", name, data, nginx=0, clientMessageId="only"))
         with stack.redis_client() as c:
             def there():
                 for key in c.scan_iter("wrt:upload:*"):
                     u = upload.loads(c.hget(key, "shown") or "{}")
-                    return u.get("stage") == stage
+                    return u.get("stage") == stage and held()
                 # taken by nobody yet
                 return stage == "received" and files.spool()
             await asyncio.to_thread(net.wait_until, there, 15,
@@ -272,7 +285,7 @@ async def test_killed_in_a_stage(make_files_stack, stage, what):
     sender = Sender(files, "ann", "again")
     file = None
     while file is None:
-        file = await sender.once("house.jpg", data, "only")
+        file = await sender.once(name, data, "only")
         await asyncio.sleep(0.1)
     assert sender.problems == []
     sender.sent["only"] = file, data
@@ -281,3 +294,54 @@ async def test_killed_in_a_stage(make_files_stack, stage, what):
 
 
 test_killed_in_a_stage.limit = 180
+
+
+@pytest.mark.parametrize("kind", ["sqlite-local", "mongo-s3"])
+async def test_given_up(make_files_stack, kind):
+    """It ends whoever works on it: it is tried five times, and then nothing
+    of it is left but the reason."""
+    stack = make_files_stack(kind)
+    cast = await Cast.group(stack, "ann", "bob", "cho")
+    files = Files(cast)
+    go, _ = hold(stack, "scanning")
+    try:
+        task = asyncio.create_task(files.upload(
+            "ann", "house.jpg", upload.sample("house.jpg")))
+        with stack.redis_client() as c:
+            def tries(n):
+                for key in c.scan_iter("wrt:upload:*"):
+                    tried, shown = c.hmget(key, "tries", "shown")
+                    return (tried == str(n)
+                            and upload.loads(shown)["stage"] == "scanning")
+
+            def kill():
+                for n in range(1, 6):
+                    net.wait_until(lambda n=n: tries(n), 30, f"try {n}")
+                    stack.worker.kill_role("files")
+                    stack.worker.kill_role("files", 1)
+            await asyncio.to_thread(kill)
+            r = await task
+            if r.status == 202:
+                id = r.json["data"]["upload"]["id"]
+
+                def failed():
+                    u = files.rest("ann").call(
+                        "GET", f"/api/uploads/{id}").data["upload"]
+                    return u["status"] == "failed" and (
+                        u["error"]["code"] == "unavailable")
+                await asyncio.to_thread(net.wait_until, failed, 30,
+                                        "the upload to fail")
+            else:
+                assert r.status == 503, r
+            spool = (stack.spool / "id").read_text().strip()
+            assert c.xlen(f"wrt:files:{spool}:dead") == 1
+            assert c.delete(f"wrt:files:{spool}:dead") == 1
+    finally:
+        go()
+    await asyncio.to_thread(check_end, stack, cast, files, [])
+    [record] = upload.records(stack)
+    assert record["deleted"] and not record["storage"]
+    await cast.close()
+
+
+test_given_up.limit = 120
