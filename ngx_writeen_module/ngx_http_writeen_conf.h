@@ -53,6 +53,13 @@ typedef struct {
 
 typedef struct ngx_http_writeen_spool_s  ngx_http_writeen_spool_t;
 
+struct ngx_http_writeen_session_s;
+
+/* One whole message, checked; the bytes are the callee's until it returns. */
+typedef void (*ngx_http_writeen_message_pt)(
+    struct ngx_http_writeen_session_s *s, ngx_uint_t opcode, u_char *p,
+    size_t n);
+
 
 typedef struct {
     ngx_flag_t                 websocket;
@@ -80,6 +87,10 @@ typedef struct {
     ngx_msec_t                 upload_time;
     ngx_msec_t                 upload_wait;
     ngx_str_t                  files;      /* "" without writeen_files */
+    ngx_http_writeen_message_pt raw;       /* gets all messages, binary ones
+                                              too, and there is no chat; NULL
+                                              but with the module of
+                                              tests/autobahn */
 } ngx_http_writeen_loc_conf_t;
 
 

@@ -183,7 +183,7 @@ ngx_http_writeen_session_input(ngx_http_writeen_session_t *s, u_char *p,
                                                      : "protocol error");
             }
 
-            if (s->frame.opcode == WRT_OP_BINARY) {
+            if (s->frame.opcode == WRT_OP_BINARY && s->conf->raw == NULL) {
                 return ngx_http_writeen_session_fail(s, WRT_CLOSE_UNSUPPORTED,
                                                      "text only");
             }
@@ -213,13 +213,14 @@ static ngx_int_t
 ngx_http_writeen_session_payload(ngx_http_writeen_session_t *s, u_char *p,
     size_t n)
 {
-    ngx_uint_t  control, whole;
+    ngx_uint_t  control, text, whole;
 
     control = s->frame.opcode & 0x8;
+    text = !control && s->message.opcode == WRT_OP_TEXT;
 
     wrt_frame_unmask(p, n, s->frame.mask, s->frame_got);
 
-    if (!control && !s->close_sent && wrt_utf8_feed(&s->utf8, p, n) != 0) {
+    if (text && !s->close_sent && wrt_utf8_feed(&s->utf8, p, n) != 0) {
         return ngx_http_writeen_session_fail(s, WRT_CLOSE_INVALID_DATA,
                                              "not UTF-8");
     }
@@ -295,10 +296,11 @@ static ngx_int_t
 ngx_http_writeen_session_frame(ngx_http_writeen_session_t *s, u_char *p,
     size_t n)
 {
-    ngx_uint_t  state;
+    ngx_uint_t  state, opcode;
 
     s->in_payload = 0;
     state = s->state;
+    opcode = s->message.opcode;
 
     if (s->frame.opcode & 0x8) {
         ngx_http_writeen_session_control(s, p, n);
@@ -315,7 +317,12 @@ ngx_http_writeen_session_frame(ngx_http_writeen_session_t *s, u_char *p,
         ngx_memzero(&s->utf8, sizeof(wrt_utf8_t));
 
         if (s->state == NGX_HTTP_WRITEEN_OPEN) {
-            ngx_http_writeen_event(s, p, n);
+            if (s->conf->raw == NULL) {
+                ngx_http_writeen_event(s, p, n);
+
+            } else {
+                s->conf->raw(s, opcode, p, n);
+            }
         }
 
         if (s->in != NULL && s->state != NGX_HTTP_WRITEEN_DEAD) {

@@ -332,6 +332,7 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
      *
      *     wlcf->issuer = { 0, NULL };
      *     wlcf->files = { 0, NULL };
+     *     wlcf->raw = NULL (not inherited)
      *     wlcf->websocket, api, health, metrics = 0 (not inherited)
      */
 

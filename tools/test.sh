@@ -134,6 +134,7 @@ waiting_2() {
     step fault fault-short
     step load load-short
     step flood flood-short
+    step autobahn autobahn-short
 }
 
 
@@ -183,7 +184,8 @@ rm -f "$results"/*/row
 case "${1:-all}" in
 
 all)
-    steps=(lint unit t t-poll e2e fault load flood backlog compile fuzz
+    steps=(lint unit t t-poll e2e fault load flood autobahn backlog
+           compile fuzz
            unit-asan t-asan e2e-asan)
     build
     plain_steps
