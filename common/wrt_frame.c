@@ -274,6 +274,23 @@ wrt_frame_header(uint8_t *out, unsigned opcode, int rsv1, uint64_t len)
 
 
 size_t
+wrt_frame_header_len(uint8_t second)
+{
+    switch (second & WRT_LEN) {
+
+    case WRT_LEN_16:
+        return 4;
+
+    case WRT_LEN_64:
+        return 10;
+
+    default:
+        return 2;
+    }
+}
+
+
+size_t
 wrt_frame_close(uint8_t *out, unsigned code, const char *reason)
 {
     size_t  n, head;

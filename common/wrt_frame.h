@@ -90,6 +90,9 @@ void wrt_frame_unmask(uint8_t *p, size_t n, const uint8_t mask[4],
 size_t wrt_frame_header(uint8_t *out, unsigned opcode, int rsv1,
     uint64_t len);
 
+/* Of such a header, how long it is, by its second byte. */
+size_t wrt_frame_header_len(uint8_t second);
+
 /*
  * Build a whole Close frame: code and reason (cut to 123 bytes at a UTF-8
  * boundary).  out has 2 + 125 bytes.  Returns the length.  A code that must

@@ -26,6 +26,7 @@
 
 /* Messages on the socket */
 #define WRT_MESSAGE_MAX          (64 * 1024)  /* one WebSocket message, bytes */
+#define WRT_DEFLATE_MIN          256    /* shorter frames stay as they are */
 #define WRT_TEXT_MAX             (16 * 1024)  /* content.text, bytes */
 #define WRT_JSON_DEPTH_MAX       8      /* nesting of a client envelope */
 #define WRT_BAD_EVENTS_MAX       10     /* bad events before close 4400 */

@@ -32,6 +32,7 @@
 #include "common/wrt_id.h"
 #include "common/wrt_bus.h"
 #include "common/wrt_frame.h"
+#include "common/wrt_deflate.h"
 #include "common/wrt_utf8.h"
 #include "common/wrt_envelope.h"
 
@@ -62,6 +63,8 @@ struct ngx_http_writeen_msg_s {
     int64_t                    seq;        /* 0: not numbered */
     ngx_uint_t                 len;        /* bytes in data */
     u_char                     kind;       /* WRT_EV_*, 0: made here */
+    u_char                     tried;      /* to compress: a bit for each */
+    ngx_http_writeen_msg_t    *deflated[2]; /* one reference each, or NULL */
     u_char                     data[1];
 };
 
@@ -142,6 +145,7 @@ struct ngx_http_writeen_session_s {
     size_t                     early_len;
     u_char                     header[WRT_FRAME_CLIENT_HEADER_MAX];
     u_char                     header_len;
+    u_char                     window;     /* permessage-deflate; 0: without */
     u_char                     control[WRT_FRAME_CONTROL_MAX];
 
     ngx_http_writeen_bucket_t  buckets[NGX_HTTP_WRITEEN_RATES];
@@ -318,6 +322,9 @@ struct ngx_http_writeen_worker_s {
     ngx_http_writeen_out_t    *free_out;
     ngx_uint_t                 nfree_out;
     u_char                    *recv;       /* shared receive buffer */
+    wrt_deflate_t             *deflate;    /* NULL until it is needed */
+    u_char                    *plain;      /* deflate.c: one inflated */
+    size_t                     plain_size;
 
     ngx_http_writeen_server_t *servers;    /* bus.c */
     ngx_uint_t                 nservers;
@@ -558,6 +565,19 @@ ngx_http_writeen_msg_t *ngx_http_writeen_msg_create(ngx_uint_t opcode,
 /* A msg of bytes that are on the wire as they are (the 101). */
 ngx_http_writeen_msg_t *ngx_http_writeen_msg_raw(const void *p, size_t n);
 void ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg);
+
+
+/* ngx_http_writeen_deflate.c: permessage-deflate */
+
+/* The message as this session is to get it: itself, or its compressed twin,
+ * which belongs to it. */
+ngx_http_writeen_msg_t *ngx_http_writeen_deflate(
+    ngx_http_writeen_session_t *s, ngx_http_writeen_msg_t *msg);
+/* A whole compressed message, of which *p and *n become the plain bytes, good
+ * until the next call.  0, or a close code. */
+ngx_uint_t ngx_http_writeen_inflate(ngx_http_writeen_session_t *s,
+    u_char **p, size_t *n);
+void ngx_http_writeen_deflate_exit(ngx_http_writeen_worker_t *wk);
 
 
 /* ngx_http_writeen_room.c: rooms and fan-out */

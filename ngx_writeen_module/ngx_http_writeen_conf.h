@@ -78,6 +78,8 @@ typedef struct {
     size_t                     max_message;
     size_t                     max_text;
     size_t                     send_queue;
+    ngx_flag_t                 deflate;
+    size_t                     deflate_min; /* frames from so many bytes on */
     ngx_http_writeen_rate_t    rates[NGX_HTTP_WRITEEN_RATES];  /* written */
     ngx_http_writeen_rate_t    limits[NGX_HTTP_WRITEEN_RATES]; /* in force */
     ngx_array_t               *origins;    /* of ngx_str_t; NULL: same host */

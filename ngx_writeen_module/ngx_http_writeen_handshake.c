@@ -23,6 +23,7 @@ typedef struct {
     ngx_uint_t   keys;          /* how often the header came */
     ngx_uint_t   upgrade;
     ngx_uint_t   connection;
+    wrt_deflate_agreed_t  deflate;
 } ngx_http_writeen_handshake_t;
 
 
@@ -31,7 +32,8 @@ static void ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_writeen_handshake_token(ngx_str_t *list,
     const char *token, size_t n);
 static ngx_int_t ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
-    ngx_http_writeen_session_t *s, ngx_str_t *key, ngx_uint_t protocol);
+    ngx_http_writeen_session_t *s, ngx_http_writeen_handshake_t *hs,
+    ngx_uint_t protocol);
 static ngx_int_t ngx_http_writeen_handshake_hint(ngx_http_request_t *r,
     const char *name, const char *value);
 static void ngx_http_writeen_handshake_takeover(ngx_event_t *ev);
@@ -204,8 +206,7 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     }
 
     if (rc != NGX_OK
-        || ngx_http_writeen_handshake_upgrade(r, s, &hs.key, protocol)
-           != NGX_OK)
+        || ngx_http_writeen_handshake_upgrade(r, s, &hs, protocol) != NGX_OK)
     {
         ngx_http_writeen_session_abort(s);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -267,6 +268,16 @@ ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
             if (ngx_memcmp(h[i].lowcase_key, "sec-websocket-key", 17) == 0) {
                 hs->key = h[i].value;
                 hs->keys++;
+            }
+            break;
+
+        case sizeof("Sec-WebSocket-Extensions") - 1:
+            if (hs->deflate.window == 0
+                && ngx_memcmp(h[i].lowcase_key, "sec-websocket-extensions",
+                              24) == 0)
+            {
+                (void) wrt_deflate_offer((char *) h[i].value.data,
+                                         h[i].value.len, &hs->deflate);
             }
             break;
 
@@ -350,9 +361,11 @@ ngx_http_writeen_handshake_hint(ngx_http_request_t *r, const char *name,
 
 static ngx_int_t
 ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
-    ngx_http_writeen_session_t *s, ngx_str_t *key, ngx_uint_t protocol)
+    ngx_http_writeen_session_t *s, ngx_http_writeen_handshake_t *hs,
+    ngx_uint_t protocol)
 {
-    u_char                  *p, buf[256], sha[20];
+    char                     extension[WRT_DEFLATE_ANSWER_MAX];
+    u_char                  *p, buf[512], sha[20];
     u_char                   accept[NGX_HTTP_WRITEEN_ACCEPT_LEN];
     ngx_str_t                src, dst;
     ngx_sha1_t               ctx;
@@ -363,7 +376,7 @@ ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
     c = r->connection;
 
     ngx_sha1_init(&ctx);
-    ngx_sha1_update(&ctx, key->data, key->len);
+    ngx_sha1_update(&ctx, hs->key.data, hs->key.len);
     ngx_sha1_update(&ctx, NGX_HTTP_WRITEEN_GUID,
                     sizeof(NGX_HTTP_WRITEEN_GUID) - 1);
     ngx_sha1_final(sha, &ctx);
@@ -376,9 +389,18 @@ ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
     p = ngx_sprintf(buf, "HTTP/1.1 101 Switching Protocols" CRLF
                     "Upgrade: websocket" CRLF
                     "Connection: Upgrade" CRLF
-                    "Sec-WebSocket-Accept: %V" CRLF "%s" CRLF,
+                    "Sec-WebSocket-Accept: %V" CRLF "%s",
                     &dst, protocol ? "Sec-WebSocket-Protocol: writeen.v1" CRLF
                                    : "");
+
+    if (s->conf->deflate && hs->deflate.window != 0) {
+        s->window = hs->deflate.window;
+
+        (void) wrt_deflate_answer(&hs->deflate, extension);
+        p = ngx_sprintf(p, "Sec-WebSocket-Extensions: %s" CRLF, extension);
+    }
+
+    p = ngx_cpymem(p, CRLF, 2);
 
     msg = ngx_http_writeen_msg_raw(buf, p - buf);
     if (msg == NULL) {

@@ -20,6 +20,9 @@ static ngx_int_t ngx_http_writeen_session_store(ngx_http_writeen_session_t *s,
     u_char *p, size_t n);
 static ngx_int_t ngx_http_writeen_session_frame(ngx_http_writeen_session_t *s,
     u_char *p, size_t n);
+static ngx_int_t ngx_http_writeen_session_message(
+    ngx_http_writeen_session_t *s, wrt_message_state_t *message, u_char *p,
+    size_t n);
 static ngx_int_t ngx_http_writeen_session_fail(ngx_http_writeen_session_t *s,
     ngx_uint_t code, const char *reason);
 static void ngx_http_writeen_session_control(ngx_http_writeen_session_t *s,
@@ -138,7 +141,7 @@ ngx_http_writeen_session_input(ngx_http_writeen_session_t *s, u_char *p,
         if (!s->in_payload) {
 
             if (s->header_len == 0) {
-                rc = wrt_frame_parse(&s->frame, p, n, 0);
+                rc = wrt_frame_parse(&s->frame, p, n, s->window);
                 take = 0;
 
             } else {
@@ -146,7 +149,7 @@ ngx_http_writeen_session_input(ngx_http_writeen_session_t *s, u_char *p,
                                   - (size_t) s->header_len);
                 ngx_memcpy(s->header + s->header_len, p, take);
                 rc = wrt_frame_parse(&s->frame, s->header,
-                                     s->header_len + take, 0);
+                                     s->header_len + take, s->window);
             }
 
             if (rc < 0) {
@@ -216,7 +219,8 @@ ngx_http_writeen_session_payload(ngx_http_writeen_session_t *s, u_char *p,
     ngx_uint_t  control, text, whole;
 
     control = s->frame.opcode & 0x8;
-    text = !control && s->message.opcode == WRT_OP_TEXT;
+    text = !control && s->message.opcode == WRT_OP_TEXT
+           && !s->message.compressed;
 
     wrt_frame_unmask(p, n, s->frame.mask, s->frame_got);
 
@@ -296,34 +300,27 @@ static ngx_int_t
 ngx_http_writeen_session_frame(ngx_http_writeen_session_t *s, u_char *p,
     size_t n)
 {
-    ngx_uint_t  state, opcode;
+    ngx_uint_t           state;
+    wrt_message_state_t  message;
 
     s->in_payload = 0;
     state = s->state;
-    opcode = s->message.opcode;
 
     if (s->frame.opcode & 0x8) {
         ngx_http_writeen_session_control(s, p, n);
 
     } else if (s->frame.fin) {
 
+        message = s->message;
         wrt_message_done(&s->message);
 
-        if (!s->close_sent && !wrt_utf8_done(&s->utf8)) {
-            return ngx_http_writeen_session_fail(s, WRT_CLOSE_INVALID_DATA,
-                                                 "not UTF-8");
+        if (s->state == NGX_HTTP_WRITEEN_OPEN
+            && ngx_http_writeen_session_message(s, &message, p, n) != NGX_OK)
+        {
+            return NGX_DONE;
         }
 
         ngx_memzero(&s->utf8, sizeof(wrt_utf8_t));
-
-        if (s->state == NGX_HTTP_WRITEEN_OPEN) {
-            if (s->conf->raw == NULL) {
-                ngx_http_writeen_event(s, p, n);
-
-            } else {
-                s->conf->raw(s, opcode, p, n);
-            }
-        }
 
         if (s->in != NULL && s->state != NGX_HTTP_WRITEEN_DEAD) {
             ngx_free(s->in);
@@ -340,6 +337,47 @@ ngx_http_writeen_session_frame(ngx_http_writeen_session_t *s, u_char *p,
     /* a close that we began: go on only for the peer's Close */
 
     return (s->state != state && s->close_received) ? NGX_DONE : NGX_OK;
+}
+
+
+/* A whole message, as it came. */
+
+static ngx_int_t
+ngx_http_writeen_session_message(ngx_http_writeen_session_t *s,
+    wrt_message_state_t *message, u_char *p, size_t n)
+{
+    ngx_uint_t  rc, valid;
+
+    if (message->compressed) {
+        rc = ngx_http_writeen_inflate(s, &p, &n);
+
+        if (rc != 0) {
+            return ngx_http_writeen_session_fail(s, rc,
+                                                 rc == WRT_CLOSE_TOO_BIG
+                                                 ? "message too big"
+                                                 : "compression error");
+        }
+
+        valid = (message->opcode != WRT_OP_TEXT || wrt_utf8_valid(p, n));
+
+    } else {
+        /* fed as it came */
+        valid = wrt_utf8_done(&s->utf8);
+    }
+
+    if (!valid) {
+        return ngx_http_writeen_session_fail(s, WRT_CLOSE_INVALID_DATA,
+                                             "not UTF-8");
+    }
+
+    if (s->conf->raw != NULL) {
+        s->conf->raw(s, message->opcode, p, n);
+
+    } else {
+        ngx_http_writeen_event(s, p, n);
+    }
+
+    return NGX_OK;
 }
 
 

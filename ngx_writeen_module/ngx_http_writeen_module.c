@@ -175,6 +175,13 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
       offsetof(ngx_http_writeen_loc_conf_t, send_queue),
       &ngx_http_writeen_queue_range },
 
+    { ngx_string("writeen_deflate"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, deflate),
+      NULL },
+
     { ngx_string("writeen_rate"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE123,
       ngx_http_writeen_conf_rate,
@@ -346,6 +353,8 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
     wlcf->max_message = NGX_CONF_UNSET_SIZE;
     wlcf->max_text = NGX_CONF_UNSET_SIZE;
     wlcf->send_queue = NGX_CONF_UNSET_SIZE;
+    wlcf->deflate = NGX_CONF_UNSET;
+    wlcf->deflate_min = NGX_CONF_UNSET_SIZE;
     wlcf->ack_store = NGX_CONF_UNSET_UINT;
     wlcf->spool = NGX_CONF_UNSET_PTR;
     wlcf->upload_time = NGX_CONF_UNSET_MSEC;
@@ -381,6 +390,9 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_text, prev->max_text, WRT_TEXT_MAX);
     ngx_conf_merge_size_value(conf->send_queue, prev->send_queue,
                               WRT_SEND_QUEUE);
+    ngx_conf_merge_value(conf->deflate, prev->deflate, 0);
+    ngx_conf_merge_size_value(conf->deflate_min, prev->deflate_min,
+                              WRT_DEFLATE_MIN);
     ngx_http_writeen_rate_merge(conf, prev);
     ngx_conf_merge_uint_value(conf->ack_store, prev->ack_store, 0);
     ngx_conf_merge_ptr_value(conf->spool, prev->spool, NULL);
@@ -601,6 +613,7 @@ ngx_http_writeen_exit_process(ngx_cycle_t *cycle)
     ngx_http_writeen_user_exit(wk);
     ngx_http_writeen_status_exit(wk);
     ngx_http_writeen_output_exit(wk);
+    ngx_http_writeen_deflate_exit(wk);
 }
 
 

@@ -25,6 +25,9 @@ ngx_http_writeen_msg_alloc(size_t len)
     msg->seq = 0;
     msg->len = len;
     msg->kind = 0;
+    msg->tried = 0;
+    msg->deflated[0] = NULL;
+    msg->deflated[1] = NULL;
 
     return msg;
 }
@@ -71,7 +74,17 @@ ngx_http_writeen_msg_raw(const void *p, size_t n)
 void
 ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg)
 {
-    if (--msg->refs == 0) {
-        ngx_free(msg);
+    ngx_uint_t  i;
+
+    if (--msg->refs != 0) {
+        return;
     }
+
+    for (i = 0; i < 2; i++) {
+        if (msg->deflated[i] != NULL) {
+            ngx_http_writeen_msg_unref(msg->deflated[i]);
+        }
+    }
+
+    ngx_free(msg);
 }

@@ -43,6 +43,8 @@ ngx_http_writeen_output(ngx_http_writeen_session_t *s,
         return;
     }
 
+    msg = ngx_http_writeen_deflate(s, msg);
+
     if (s->out_bytes + msg->len > s->conf->send_queue
         && s->state == NGX_HTTP_WRITEEN_OPEN)
     {

@@ -41,7 +41,6 @@ SLOW = ["9.*", "12.*.[6-9]", "12.*.1[0-9]", "13.*.[6-9]", "13.*.1[0-9]"]
 
 # case pattern -> (what may be said of it, why)
 EXPLAINED = {
-    "1[23].*": ("UNIMPLEMENTED", "permessage-deflate is not agreed to"),
 }
 
 NGINX = """

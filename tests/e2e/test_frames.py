@@ -8,6 +8,8 @@ import asyncio
 import json
 
 import pytest
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory)
 
 from harness import tokens
 from harness.scene import received, send, unique
@@ -159,6 +161,32 @@ async def test_first_frames_with_the_handshake(stack):
     assert got[0]["message"]["content"]["text"] == "early"
     await send(ws, room, "later")
     await ws.close()
+
+
+async def test_compressed_and_not(stack):
+    """Who offers permessage-deflate gets the same as who does not, in fewer
+    bytes, live and from the log; and is understood."""
+    offer = [ClientPerMessageDeflateFactory(compress_settings={"level": 9})]
+    ann, bob = unique("ann"), unique("bob")
+    room = stack.make_room(ann, bob)
+    url = stack.ws()
+    packed = await Ws.hello(url, ann, extensions=offer)
+    plain = await Ws.hello(url, bob)
+    assert [e.name for e in packed.machine.extensions] == [
+        "permessage-deflate"]
+    assert not plain.machine.extensions
+    text = "Selamat pagi, mari kita mulai dengan bab dua. " * 40
+    await send(packed, room, text)
+    assert (await received(packed, 1)) == (await received(plain, 1))
+    await send(plain, room, text.upper())
+    assert (await received(packed, 1)) == (await received(plain, 1))
+    back = await Ws.hello(url, ann, extensions=offer)
+    back.send("join_conversation", {"conversationId": room, "afterSeq": 0})
+    got = await received(back, 2)
+    assert [m["message"]["content"]["text"] for m in got] == [
+        text, text.upper()]
+    for ws in (packed, plain, back):
+        await ws.close()
 
 
 async def test_silent_client_is_closed(stack):

@@ -368,6 +368,7 @@ server_headers(void **state)
         n = wrt_frame_header(out, t[i].opcode, t[i].rsv1, t[i].len);
         assert_int_equal(n, t[i].n);
         assert_memory_equal(out, t[i].want, n);
+        assert_int_equal(wrt_frame_header_len(out[1]), n);
     }
 }
 

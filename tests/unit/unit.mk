@@ -4,7 +4,8 @@
 # `make unit` builds and runs every program of UNIT_BINS; other fragments add
 # theirs with `UNIT_BINS += ...` and a rule of their own.
 
-UNIT_TESTS := frame frame_wslay utf8 id names url bus envelope command send
+UNIT_TESTS := frame frame_wslay deflate utf8 id names url bus envelope \
+              command send
 UNIT_OWN   := $(UNIT_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS  += $(UNIT_OWN)
 

@@ -10,6 +10,7 @@ package Writeen::Client;
 use strict;
 use warnings;
 
+use Compress::Raw::Zlib;
 use Digest::SHA qw(sha1_base64);
 use Errno qw(EAGAIN EINTR);
 use IO::Socket::INET ();
@@ -224,6 +225,8 @@ sub parse_reply {
         $self->{in} = $rest;
         $self->{reply} = \%reply;
         $self->{ws} = 1;
+        $self->{deflate} = ($header{'sec-websocket-extensions'} // '')
+                           =~ /^permessage-deflate\b/;
         return;
     }
 
@@ -306,6 +309,32 @@ sub frame {
 }
 
 
+# -- permessage-deflate (RFC 7692), no context taken over --
+
+sub deflate {
+    my ($text) = @_;
+    my ($z) = Compress::Raw::Zlib::Deflate->new(-WindowBits => -15,
+                                                -AppendOutput => 1);
+    my $out = '';
+
+    $z->deflate($text, $out);
+    $z->flush($out, Z_SYNC_FLUSH);
+    return substr $out, 0, -4;
+}
+
+
+# undef: it is no such thing
+sub inflate {
+    my ($bytes) = @_;
+    my ($z) = Compress::Raw::Zlib::Inflate->new(-WindowBits => -15,
+                                                -AppendOutput => 1);
+    my $out = '';
+    my $rc = $z->inflate($bytes .= "\0\0\xff\xff", $out);
+
+    return $rc == Z_OK || $rc == Z_BUF_ERROR ? $out : undef;
+}
+
+
 sub close_payload {
     my ($code, $reason) = @_;
 
@@ -333,6 +362,14 @@ sub parse_frames {
 
         my $payload = substr $self->{in}, $head, $n;
         substr($self->{in}, 0, $head + $n) = '';
+
+        if (($b0 & 0x70) == 0x40 && $self->{deflate}
+            && defined(my $plain = inflate($payload)))
+        {
+            $b0 &= ~0x40;
+            $payload = $plain;
+            $self->{compressed}++;
+        }
 
         my $f = {
             op => $OP_NAME{ $b0 & 15 } // ($b0 & 15), payload => $payload,

@@ -347,15 +347,21 @@ sub payload {
 
 
 # frame OP [fin=0] [rsv=4] [mask=0] [len16=1] [len64=1] [lie=N] [slow=1]
-# [payload]
+# [deflate=1] [payload]
 sub client_frame {
     my ($self, $name, $args) = @_;
     my %o;
 
     ($o{op}, $args) = $args =~ /^(\w+)\s*(.*)$/s or die "frame OP\n";
     $o{$1} = $2
-        while $args =~ s/^(fin|rsv|mask|len16|len64|lie|slow)=(\d+)\s*//;
+        while $args =~ s/^(fin|rsv|mask|len16|len64|lie|slow|deflate)
+                          =(\d+)\s*//x;
     $o{payload} = payload($args);
+
+    if ($o{deflate}) {
+        $o{payload} = Writeen::Client::deflate($o{payload});
+        $o{rsv} //= 4;
+    }
 
     my $bytes = Writeen::Client::frame(%o);
     my $c = $self->client($name);
@@ -401,6 +407,16 @@ sub client_silent {
 
 # What comes is of no interest to the end of the block.
 sub client_ignore { $_[0]->client($_[1])->{ignored} = 1 }
+
+
+# compressed = N, > N: so many frames came so, since the handshake
+sub client_compressed {
+    my ($self, $name, $args) = @_;
+    my ($op, $n) = $args =~ /^(=|>)\s*(\d+)$/ or die "compressed = N\n";
+    my $got = $self->client($name)->{compressed} // 0;
+
+    die "$got frames came compressed\n" if $op eq '=' ? $got != $n : $got <= $n;
+}
 
 
 # No event so far had a match of this.

@@ -3,9 +3,10 @@
  * conformance tests need.
  *
  * A module of its own that is loaded after the chat module, which is tested as
- * it is shipped: handshake, token, frames, fragments, UTF-8, queue and closing
- * are its code.  Only what is made of a whole message differs: it goes back as
- * it came, and nobody is said to be there.
+ * it is shipped: handshake, token, frames, fragments, compression, UTF-8, queue
+ * and closing are its code.  Only what is made of a whole message differs: it
+ * goes back as it came, however short compressed, and nobody is said to be
+ * there.
  */
 
 #include "ngx_http_writeen.h"
@@ -78,6 +79,8 @@ ngx_http_writeen_echo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     wlcf->raw = ngx_http_writeen_echo_message;
     wlcf->max_message = NGX_HTTP_WRITEEN_ECHO_MESSAGE;
     wlcf->send_queue = NGX_HTTP_WRITEEN_ECHO_QUEUE;
+    wlcf->deflate = 1;
+    wlcf->deflate_min = 0;
 
     return NGX_CONF_OK;
 }

@@ -49,6 +49,7 @@ http {{
     writeen_shards 16;
     writeen_drain {drain};
     writeen_jwt_key HS256 {secret};
+    writeen_deflate on;
 
     # tests ask for more than people do; of events the rates of all kinds
     # together stay

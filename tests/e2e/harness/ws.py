@@ -77,7 +77,7 @@ class Ws(asyncio.Protocol):
     async def connect(cls, url, token=None, *, how="query", resume=False,
                       origin=None, headers=(), drop=(), protocols=None,
                       rcvbuf=None, auto_pong=True, name=None, timeout=10,
-                      early=b""):
+                      early=b"", extensions=None):
         """Connect and shake hands.  how: where the token goes.  Extra
         headers replace those of the same name, `drop` takes some away;
         early: bytes that go in one write with the request."""
@@ -94,7 +94,8 @@ class Ws(asyncio.Protocol):
         if query:
             url += "?" + "&".join(query)
         machine = ClientProtocol(parse_uri(url), origin=origin,
-                                 subprotocols=protocols, max_size=None)
+                                 subprotocols=protocols, max_size=None,
+                                 extensions=extensions)
         name = name or f"ws{next(_numbers)}"
         loop = asyncio.get_running_loop()
         where = urlsplit(url)
