@@ -85,6 +85,13 @@
 #define WRT_PAGE_SEARCH          20
 #define WRT_PAGE_SEARCH_MAX      100
 
+/* How long things live */
+#define WRT_REASON_MAX           1024   /* of a hold, bytes */
+#define WRT_AUDIT_ACTION_MAX     64     /* bytes */
+#define WRT_AUDIT_SOURCE_MAX     256    /* from where, bytes */
+#define WRT_PAGE_AUDIT           50
+#define WRT_PAGE_AUDIT_MAX       200
+
 /* Sessions and their transcripts */
 #define WRT_SESSION_MESSAGES_MAX 20000  /* of one session */
 #define WRT_SESSION_TOPICS       8      /* keyTopics */

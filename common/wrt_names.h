@@ -111,6 +111,7 @@
 #define WRT_F_RPC_QUERY     "q"
 #define WRT_F_RPC_BODY      "b"
 #define WRT_F_RPC_USER      "u"   /* {"sub","role","name","avatar"} */
+#define WRT_F_RPC_ADDRESS   "a"   /* where it came from */
 
 /* Fields of an upload's entry besides i, r, d, u, x of an RPC entry */
 #define WRT_F_UP_CONV       "c"   /* conversation */

@@ -425,6 +425,7 @@ ngx_http_writeen_api_call(ngx_http_writeen_api_t *api, ngx_str_t *method,
     call.query = *query;
     call.body = *body;
     call.identity = &api->identity;
+    call.address = r->connection->addr_text;
     call.timeout = wlcf->api_timeout;
 
     api->rpc = ngx_http_writeen_rpc_call(ngx_http_writeen_worker, &call,

@@ -86,6 +86,7 @@ typedef struct {
     ngx_str_t                  query;
     ngx_str_t                  body;
     ngx_http_writeen_identity_t *identity; /* NULL: nginx itself asks */
+    ngx_str_t                  address;    /* the client's, empty: not told */
     ngx_msec_t                 timeout;
 
     ngx_str_t                  stream;     /* not wrt:rpc; these stand there

@@ -309,6 +309,11 @@ ngx_http_writeen_rpc_fields(ngx_http_writeen_args_t *args,
     ngx_http_writeen_arg(args, call->query.data, call->query.len);
     ngx_http_writeen_arg_lit(args, WRT_F_RPC_BODY);
     ngx_http_writeen_arg(args, call->body.data, call->body.len);
+
+    if (call->address.len) {
+        ngx_http_writeen_arg_lit(args, WRT_F_RPC_ADDRESS);
+        ngx_http_writeen_arg(args, call->address.data, call->address.len);
+    }
 }
 
 

@@ -22,6 +22,7 @@
  *   api_upload.c    UPLOAD, how an upload goes on
  *   api_file.c      FILE, records of files, links to them (api_file.h)
  *   api_file_doc.c  a record as clients see it
+ *   api_admin.c     legal holds and the log of administrative acts
  *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
  */
 
@@ -83,6 +84,7 @@ struct call_s {
     char              *query;
     char              *body;
     size_t             body_len;
+    char              *address;     /* where it came from, or "" */
     int64_t            deadline;    /* wall clock, ms */
     int64_t            start_us;    /* monotonic */
 
@@ -342,6 +344,8 @@ void may_file_pending(call_t *c);
 int may_list_findings(call_t *c);
 /* Set other users' profiles: services and admins. */
 int may_set_users(call_t *c);
+/* Holds, exports, erasures, the log of acts: admins. */
+int may_administer(call_t *c);
 /* Confirm a consultation: services, admins, tutors. */
 int may_consult(call_t *c);
 
@@ -459,6 +463,12 @@ api_rc_t file_get(api_t *a, call_t *c);
 api_rc_t file_update(api_t *a, call_t *c);
 api_rc_t file_link(api_t *a, call_t *c);
 api_rc_t file_list(api_t *a, call_t *c);
+
+/* api_admin.c */
+api_rc_t hold_create(api_t *a, call_t *c);
+api_rc_t hold_list(api_t *a, call_t *c);
+api_rc_t hold_release(api_t *a, call_t *c);
+api_rc_t audit_list(api_t *a, call_t *c);
 
 /* api_internal.c */
 api_rc_t internal_load(api_t *a, call_t *c);

@@ -99,6 +99,7 @@ call_create(const char *entry, const reply_t *fields)
     c->path = call_field(fields, WRT_F_RPC_PATH);
     c->query = call_field(fields, WRT_F_RPC_QUERY);
     c->body = call_field(fields, WRT_F_RPC_BODY);
+    c->address = call_field(fields, WRT_F_RPC_ADDRESS);
     c->body_len = reply_len(reply_field(fields, WRT_F_RPC_BODY));
     c->deadline = reply_int(reply_field(fields, WRT_F_RPC_DEADLINE), 0);
     call_identity(c, fields);
@@ -137,6 +138,7 @@ call_free(call_t *c)
     free(c->path);
     free(c->query);
     free(c->body);
+    free(c->address);
     free(c->tails);
     free(c);
 }

@@ -14,6 +14,8 @@
  *   file: have it                d                       yes      yes
  *   file: public         yes             yes             yes      yes
  *   findings                                             yes      yes
+ *   holds, exports,                                               yes
+ *   erasures, audit
  *   confirm a consultation       (who has a tutor's token) yes    yes
  *
  * "r" and "w" are permissions of a member, which wrt_emit and wrt_send check
@@ -242,6 +244,14 @@ may_set_users(call_t *c)
 {
     return c->rights ? 0 : may_not(c, "only a service or an admin may do"
                                    " this");
+}
+
+
+int
+may_administer(call_t *c)
+{
+    return (c->rights & API_ADMIN) ? 0
+           : may_not(c, "only an admin may do this");
 }
 
 

@@ -56,6 +56,11 @@ const api_route_t  api_routes[] = {
     { "PATCH", "/api/files/:", file_update, "update_file" },
     { "POST", "/api/files/:/link", file_link, "link_file" },
 
+    { "POST", "/api/admin/holds", hold_create, "create_hold" },
+    { "GET",  "/api/admin/holds", hold_list, "holds" },
+    { "DELETE", "/api/admin/holds/:", hold_release, "release_hold" },
+    { "GET",  "/api/admin/audit", audit_list, "audit" },
+
     { "PUT",  "/api/users/:", user_put, "put_user" },
     { "GET",  "/api/users/:/presence", presence_get, "presence" },
     { "PUT",  "/api/presence", presence_put, "put_presence" },

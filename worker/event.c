@@ -17,6 +17,7 @@
 #define EVENT_TARGET   0x04
 #define EVENT_BODY     0x08     /* a JSON object; else nothing */
 #define EVENT_NO_CONV  0x10     /* belongs to no conversation */
+#define EVENT_ANY_CONV 0x20     /* may belong to none */
 
 static const struct {
     char      kind;
@@ -31,6 +32,8 @@ static const struct {
     { WRT_EV_FENCE,   EVENT_NUMBER },
     { WRT_EV_PROFILE, EVENT_ACTOR | EVENT_BODY | EVENT_NO_CONV },
     { WRT_EV_FILE,    EVENT_BODY },
+    { WRT_EV_LIFE,    EVENT_BODY | EVENT_ANY_CONV },
+    { WRT_EV_AUDIT,   EVENT_BODY | EVENT_NO_CONV },
     { 0,              0 }
 };
 
@@ -77,9 +80,13 @@ static const char *
 event_header(entry_t *e, const wrt_bus_header_t *h, wrt_slice_t conversation,
     unsigned needs)
 {
-    if (needs & EVENT_NO_CONV) {
-        if (conversation.n != 1 || conversation.p[0] != '-') {
-            return "a profile belongs to no conversation";
+    int  none;
+
+    none = conversation.n == 1 && conversation.p[0] == '-';
+
+    if ((needs & EVENT_NO_CONV) || (none && (needs & EVENT_ANY_CONV))) {
+        if (!none) {
+            return "this kind belongs to no conversation";
         }
 
         text_copy(e->conversation, sizeof(e->conversation), "-");

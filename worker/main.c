@@ -12,6 +12,8 @@
 static const char  main_usage[] =
     "usage: writeen-worker [--check | --replay-dead | --version | --help]\n"
     "       writeen-worker --verify-transcript <file> [<head>]\n"
+    "       writeen-worker --hold conversation|user <id> <reason>\n"
+    "       writeen-worker --release-hold <hold> | --holds | --audit [<n>]\n"
     "\n"
     "The worker pool of Writeen chat: stores what happens in Redis and\n"
     "answers REST calls.  It runs in the foreground and logs to stderr.\n"
@@ -20,6 +22,10 @@ static const char  main_usage[] =
     "  --replay-dead  put dead letters back, print how many, then exit\n"
     "  --verify-transcript  is the transcript of a session untouched?  Says\n"
     "                 which entry was altered and exits with 1 if not\n"
+    "  --hold         make a legal hold: nothing of it is deleted\n"
+    "  --release-hold end it\n"
+    "  --holds        print those in force, one JSON document a line\n"
+    "  --audit        print the last administrative acts (50), newest first\n"
     "  --version      print the version\n"
     "  --help         print this\n"
     "\n"
@@ -86,7 +92,8 @@ main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
 
-    if (argc > 1 && strcmp(arg, "--check") != 0
+    if (argc > 1 && !life_command_is(argc, argv)
+        && strcmp(arg, "--check") != 0
         && strcmp(arg, "--replay-dead") != 0)
     {
         fputs(main_usage, stderr);
@@ -105,6 +112,10 @@ main(int argc, char **argv)
     }
 
     role_signals();
+
+    if (life_command_is(argc, argv)) {
+        return life_command(&cf, argc, argv);
+    }
 
     return strcmp(arg, "--check") == 0 ? boot_run(&cf, 0)
                                        : boot_replay_dead(&cf);

@@ -279,6 +279,48 @@ store_file_refs(store_t *st, const char *hash, int64_t *n)
 
 
 store_rc_t
+store_hold(store_t *st, const char *id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->hold(st, id, out), out);
+}
+
+
+store_rc_t
+store_holds(store_t *st, const store_holds_t *q, json_t **out,
+    int64_t *total)
+{
+    store_holds_t  holds;
+
+    *out = NULL;
+    *total = 0;
+
+    holds = *q;
+    holds.page = holds.page < 1 ? 1 : holds.page;
+    holds.limit = clamp(holds.limit, WRT_PAGE_AUDIT_MAX);
+
+    return finish(st, st->ops->holds(st, &holds, out, total), out);
+}
+
+
+store_rc_t
+store_audit(store_t *st, const store_audit_t *q, json_t **out, int *more)
+{
+    store_audit_t  audit;
+
+    *out = NULL;
+    *more = 0;
+
+    audit = *q;
+    audit.page = audit.page < 1 ? 1 : audit.page;
+    audit.limit = clamp(audit.limit, WRT_PAGE_AUDIT_MAX);
+
+    return finish(st, st->ops->audit(st, &audit, out, more), out);
+}
+
+
+store_rc_t
 store_changes(store_t *st, const char *conversation, int64_t after, int max,
     json_t **out, int64_t *upto)
 {

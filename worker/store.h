@@ -226,6 +226,43 @@ store_rc_t store_files(store_t *st, const store_files_t *q, json_t **out,
  * deleted. */
 store_rc_t store_file_refs(store_t *st, const char *hash, int64_t *n);
 
+/* Which holds; NULL and 0: no such wish. */
+typedef struct {
+    const char  *type;          /* "conversation" or "user" */
+    const char  *target;
+    int          active;        /* not released */
+    int          page;
+    int          limit;         /* 1..WRT_PAGE_AUDIT_MAX */
+} store_holds_t;
+
+/*
+ * A legal hold: {"id","type","targetId","reason","createdBy","createdAt",
+ * "releasedBy","releasedAt"} (null: in force).  Lists: newest first; *total:
+ * of all pages.
+ */
+store_rc_t store_hold(store_t *st, const char *id, json_t **out);
+store_rc_t store_holds(store_t *st, const store_holds_t *q, json_t **out,
+    int64_t *total);
+
+/* Which acts; NULL and -1: no such wish. */
+typedef struct {
+    const char  *actor;
+    const char  *action;
+    const char  *target;
+    int64_t      before_ms;     /* exclusive */
+    int64_t      after_ms;      /* exclusive */
+    int          page;
+    int          limit;         /* 1..WRT_PAGE_AUDIT_MAX */
+} store_audit_t;
+
+/*
+ * The log of administrative acts, newest first: {"id","at","action","actor":
+ * {"userId","role"},"target":{"type","id"},"from","details"}.  *more: is there
+ * another page?
+ */
+store_rc_t store_audit(store_t *st, const store_audit_t *q, json_t **out,
+    int *more);
+
 /* {"id","name","avatar","role"}; a managed profile (a service set it) is not
  * changed by later ones that are not.  *managed: is it one? (may be NULL) */
 store_rc_t store_user(store_t *st, const char *id, json_t **out,

@@ -5,6 +5,7 @@
  *   store_mem.c      arena and string map; both live for one call
  *   store_plan*.c    events -> checked operations, the same for both stores
  *   store_doc.c      rows -> documents, the same for both stores
+ *   store_life.c     holds, expiry, erasure, audit: the same for both stores
  *   store_search.c   what a search finds, the same for both stores
  *   store_scripts.c  finds and reads the numbered migrations
  *   store_sqlite*.c  the only files that know sqlite3.h
@@ -98,7 +99,10 @@ typedef enum {
     STORE_OP_FILE,              /* its record */
     STORE_OP_ACCESS,            /* a file was downloaded */
     STORE_OP_PUBLIC,            /* it is for all, or not */
-    STORE_OP_GIVE_UP            /* its upload ended without a message */
+    STORE_OP_GIVE_UP,           /* its upload ended without a message */
+    STORE_OP_AUDIT,             /* an administrative act; nothing else */
+    STORE_OP_HOLD,              /* a legal hold */
+    STORE_OP_RELEASE            /* its end */
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;
@@ -185,7 +189,8 @@ struct store_op_s {
     const char      *avatar;
 
     json_t          *body;          /* create: the conversation; file: the
-                                       record */
+                                       record; hold: the hold */
+    json_t          *audit;         /* the act that this is, NULL: none */
 
     unsigned         on:1;          /* react: added; profile: managed; edit: of
                                        a file, not a person's doing; public:
@@ -313,6 +318,45 @@ void store_file_row(const json_t *record, store_file_row_t *out);
 int store_file_content(const json_t *content);
 /* Takes over the row's JSON. */
 json_t *store_doc_file(store_file_row_t *f);
+
+
+/* store_life.c */
+
+/* An event of kind 'x' or 'a': makes an operation, or says why not. */
+const char *store_plan_life(store_op_t *op, const event_t *ev);
+/* Is this operation one of those? */
+int store_op_is_life(const store_op_t *op);
+
+typedef struct {
+    const char      *id;
+    const char      *type;
+    const char      *target;
+    const char      *reason;
+    const char      *created_by;
+    int64_t          created_at;
+    const char      *released_by;   /* NULL: in force */
+    int64_t          released_at;
+} store_hold_row_t;
+
+/* An act.  details: owned by the row when it was read. */
+typedef struct {
+    const char      *id;
+    int64_t          at;
+    const char      *action;
+    const char      *actor;
+    const char      *role;
+    const char      *target_type;
+    const char      *target;
+    const char      *source;
+    json_t          *details;
+} store_audit_row_t;
+
+/* What stands in a checked operation. */
+void store_hold_row(const json_t *hold, store_hold_row_t *out);
+void store_audit_row(const json_t *audit, store_audit_row_t *out);
+json_t *store_doc_hold(const store_hold_row_t *h);
+/* Takes over details. */
+json_t *store_doc_audit(store_audit_row_t *a);
 
 
 /* store_doc.c */
@@ -543,6 +587,11 @@ typedef struct {
     store_rc_t (*files)(store_t *st, const store_files_t *q, json_t **out,
                         int64_t *total);
     store_rc_t (*file_refs)(store_t *st, const char *hash, int64_t *n);
+    store_rc_t (*hold)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*holds)(store_t *st, const store_holds_t *q, json_t **out,
+                        int64_t *total);
+    store_rc_t (*audit)(store_t *st, const store_audit_t *q, json_t **out,
+                        int *more);
     /* appends the results of the page to out */
     store_rc_t (*search)(store_t *st, store_finder_t *f, json_t *out);
 } store_ops_t;

@@ -44,6 +44,9 @@ static const store_ops_t  mongo_ops = {
     store_mongo_file,
     store_mongo_files,
     store_mongo_file_refs,
+    store_mongo_hold,
+    store_mongo_holds,
+    store_mongo_audit,
     store_mongo_search
 };
 
@@ -461,6 +464,9 @@ store_mongo_open(const char *uri, const char *scripts_dir, int migrate,
     st->cursors = collection(st, "cursors");
     st->users = collection(st, "users");
     st->files = collection(st, "fileUploads");
+    st->holds = collection(st, "holds");
+    st->audit = collection(st, "audit");
+    st->erasures = collection(st, "erasures");
 
     return &st->base;
 }
@@ -480,6 +486,9 @@ mongo_close(store_t *base)
     mongoc_collection_destroy(st->cursors);
     mongoc_collection_destroy(st->users);
     mongoc_collection_destroy(st->files);
+    mongoc_collection_destroy(st->holds);
+    mongoc_collection_destroy(st->audit);
+    mongoc_collection_destroy(st->erasures);
     mongoc_client_destroy(st->ping);
     mongoc_client_destroy(st->client);
     bson_free(st->db_name);

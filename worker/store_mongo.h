@@ -28,6 +28,9 @@ typedef struct {
     mongoc_collection_t  *cursors;
     mongoc_collection_t  *users;
     mongoc_collection_t  *files;
+    mongoc_collection_t  *holds;
+    mongoc_collection_t  *audit;
+    mongoc_collection_t  *erasures;
 } store_mongo_t;
 
 /* A driver's error as STORE_DOWN. */
@@ -132,6 +135,18 @@ store_rc_t store_mongo_file(store_t *st, const char *id, json_t **out);
 store_rc_t store_mongo_files(store_t *st, const store_files_t *q,
     json_t **out, int64_t *total);
 store_rc_t store_mongo_file_refs(store_t *st, const char *hash, int64_t *n);
+
+
+/* store_mongo_life.c */
+
+/* Holds, expiry, erasure, and the acts in the log. */
+store_rc_t mg_write_life(store_mongo_t *st, store_plan_t *p, int *again);
+
+store_rc_t store_mongo_hold(store_t *st, const char *id, json_t **out);
+store_rc_t store_mongo_holds(store_t *st, const store_holds_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_mongo_audit(store_t *st, const store_audit_t *q,
+    json_t **out, int *more);
 
 
 /* store_mongo_conv.c */

@@ -612,6 +612,10 @@ apply_once(store_mongo_t *st, const event_t *ev, size_t n, size_t *bad,
         rc = mg_write_convs(st, &plan, &o->again);
     }
 
+    if (rc == STORE_OK && !o->again) {
+        rc = mg_write_life(st, &plan, &o->again);
+    }
+
     return rc == STORE_OK ? verdict : rc;
 }
 

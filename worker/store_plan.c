@@ -234,7 +234,7 @@ store_plan_collect(store_plan_t *p, store_arena_t *a, const event_t *ev,
     store_map_init(&p->once_map, a, n);
 
     for (i = 0; i < n; i++) {
-        if (ev[i].kind == WRT_EV_PROFILE) {
+        if (ev[i].kind == WRT_EV_PROFILE || ev[i].kind == WRT_EV_AUDIT) {
             continue;
         }
 
@@ -652,6 +652,12 @@ plan_event(store_plan_t *p, size_t i)
 
     case WRT_EV_FILE:
         why = store_plan_file(op, ev);
+        p->nops += why == NULL;
+        return why;
+
+    case WRT_EV_LIFE:
+    case WRT_EV_AUDIT:
+        why = store_plan_life(op, ev);
         p->nops += why == NULL;
         return why;
 

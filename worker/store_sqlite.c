@@ -45,6 +45,9 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_file,
     store_sqlite_files,
     store_sqlite_file_refs,
+    store_sqlite_hold,
+    store_sqlite_holds,
+    store_sqlite_audit,
     store_sqlite_search
 };
 

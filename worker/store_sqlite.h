@@ -44,6 +44,9 @@ typedef enum {
     SQ_ACCESS_FILE,
     SQ_PUBLIC_FILE,
     SQ_GIVE_UP_FILE,
+    SQ_ADD_AUDIT,
+    SQ_ADD_HOLD,
+    SQ_RELEASE_HOLD,
     SQ_DELETE_FILE,
 
     SQ_CONV,
@@ -69,6 +72,7 @@ typedef enum {
     SQ_USER,
     SQ_FILE,
     SQ_FILE_REFS,
+    SQ_HOLD,
     SQ_SEARCH,
     SQ_SEARCH_WALK,
     SQ_SEARCH_ROOM,
@@ -141,6 +145,14 @@ store_rc_t store_sqlite_file(store_t *st, const char *id, json_t **out);
 store_rc_t store_sqlite_files(store_t *st, const store_files_t *q,
     json_t **out, int64_t *total);
 store_rc_t store_sqlite_file_refs(store_t *st, const char *hash, int64_t *n);
+
+/* store_sqlite_life.c */
+store_rc_t sq_write_life(store_sqlite_t *st, const store_op_t *op);
+store_rc_t store_sqlite_hold(store_t *st, const char *id, json_t **out);
+store_rc_t store_sqlite_holds(store_t *st, const store_holds_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_sqlite_audit(store_t *st, const store_audit_t *q,
+    json_t **out, int *more);
 
 /* store_sqlite_text.c */
 

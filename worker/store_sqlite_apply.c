@@ -351,6 +351,11 @@ write_op(store_sqlite_t *st, store_op_t *op)
     case STORE_OP_GIVE_UP:
         return sq_give_up_file(st, op);
 
+    case STORE_OP_AUDIT:
+    case STORE_OP_HOLD:
+    case STORE_OP_RELEASE:
+        return sq_write_life(st, op);
+
     case STORE_OP_PROFILE:
     default:
         return set_user(st, op);

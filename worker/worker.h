@@ -161,7 +161,7 @@ typedef enum {
     ROLE_MAX
 } role_type_t;
 
-#define METRICS_ROUTES    48    /* api.c checks that its table fits */
+#define METRICS_ROUTES    80    /* api.c checks that its table fits */
 #define METRICS_STATUSES  16
 #define METRICS_STAGES    5             /* of an upload */
 
@@ -247,6 +247,38 @@ void node_name(char out[NODE_SIZE]);
 /* Is the pool of that name known to have ended?  1 only for one of this host
  * (its process table tells), else 0. */
 int node_gone(const char *name, size_t n);
+
+
+/* life.c: acts that concern how long things live, as events */
+
+/* Who does it, and from where. */
+typedef struct {
+    const char  *user;
+    const char  *role;
+    const char  *from;
+} actor_t;
+
+/* A new id of ours. */
+void life_id(char out[WRT_OID_LEN + 1]);
+
+/* The act for the log; details (or NULL) are taken over. */
+json_t *life_audit(const char *id, const actor_t *who, const char *action,
+    const char *type, const char *target, json_t *details);
+/* {"op":"hold"...} and {"op":"release"...}; audit is taken over. */
+json_t *life_hold(const char *id, const actor_t *who, const char *type,
+    const char *target, const char *reason, json_t *audit);
+json_t *life_release(const char *id, const actor_t *who, json_t *audit);
+/* Queue an event (taken over) of kind 'x' or 'a' in the shard that `place`, a
+ * conversation or a user, belongs to; c: the shard's server.  0, -1: Redis
+ * failed, or is too far behind. */
+int life_record(rds_t *c, cmd_t *cmd, const conf_t *cf, char kind,
+    const char *place, const char *conversation, const char *actor,
+    json_t *body);
+
+/* life_command.c: the same from the command line; exit statuses */
+int life_command(const conf_t *cf, int argc, char **argv);
+/* Is this argument one of those, with so many behind it? */
+int life_command_is(int argc, char **argv);
 
 
 /* role.c: what all child processes have in common */

@@ -254,6 +254,17 @@ ANYWHERE = [
         + [({"role": v}, "role") for v in (5, "king")]),
     Row("findings", ("GET", "/api/files?limit=1", None), ok=STAFF,
         no=ROOM + " former stranger lecturer"),
+    Row("holds", ("GET", "/api/admin/holds", None), ok="admin",
+        no=ROOM + " former stranger lecturer service"),
+    Row("hold somebody", ("POST", "/api/admin/holds", {
+        "type": "user", "id": "{new}", "reason": "case 12"}), ok="admin",
+        no=ROOM + " former stranger lecturer service", status=201,
+        bad=[({"type": v}, "type") for v in (None, 5, "", "room", [])]
+        + [({"id": v}, "id") for v in BAD_ID]
+        + [({"reason": v}, "reason") for v in (
+            None, 5, "", " ", [], "x" * 1025)]),
+    Row("the log of acts", ("GET", "/api/admin/audit", None), ok="admin",
+        no=ROOM + " former stranger lecturer service"),
     Row("ping", event=("ping", {}), ok=EVERYBODY),
 ]
 

@@ -35,6 +35,8 @@ extern const struct CMUnitTest  suite_change[];
 extern const size_t             suite_change_count;
 extern const struct CMUnitTest  suite_file[];
 extern const size_t             suite_file_count;
+extern const struct CMUnitTest  suite_life[];
+extern const size_t             suite_life_count;
 extern const struct CMUnitTest  suite_search[];
 extern const size_t             suite_search_count;
 extern const struct CMUnitTest  suite_reject[];

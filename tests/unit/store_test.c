@@ -763,7 +763,7 @@ snapshot(store_t *st, const char *conversations, const char *users)
     store_rc_t     rc;
     store_list_t   q = { NULL, NULL, 0, 1, 100 };
 
-    all = json_object();
+    all = snapshot_life(st);
     names = copy(conversations);
 
     for (name = strtok_r(names, " ", &rest); name;

@@ -83,7 +83,10 @@ good(void **state)
         { "r", "e 3 - -\n{}", "", 'e', 3, "", "", 1, 0 },
         { "r", "f 12 - -\n", "", 'f', 12, "", "", 0, 0 },
         { "r", "s 0 u1 -\n{}", "{\"kind\":\"r\"}", 's', 0, "u1", "", 1, 1 },
-        { "-", "u 0 u1 -\n{\"name\":\"A\"}", "", 'u', 0, "u1", "", 1, 0 }
+        { "-", "u 0 u1 -\n{\"name\":\"A\"}", "", 'u', 0, "u1", "", 1, 0 },
+        { "-", "x 0 u1 -\n{}", "", 'x', 0, "u1", "", 1, 0 },
+        { "r", "x 0 - -\n{}", "", 'x', 0, "", "", 1, 0 },
+        { "-", "a 0 u1 -\n{}", "", 'a', 0, "u1", "", 1, 0 }
     };
 
     (void) state;
@@ -141,6 +144,9 @@ bad(void **state)
         { "room1", "l 1 u1 u/2\n{}", "", 0 },
         { "room1", "u 0 u1 -\n{}", "", 0 },
         { "-", "u 0 - -\n{}", "", 0 },
+        { "room1", "a 0 u1 -\n{}", "", 0 },
+        { "-", "a 0 u1 -\n", "", 0 },
+        { "-", "x 1 u1 -\n{}", "", 0 },
         { "-", "m 1 u1 -\n{}", "", 0 },
         { "", "m 1 u1 -\n{}", "", 0 },
         { "room 1", "m 1 u1 -\n{}", "", 0 },
@@ -228,7 +234,7 @@ random_entries(void **state)
     uint64_t     seed;
     wrt_slice_t  c, p, x;
 
-    static const char  alphabet[] = "mcejlfsu 0123-\n{}\"a:,[]u1\xC3\x28";
+    static const char  alphabet[] = "mcejlfsuax 0123-\n{}\"a:,[]u1\xC3\x28";
 
     (void) state;
 
@@ -255,7 +261,7 @@ random_entries(void **state)
         x.n = unit_below(&seed, 3) ? 0 : n - n / 2;
 
         if (event_decode(&e, id, c, p, x) == NULL) {
-            assert_true(strchr("mcejlfsu", e.ev.kind) != NULL);
+            assert_true(strchr("mcejlfsubax", e.ev.kind) != NULL);
             assert_true(wrt_id_valid(e.ev.conversation,
                                      strlen(e.ev.conversation)));
         }

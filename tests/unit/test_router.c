@@ -86,6 +86,10 @@ HANDLER(file_get)
 HANDLER(file_update)
 HANDLER(file_link)
 HANDLER(file_list)
+HANDLER(hold_create)
+HANDLER(hold_list)
+HANDLER(hold_release)
+HANDLER(audit_list)
 
 
 static void

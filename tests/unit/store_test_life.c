@@ -1,0 +1,75 @@
+/*
+ * store_test_life.c: events about how long things live, for the tests of the
+ * stores.
+ */
+
+#include "tests/unit/store_test.h"
+
+#include "common/wrt_bus.h"
+
+
+static void
+life(events_t *l, char kind, json_t *body)
+{
+    assert_non_null(body);
+    events_add(l, kind, "-", 0, "adm", "", body, NULL);
+}
+
+
+static json_t *
+act(const char *id, const char *action, const char *user)
+{
+    return json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s}, s:s}",
+                     "id", id, "at", "2024-01-15T10:00:07.000Z", "action",
+                     action, "actor", "userId", "adm", "role", "admin",
+                     "target", "type", "user", "id", user, "from",
+                     "192.0.2.7");
+}
+
+
+void
+events_life(events_t *l, const char *conversation, const char *user)
+{
+    life(l, WRT_EV_LIFE,
+         json_pack("{s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "op",
+                   "hold", "audit", act("a1", "hold_created", user),
+                   "hold", "id", "h1", "type", "user", "targetId", user,
+                   "reason", "case 12", "createdBy", "adm", "createdAt",
+                   "2024-01-15T10:00:07.000Z"));
+    life(l, WRT_EV_LIFE,
+         json_pack("{s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "op", "hold",
+                   "hold", "id", "h2", "type", "conversation", "targetId",
+                   conversation, "reason", "case 13", "createdBy", "adm",
+                   "createdAt", "2024-01-15T10:00:08.000Z"));
+    life(l, WRT_EV_LIFE,
+         json_pack("{s:s, s:s, s:s, s:s, s:o}", "op", "release", "holdId",
+                   "h1", "by", "adm", "at", "2024-01-15T10:00:09.000Z",
+                   "audit", act("a2", "hold_released", user)));
+    life(l, WRT_EV_AUDIT,
+         json_pack("{s:o}", "audit", act("a3", "user_exported", user)));
+}
+
+
+json_t *
+snapshot_life(store_t *st)
+{
+    int             more;
+    json_t         *v, *into;
+    int64_t         total;
+    store_holds_t   holds = { NULL, NULL, 0, 1, 100 };
+    store_audit_t   acts = { NULL, NULL, NULL, -1, -1, 1, 100 };
+
+    into = json_object();
+    assert_int_equal(store_holds(st, &holds, &v, &total), STORE_OK);
+    json_object_set_new(into, "holds", v);
+
+    if (json_array_size(v) > 0) {
+        assert_int_equal(store_hold(st, "h1", &v), STORE_OK);
+        json_object_set_new(into, "hold", v);
+    }
+
+    assert_int_equal(store_audit(st, &acts, &v, &more), STORE_OK);
+    json_object_set_new(into, "audit", v);
+
+    return into;
+}
