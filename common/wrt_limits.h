@@ -208,6 +208,26 @@
 #define WRT_S3_PAUSE_MS          100    /* after the first failure, doubled */
 #define WRT_S3_PAUSE_MAX_MS      3000
 
+/* Push: what goes to devices whose user is away */
+#define WRT_PUSH_TOKEN_MAX       4096   /* of a device, bytes */
+#define WRT_PUSH_DEVICES_MAX     20     /* of one user: the oldest goes */
+#define WRT_PUSH_LOCALE_MAX      16
+#define WRT_PUSH_ZONE_MAX        64     /* name of a time zone */
+#define WRT_PUSH_URL_MAX         1024
+#define WRT_PUSH_SECRET_MIN      16     /* of the webhook */
+#define WRT_PUSH_SECRET_MAX      256
+#define WRT_PUSH_FLIGHT_MAX      256    /* in hand at once, waiting ones too */
+#define WRT_PUSH_TITLE_MAX       128    /* bytes of UTF-8 */
+#define WRT_PUSH_BODY_MAX        512
+#define WRT_PUSH_CONNECT_MS      5000
+#define WRT_PUSH_TRY_MS          15000  /* one try */
+#define WRT_PUSH_DEADLINE_MS     60000  /* one push with all its tries */
+#define WRT_PUSH_PAUSE_MS        1000   /* after the first failure, doubled */
+#define WRT_PUSH_PAUSE_MAX_MS    30000
+#define WRT_PUSH_HOLD_MAX_MS     3600000 /* Retry-After is believed up to */
+#define WRT_PUSH_ANSWER_MAX      (64 * 1024) /* bytes looked at */
+#define WRT_PUSH_LIFE_S          86400  /* a service may keep it so long */
+
 /* Worker */
 #define WRT_BATCH_MAX            1000   /* ingest entries in one transaction */
 #define WRT_JOB_TRIES            5      /* before the dead-letter stream */

@@ -150,6 +150,7 @@ need_for_run() {
     need "forms and types of files" libgmime-3.0-dev libmagic-dev libzip-dev
     need "scanning of files" libclamav-dev
     need "thumbnails, and their jail" libvips-dev libseccomp-dev
+    need "push: quiet hours in a user's time zone" libglib2.0-dev tzdata
 }
 
 

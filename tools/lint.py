@@ -224,7 +224,7 @@ def check_skips():
 # library, so that it can be replaced there.
 HOMES = {
     r"jwt\.h": r"ngx_writeen_module/ngx_http_writeen_(auth|key)\.c"
-               r"|worker/token\.c",
+               r"|worker/(token|push_token)\.c",
     r"hiredis/.*": r"ngx_writeen_module/ngx_http_writeen_"
                    r"(bus|redis_adapter)(_\w+)?\.[ch]|worker/redis\w*\.[ch]",
     r"(ngx_writeen_module/)?ngx_http_writeen_redis_adapter\.h":
@@ -234,7 +234,8 @@ HOMES = {
     r"(mongoc|bson)/.*": r"worker/store_mongo\w*\.[ch]",
     r"utf8proc\.h": r"worker/words\.c",
     r"jansson\.h": r"common/wrt_(envelope|command)\.c|worker/\w+\.[ch]",
-    r"curl/.*": r"worker/blob_s3_http\.c",
+    r"curl/.*": r"worker/(blob_s3|push)_http\.c",
+    r"glib\.h": r"worker/push_zone\.c",
     r"expat\.h": r"worker/blob_s3_xml\.c",
     r"gmime/.*": r"worker/upload_mime\.c",
     r"magic\.h": r"worker/upload_type\.c",
@@ -315,6 +316,17 @@ def check_upload_layer():
                                          r"|common/wrt_(limits|id|utf8)\.h",
                                          header):
                 yield s, n, f"{header} where uploads are read"
+
+
+def check_push_layer():
+    """what reaches push services knows nothing of Redis or stores"""
+    for s in load("worker/push*.[ch]"):
+        for n, header in s.includes():
+            if header.startswith(("worker/", "common/")) \
+                    and not re.fullmatch(r"worker/push\w*\.h"
+                                         r"|common/wrt_(limits|id|utf8)\.h",
+                                         header):
+                yield s, n, f"{header} in what pushes"
 
 
 def check_session_layer():

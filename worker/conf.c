@@ -49,6 +49,12 @@ static const conf_var_t  conf_vars[] = {
     { "FILES_WORKERS", conf_files_workers },
     { "UPLOAD_IDLE_S", conf_upload_idle },
     { "BLOB_GRACE_S", conf_blob_grace },
+    { "FCM_CREDENTIALS", conf_fcm },
+    { "WEBHOOK_URL", conf_webhook },
+    { "PUSH_CA_FILE", conf_push_ca },
+    { "PUSH_CONTENT", conf_push_content },
+    { "PUSH_GRACE_MS", conf_push_grace },
+    { "PUSH_REMINDER_M", conf_push_reminder },
     { NULL,          NULL }
 };
 

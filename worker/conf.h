@@ -16,6 +16,7 @@
 #include "common/wrt_names.h"
 #include "common/wrt_url.h"
 #include "worker/blob.h"
+#include "worker/push.h"
 #include "worker/scan.h"
 
 #define CONF_WORKERS_MAX   64
@@ -45,6 +46,11 @@ typedef struct {
     unsigned         spool_idle_s;  /* before what nobody knows is removed */
     unsigned         blob_grace_s;  /* the same for a blob */
     unsigned         files_workers; /* processes for uploads */
+
+    push_conf_t      push;          /* has secrets */
+    int              push_content;  /* what was written may be in it */
+    unsigned         push_grace_ms; /* time to see it on a screen */
+    unsigned         push_reminder_m;   /* before a consultation; 0: none */
 
     unsigned         workers;       /* api processes */
     int              log_level;     /* LOG_LEVEL_* of worker.h */

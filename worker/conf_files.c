@@ -255,8 +255,7 @@ conf_bucket(conf_ctx_t *x)
 }
 
 
-/* One of two words; the first is the default.  0, 1, or -1. */
-static int
+int
 conf_either(conf_ctx_t *x, const char *name, const char *zero,
     const char *one)
 {

@@ -33,6 +33,18 @@ int conf_cdn(conf_ctx_t *x, const char *name, const char *value);
 /* A whole number, or -1. */
 long conf_number(const char *s, long min, long max);
 
+/* One of two words; the first is the default.  0, 1, or -1. */
+int conf_either(conf_ctx_t *x, const char *name, const char *zero,
+    const char *one);
+
+/* conf_push.c: services that reach devices, and what they may say. */
+int conf_fcm(conf_ctx_t *x, const char *name, const char *value);
+int conf_webhook(conf_ctx_t *x, const char *name, const char *value);
+int conf_push_ca(conf_ctx_t *x, const char *name, const char *value);
+int conf_push_content(conf_ctx_t *x, const char *name, const char *value);
+int conf_push_grace(conf_ctx_t *x, const char *name, const char *value);
+int conf_push_reminder(conf_ctx_t *x, const char *name, const char *value);
+
 /* conf_spool.c: uploads on their way. */
 int conf_spool(conf_ctx_t *x, const char *name, const char *value);
 int conf_files_workers(conf_ctx_t *x, const char *name, const char *value);

@@ -55,6 +55,9 @@ static const char  main_usage[] =
     "               clamd:host:port, or off (libclamav)\n"
     "  CLAMAV_DB    libclamav: directory of signatures (/var/lib/clamav)\n"
     "  THUMBNAILER  the program writeen-thumb (the one beside this)\n"
+    "  FCM_CREDENTIALS    push by FCM: file of a service account (none)\n"
+    "  WEBHOOK_URL, WEBHOOK_SECRET\n"
+    "               push by another service, see docs/push.md for the rest\n"
     "\n"
     "See writeen-worker(8).\n";
 

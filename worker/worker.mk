@@ -3,7 +3,7 @@
 
 WORKER_SRCS := $(filter-out worker/store%.c worker/words%.c worker/blob%.c \
                  worker/upload%.c worker/scan%.c worker/thumb%.c \
-                 worker/session%.c worker/transcript%.c \
+                 worker/session%.c worker/transcript%.c worker/push%.c \
                  worker/token.c, $(wildcard worker/*.c))
 WORKER_OBJS := $(WORKER_SRCS:%.c=$(BUILD)/%.o)
 WORKER      := $(BUILD)/writeen-worker
@@ -14,7 +14,7 @@ WORKER_SCRIPTS ?= $(abspath sql_or_mongo_scripts)
 WORKER_CFLAGS  := -I$(BUILD) \
                   -DWRT_SCRIPTS_DIR='"$(WORKER_SCRIPTS)"'
 WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) $(UPLOAD_LIBS) \
-                  $(SCAN_LIBS) -lhiredis \
+                  $(SCAN_LIBS) $(PUSH_LIBS) -lhiredis \
                   -lcrypto $(COMMON_LIBS)
 
 include worker/store.mk
@@ -23,14 +23,16 @@ include worker/upload.mk
 include worker/scan.mk
 include worker/thumb.mk
 include worker/session.mk
+include worker/push.mk
 
 worker: $(WORKER) $(TOKEN) $(THUMB)
 
 $(WORKER): $(WORKER_OBJS) $(SESSION_LIB) $(STORE_LIB) $(BLOB_LIB) \
-           $(UPLOAD_LIB) $(SCAN_LIB) $(THUMB_LIB) $(COMMON_LIB)
+           $(UPLOAD_LIB) $(SCAN_LIB) $(THUMB_LIB) $(PUSH_LIB) $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(SESSION_LIB) \
 	    $(STORE_LIB) \
-	    $(BLOB_LIB) $(THUMB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(COMMON_LIB) \
+	    $(BLOB_LIB) $(THUMB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(PUSH_LIB) \
+	    $(COMMON_LIB) \
 	    -Wl,--as-needed $(WORKER_LIBS)
 
 $(TOKEN): $(BUILD)/worker/token.o

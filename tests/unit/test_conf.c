@@ -501,6 +501,71 @@ errors(void **state)
 }
 
 
+static void
+pushes(void **state)
+{
+    char    err[CONF_ERROR_SIZE];
+    size_t  i;
+    conf_t  cf;
+    pair_t  p[ENV_MAX] = { { NULL, NULL } };
+
+    static const pair_t  bad[] = {
+        { "FCM_CREDENTIALS", "/nowhere/account.json" },
+        { "FCM_CREDENTIALS", "/dev/null" },
+        { "WEBHOOK_URL", "http://h/x" },        /* without a secret */
+        { "PUSH_CA_FILE", "/nowhere/ca.pem" },
+        { "PUSH_CONTENT", "yes" },
+        { "PUSH_GRACE_MS", "-1" }, { "PUSH_GRACE_MS", "600001" },
+        { "PUSH_REMINDER_M", "1441" }, { "PUSH_REMINDER_M", "x" }
+    };
+    static const char *const  urls[] = {
+        "h/x", "ftp://h/x", "http://", "http:///x", "http://u@h/x",
+        "http://h/x y", "http://h/#x"
+    };
+
+    (void) state;
+
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_int_equal(push_services(&cf.push), 0);
+    assert_int_equal(cf.push_content, 0);
+    assert_int_equal(cf.push_grace_ms, 5000);
+    assert_int_equal(cf.push_reminder_m, 15);
+
+    for (i = 0; i < UNIT_COUNT(bad); i++) {
+        p[0] = bad[i];
+        assert_int_equal(load(&cf, p, err), -1);
+        assert_non_null(strstr(err, bad[i].name));
+    }
+
+    p[0].name = "WEBHOOK_URL";
+    p[1].name = "WEBHOOK_SECRET";
+    p[1].value = "0123456789abcdef";
+
+    for (i = 0; i < UNIT_COUNT(urls); i++) {
+        p[0].value = urls[i];
+        assert_int_equal(load(&cf, p, err), -1);
+        assert_non_null(strstr(err, "WEBHOOK_URL"));
+    }
+
+    p[0].value = "https://h:8443/a?b=c/";
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_string_equal(cf.push.hook_url, "https://h:8443/a?b=c");
+    assert_string_equal(cf.push.hook_secret, p[1].value);
+    assert_int_equal(cf.push.hook_private, 0);
+    assert_int_equal(push_services(&cf.push), PUSH_WEBHOOK);
+
+    p[2].name = "WEBHOOK_ALLOW_PRIVATE";
+    p[2].value = "on";
+    assert_int_equal(load(&cf, p, err), 0);
+    assert_int_equal(cf.push.hook_private, 1);
+
+    p[1].value = "0123456789abcde";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "WEBHOOK_SECRET"));
+    assert_null(strstr(err, p[1].value));
+}
+
+
 int
 main(void)
 {
@@ -512,7 +577,8 @@ main(void)
         cmocka_unit_test(scanners),
         cmocka_unit_test(uploads),
         cmocka_unit_test(storage_errors),
-        cmocka_unit_test(errors)
+        cmocka_unit_test(errors),
+        cmocka_unit_test(pushes)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

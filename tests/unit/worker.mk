@@ -1,6 +1,8 @@
 # worker.mk: unit tests of the worker's files that need neither Redis nor a
 # store.
 
+include worker/push.mk
+
 UNIT_WORKER_TESTS := event conf router body node file_link disposition may \
                      spool
 UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
@@ -9,7 +11,9 @@ UNIT_BINS         += $(UNIT_WORKER)
 # The files under test; what else they call, the test stands in for.
 UNIT_WORKER_event  := $(BUILD)/worker/event.o
 UNIT_WORKER_conf   := $(BUILD)/worker/conf.o $(BUILD)/worker/conf_files.o \
-                      $(BUILD)/worker/conf_scan.o $(BUILD)/worker/conf_spool.o
+                      $(BUILD)/worker/conf_scan.o \
+                      $(BUILD)/worker/conf_spool.o \
+                      $(BUILD)/worker/conf_push.o $(PUSH_LIB)
 UNIT_WORKER_router := $(BUILD)/worker/api_route.o
 UNIT_WORKER_body   := $(BUILD)/worker/api_body.o
 UNIT_WORKER_node   := $(BUILD)/worker/node.o
@@ -17,6 +21,8 @@ UNIT_WORKER_file_link   := $(BUILD)/worker/file_link.o
 UNIT_WORKER_disposition := $(BUILD)/worker/disposition.o
 UNIT_WORKER_spool  := $(BUILD)/worker/spool.o
 UNIT_WORKER_may    := $(BUILD)/worker/api_may.o
+
+UNIT_WORKER_LIBS_conf := $(PUSH_LIBS)
 
 # the test sees how signatures are compared
 UNIT_WORKER_LIBS_file_link := -Wl,--wrap=CRYPTO_memcmp -lcrypto
@@ -27,6 +33,7 @@ $(UNIT_WORKER): $(BUILD)/unit/test_%: tests/unit/test_%.c $(COMMON_LIB) \
     $(BUILD)/worker/log.o $(BUILD)/worker/util.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $(filter %.c %.o,$^) \
+	    $(filter $(PUSH_LIB),$^) \
 	    $(COMMON_LIB) -lcmocka $(UNIT_WORKER_LIBS_$*) $(COMMON_LIBS) \
 	    $(LDFLAGS)
 
