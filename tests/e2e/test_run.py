@@ -7,10 +7,12 @@ come back, the second start has the first one's data, TERM leaves nothing.
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -175,5 +177,29 @@ async def test_sticker_packs_are_served(run):
             assert r.raw.startswith(b"<svg")
             assert b"<script" not in r.raw
     for path in ("/stickers/../README.md", "/stickers/%2e%2e/README.md",
-                 "/README.md", "/stickers/none/pack.json"):
+                 "/app/../README.md", "/README.md",
+                 "/stickers/none/pack.json"):
         assert run.get(path).status in (400, 404), path
+
+
+async def test_the_browser_client_is_served(run):
+    """All that the page loads, with nothing inline, under a policy that
+    forbids it; the people to sign in as only with the development secret."""
+    seen, todo = set(), ["/"]
+    while todo:
+        path = todo.pop()
+        r = run.get(path)
+        assert r.status == 200, path
+        policy = r.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+        assert r.headers["X-Content-Type-Options"] == "nosniff"
+        text = r.raw.decode()
+        assert " style=" not in text and not re.search(
+            r"<script(?![^>]*\bsrc=)|\bon\w+=[\"']", text), path
+        for ref in re.findall(r'(?:from|src=|href=)\s*"(/?[\w./-]+)"', text):
+            target = urllib.parse.urljoin(path, ref)
+            if target not in seen:
+                seen.add(target)
+                todo.append(target)
+    assert {"/writeen.js", "/app/main.js", "/app/style.css"} <= seen
+    assert run.get("/dev/people.json").status == 404

@@ -1,0 +1,196 @@
+/*
+ * stack.js: what `make run` starts, on a port and in a folder of its own, and
+ * lines to it that can be cut.
+ */
+
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)),
+                          "../..");
+const START_MS = 60000;
+
+
+/* Until check() is true; what it says last is in the error. */
+export async function until(check, what, timeout = 20000) {
+    const end = Date.now() + timeout;
+
+    for (;;) {
+        const value = await check();
+
+        if (value) {
+            return value;
+        }
+
+        if (Date.now() > end) {
+            throw new Error(`waited ${timeout} ms for ${what}`);
+        }
+
+        await new Promise((done) => setTimeout(done, 25));
+    }
+}
+
+
+function freePort() {
+    return new Promise((done) => {
+        const s = net.createServer().listen(0, "127.0.0.1", () => {
+            const { port } = s.address();
+
+            s.close(() => done(port));
+        });
+    });
+}
+
+
+export class Stack {
+    async start(extra = {}) {
+        this.port = await freePort();
+        this.dir = fs.mkdtempSync(path.join(os.tmpdir(), "wrt-browser-"));
+
+        const env = { ...process.env, PORT: String(this.port),
+                      RUN_DIR: this.dir, NGINX_WORKERS: "2", WORKERS: "1",
+                      ...extra };
+
+        for (const name of ["REDIS_URL", "STORE", "SQLITE_PATH", "BIND",
+                            "JWT_SECRET", "STORAGE", "STORAGE_PATH"])
+        {
+            if (!(name in extra)) {
+                delete env[name];
+            }
+        }
+
+        this.said = "";
+        this.process = spawn(path.join(ROOT, "tools/run.sh"),
+                             { env, stdio: ["ignore", "pipe", "pipe"],
+                               detached: true });
+        this.process.stdout.on("data", (d) => { this.said += d; });
+        this.process.stderr.on("data", (d) => { this.said += d; });
+        this.ended = new Promise((done) => this.process.on("exit", done));
+
+        await until(() => /^ready: /m.test(this.said)
+                          || this.process.exitCode !== null,
+                    "ready:", START_MS);
+
+        if (this.process.exitCode !== null) {
+            throw new Error("run.sh ended: " + this.said);
+        }
+
+        return this;
+    }
+
+    async stop() {
+        this.process.kill("SIGTERM");
+        await this.ended;
+        fs.rmSync(this.dir, { recursive: true, force: true });
+    }
+
+    pid(part) {
+        return Number(fs.readFileSync(path.join(this.dir, part + ".pid"),
+                                      "utf8"));
+    }
+
+    /* A signal to redis, worker or nginx. */
+    signal(part, name) { process.kill(this.pid(part), name); }
+
+    log(name) {
+        return fs.readFileSync(path.join(this.dir, "logs", name), "utf8");
+    }
+
+    async rest(token, method, route, body) {
+        const r = await fetch(`http://127.0.0.1:${this.port}${route}`, {
+            method, body: body && JSON.stringify(body),
+            headers: { Authorization: "Bearer " + token,
+                       "Content-Type": "application/json" } });
+        const answer = await r.json();
+
+        if (!r.ok) {
+            throw new Error(`${method} ${route}: ${r.status} `
+                            + JSON.stringify(answer));
+        }
+
+        return answer.data;
+    }
+
+    /* The people that the sign-in page offers: id -> token. */
+    async tokens() {
+        const r = await fetch(
+            `http://127.0.0.1:${this.port}/dev/people.json`);
+        const { people } = await r.json();
+
+        return Object.fromEntries(people.map((p) => [p.id, p.token]));
+    }
+
+    async health() {
+        try {
+            const r = await fetch(`http://127.0.0.1:${this.port}/healthz`);
+
+            return (await r.json()).status;
+        } catch {
+            return "down";
+        }
+    }
+}
+
+
+/* A way to the stack that can be cut, as a train's tunnel does it. */
+export class Line {
+    #server;
+    #pairs = new Set();
+    #cut = false;
+
+    constructor(stack) {
+        this.stack = stack;
+    }
+
+    async open() {
+        this.#server = net.createServer((near) => this.#pair(near));
+        await new Promise((done) => this.#server.listen(0, "127.0.0.1",
+                                                        done));
+        this.url = `http://127.0.0.1:${this.#server.address().port}`;
+        return this;
+    }
+
+    #pair(near) {
+        if (this.#cut) {
+            near.destroy();
+            return;
+        }
+
+        const far = net.connect(this.stack.port, "127.0.0.1");
+        const pair = [near, far];
+
+        const end = () => {
+            near.destroy();
+            far.destroy();
+            this.#pairs.delete(pair);
+        };
+
+        this.#pairs.add(pair);
+        near.pipe(far);
+        far.pipe(near);
+
+        for (const s of pair) {
+            s.on("error", end);
+            s.on("close", end);
+        }
+    }
+
+    cut() {
+        this.#cut = true;
+
+        for (const pair of this.#pairs) {
+            pair.forEach((s) => s.destroy());
+        }
+    }
+
+    mend() { this.#cut = false; }
+
+    close() {
+        this.cut();
+        return new Promise((done) => this.#server.close(done));
+    }
+}
