@@ -287,6 +287,7 @@ export class Writeen extends EventTarget {
             clearTimeout(t);
         }
 
+        this.#timers = {};
         this.#quiet = 0;
         this.#resuming.clear();
         this.outbox.disconnected();
@@ -457,6 +458,11 @@ export class Writeen extends EventTarget {
             if (data.compact) {
                 this.#count(room);
             }
+
+            // a mark may have been lost with the connection
+            if (room.toDeliver) {
+                this.#delivered(room, room.toDeliver);
+            }
         }
 
         if (!room.member(this.userId)) {
@@ -519,7 +525,6 @@ export class Writeen extends EventTarget {
     #connected(data) {
         this.userId = data.userId;
         this.role = data.role;
-        this.#timers = {};
         this.#quiet = Date.now();
         this.#watch();
 
