@@ -425,6 +425,67 @@ def check_directives():
                 yield conf, n, f"{name} is no directive"
 
 
+def check_security():
+    """the tests that docs/security.md names are there"""
+    doc = source("docs/security.md")
+    for n, line in enumerate(doc.lines, 1):
+        for name, sep, what in re.findall(
+                r"`((?:t|tests)/[\w./-]+)(#|::)?(\w*)`", line):
+            there = source(name)
+            want = {"#": rf"^=== TEST {what}:", "::": rf"def {what}\(",
+                    "": ""}[sep]
+            if there is None or not re.search(want, there.text, re.M):
+                yield doc, n, f"there is no {name}{sep}{what}"
+
+
+# Commands of Redis that could be called from here, and those that are one
+# with a subcommand.
+REDIS_COMMANDS = set("""
+    BLMOVE BLPOP BRPOP BZPOPMAX BZPOPMIN COPY DECR DECRBY DEL EVAL EVALSHA
+    EXEC EXISTS EXPIRE EXPIREAT FCALL GET GETDEL GETEX HDEL HEXISTS HGET
+    HGETALL HINCRBY HKEYS HLEN HMGET HSCAN HSET HSETNX HVALS INCR INCRBY INFO
+    KEYS LINDEX LLEN LPOP LPUSH LRANGE LREM LTRIM MGET MSET MULTI PERSIST
+    PEXPIRE PEXPIREAT PING PSUBSCRIBE PTTL PUBLISH RENAME RPOP RPUSH SADD SCAN
+    SCARD SELECT SET SETEX SETNX SISMEMBER SMEMBERS SPOP SREM SSCAN STRLEN
+    SUBSCRIBE TIME TTL TYPE UNLINK UNSUBSCRIBE WAIT WATCH XACK XADD XAUTOCLAIM
+    XCLAIM XDEL XLEN XPENDING XRANGE XREAD XREADGROUP XREVRANGE XTRIM ZADD
+    ZCARD ZCOUNT ZINCRBY ZMSCORE ZPOPMAX ZPOPMIN ZRANGE ZRANGEBYSCORE ZRANK
+    ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANGE ZREVRANGEBYSCORE ZSCAN
+    ZSCORE""".split())
+REDIS_FAMILIES = "CLIENT|CONFIG|FUNCTION|MEMORY|SCRIPT|XGROUP|XINFO"
+
+
+def redis_calls(*patterns):
+    """Commands called by these files and by the functions they call."""
+    calls = set()
+    for s in load(*patterns, "*.lua"):
+        calls.update(re.findall(r"redis\.p?call\(\s*'(\w+)'", s.text))
+        if s.is_c:
+            calls.update(c for c in re.findall(
+                r'(?:\b(?:rds|cmd|wrt_cmd)_\w+\(|redisAsyncCommand\(|_lit\(|='
+                r'|_queue\(|_call\()[^;"]*"([A-Z]+)[" ]', s.text)
+                if c in REDIS_COMMANDS)
+            calls.update(f"{c}|{sub}" for c, sub in re.findall(
+                rf'"({REDIS_FAMILIES})"[^;]*?;?\s*[^;]*?"([A-Z]+)"',
+                s.text))
+    return {c.lower() for c in calls}
+
+
+def check_redis_users():
+    """docker/redis/users.acl allows what is called and no more"""
+    acl = Source(ROOT / "docker/redis/users.acl")
+    for n, (user, pattern) in enumerate((
+            ("writeen-nginx", "ngx_writeen_module/*.c"),
+            ("writeen-worker", "worker/*.c")), 2):
+        m = re.search(rf"^user {user} .*$", acl.text, re.M)
+        allowed = set(re.findall(r" \+(\S+)", m.group(0) if m else ""))
+        calls = redis_calls(pattern)
+        for name in sorted(calls - allowed):
+            yield acl, n, f"{user} may not {name}, but calls it"
+        for name in sorted(allowed - calls):
+            yield acl, n, f"{user} may {name}, which it does not call"
+
+
 def check_secret():
     """run.sh and writeen-token have the same development secret"""
     token = source("worker/token.c")

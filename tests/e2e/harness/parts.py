@@ -7,8 +7,10 @@ test started can outlive it.
 
 import atexit
 import base64
+import hashlib
 import os
 import resource
+import secrets
 import shutil
 import signal
 import subprocess
@@ -206,12 +208,29 @@ class Redis(Part):
     """A Redis of our own: AOF on, `appendfsync no` (what is written before a
     kill is in the page cache, so a killed Redis loses nothing)."""
 
-    def __init__(self, name, directory, log, password=None, unix=False):
+    def __init__(self, name, directory, log, password=None, unix=False,
+                 acl=False):
+        """acl: as docker/redis/users.acl wants it, and a user of ours."""
         super().__init__(name, directory, log)
         self.password = password
         self.unix = unix
         self.port = net.free_port()
         self.socket = self.dir / "redis.sock"
+        self.users = {}             # name -> password
+        if acl:
+            self.users = {n: secrets.token_hex(16) for n in
+                          ("writeen-nginx", "writeen-worker", "harness")}
+
+    def start(self):
+        if self.users:
+            acl = (REPO / "docker/redis/users.acl").read_text()
+            for name, place in (("writeen-nginx", "@NGINX_SHA256@"),
+                                ("writeen-worker", "@WORKER_SHA256@")):
+                acl = acl.replace(place, hashlib.sha256(
+                    self.users[name].encode()).hexdigest())
+            acl += f"user harness on >{self.users['harness']} ~* &* +@all\n"
+            (self.dir / "users.acl").write_text(acl)
+        return super().start()
 
     def command(self):
         cmd = ["redis-server", "--dir", str(self.dir), "--save", "",
@@ -223,27 +242,36 @@ class Redis(Part):
             cmd += ["--port", str(self.port), "--bind", "127.0.0.1"]
         if self.password:
             cmd += ["--requirepass", self.password]
+        if self.users:
+            cmd += ["--aclfile", str(self.dir / "users.acl")]
         return cmd
 
-    def url(self, db=0):
+    def url(self, db=0, user=None):
         if self.unix:
             query = []
             if db:
                 query.append(f"db={db}")
             if self.password:
                 query.append("password=" + quote(self.password, safe=""))
+            if self.users:
+                query.append(f"user={user}&password={self.users[user]}")
             tail = "?" + "&".join(query) if query else ""
             return f"unix:{self.socket}{tail}"
         cred = (":" + quote(self.password, safe="") + "@"
                 if self.password else "")
+        if self.users:
+            cred = f"{user}:{self.users[user]}@"
         tail = f"/{db}" if db else ""
         return f"redis://{cred}127.0.0.1:{self.port}{tail}"
 
     def client(self, db=0):
         where = ({"unix_socket_path": str(self.socket)} if self.unix
                  else {"host": "127.0.0.1", "port": self.port})
-        return redis.Redis(db=db, password=self.password,
-                           decode_responses=True, **where)
+        if self.users:
+            where.update(username="harness", password=self.users["harness"])
+        elif self.password:
+            where["password"] = self.password
+        return redis.Redis(db=db, decode_responses=True, **where)
 
     def snapshot(self):
         """The append-only file as it is now: what a machine that loses its

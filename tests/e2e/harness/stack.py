@@ -12,6 +12,7 @@ removed.
 """
 
 import json
+import os
 import shutil
 import tempfile
 import urllib.error
@@ -113,6 +114,10 @@ FILES_S3 = """\
 """
 
 
+# Every stack with the users of docker/redis/users.acl.
+ALL_WITH_USERS = os.environ.get("WRT_REDIS_USERS") == "1"
+
+
 class Server:
     """A server block: its directives and options of its listen."""
 
@@ -125,6 +130,7 @@ class Stack:
     def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
                  nginx_workers=2, servers=None, http="", drain="2s",
                  redis_db=0, redis_password=None, redis_unix=False,
+                 redis_acl=False,
                  redis_of=None, pools=1, mongod=None, files=None, clamd=False,
                  env=None):
         """files: None (no uploads), "local", or "s3" (a MinIO of its own);
@@ -145,7 +151,8 @@ class Stack:
         self.own_redis = redis_of is None
         self.redis = redis_of.redis if redis_of else [
             Redis(f"redis{i}", self.dir / f"r{i}", self._log(f"redis{i}"),
-                  redis_password, redis_unix)
+                  redis_password, redis_unix,
+                  redis_acl or ALL_WITH_USERS and not redis_password)
             for i in range(redis)]
         self.mongod = mongod
         if self.own_mongod:
@@ -195,7 +202,8 @@ class Stack:
         conf = NGINX_CONF.format(
             load=load, workers=workers, dir=directory, http=http,
             log=self._log(name), access=self._log(name + "-access"),
-            redis=" ".join(r.url(self.redis_db) for r in self.redis),
+            redis=" ".join(r.url(self.redis_db, "writeen-nginx")
+                           for r in self.redis),
             drain=drain, secret=tokens.SECRET, servers="".join(blocks))
         return Nginx(name, directory, self._log(name), conf, ports)
 
@@ -207,7 +215,7 @@ class Stack:
         return FILES_LOCAL.format(path=self.blobs)
 
     def _env(self, name):
-        env = {"REDIS_URL": " ".join(r.url(self.redis_db)
+        env = {"REDIS_URL": " ".join(r.url(self.redis_db, "writeen-worker")
                                      for r in self.redis),
                "STORE": self.store, "SHARDS": "16", "WORKERS": "2",
                "SQLITE_PATH": str(self.dir / "writeen.db"),
