@@ -29,6 +29,7 @@
 #define WRT_EV_PRESENCE 'p'
 #define WRT_EV_PROFILE  'u'   /* ingest only; conversation "-" */
 #define WRT_EV_FILE     'b'   /* ingest only: what is known of a file */
+#define WRT_EV_DEVICE   'n'   /* ingest only; conversation "-": push */
 #define WRT_EV_LIFE     'x'   /* ingest only: holds, expiry, erasure */
 #define WRT_EV_AUDIT    'a'   /* ingest only; conversation "-": an act */
 

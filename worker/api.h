@@ -17,6 +17,7 @@
  *   api_receipt.c   read and delivered cursors, unread counts
  *   api_user.c      profiles set by a service
  *   api_presence.c  who is there, and with what
+ *   api_device.c    devices, quiet hours, mutes
  *   api_member.c    participants come and go
  *   api_settings.c  title, settings, archive, block
  *   api_upload.c    UPLOAD, how an upload goes on
@@ -444,6 +445,14 @@ int user_named(api_t *a, call_t *c, store_t *st);
 /* api_presence.c */
 api_rc_t presence_get(api_t *a, call_t *c);
 api_rc_t presence_put(api_t *a, call_t *c);
+
+/* api_device.c */
+api_rc_t device_list(api_t *a, call_t *c);
+api_rc_t device_put(api_t *a, call_t *c);
+api_rc_t device_delete(api_t *a, call_t *c);
+api_rc_t push_get(api_t *a, call_t *c);
+api_rc_t push_put(api_t *a, call_t *c);
+api_rc_t push_mute(api_t *a, call_t *c);
 
 /* api_search.c */
 api_rc_t search(api_t *a, call_t *c);

@@ -65,6 +65,13 @@ const api_route_t  api_routes[] = {
     { "GET",  "/api/users/:/presence", presence_get, "presence" },
     { "PUT",  "/api/presence", presence_put, "put_presence" },
 
+    { "GET",  "/api/devices", device_list, "devices" },
+    { "POST", "/api/devices", device_put, "put_device" },
+    { "DELETE", "/api/devices", device_delete, "delete_device" },
+    { "GET",  "/api/push/settings", push_get, "push_settings" },
+    { "PUT",  "/api/push/settings", push_put, "put_push_settings" },
+    { "PUT",  "/api/conversations/:/mute", push_mute, "mute" },
+
     { WRT_RPC_LOAD,    ":",   internal_load, "load" },
     { WRT_RPC_USER,    ":",   internal_user, "user" },
     { WRT_RPC_CHANGES, ":",   internal_changes, "changes" },

@@ -34,6 +34,7 @@ static const struct {
     { WRT_EV_FILE,    EVENT_BODY },
     { WRT_EV_LIFE,    EVENT_BODY | EVENT_ANY_CONV },
     { WRT_EV_AUDIT,   EVENT_BODY | EVENT_NO_CONV },
+    { WRT_EV_DEVICE,  EVENT_BODY | EVENT_NO_CONV },
     { 0,              0 }
 };
 

@@ -321,6 +321,16 @@ store_audit(store_t *st, const store_audit_t *q, json_t **out, int *more)
 
 
 store_rc_t
+store_push(store_t *st, const char *const *users, size_t n,
+    const char *conversation, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->push(st, users, n, conversation, out), out);
+}
+
+
+store_rc_t
 store_changes(store_t *st, const char *conversation, int64_t after, int max,
     json_t **out, int64_t *upto)
 {

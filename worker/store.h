@@ -268,4 +268,14 @@ store_rc_t store_audit(store_t *st, const store_audit_t *q, json_t **out,
 store_rc_t store_user(store_t *st, const char *id, json_t **out,
     int *managed);
 
+/*
+ * How users are reached by push: {"<user>":{"devices":[{"id","platform",
+ * "token","locale","registeredAt"}], newest first, "quietHours": {"start",
+ * "end","timezone"} or null, "mutes":[{"conversationId","until" (null: until he
+ * says so)}]}}, each of the users.  conversation: only mutes of that one;
+ * NULL: all.
+ */
+store_rc_t store_push(store_t *st, const char *const *users, size_t n,
+    const char *conversation, json_t **out);
+
 #endif

@@ -5,6 +5,7 @@
  *   store_mem.c      arena and string map; both live for one call
  *   store_plan*.c    events -> checked operations, the same for both stores
  *   store_doc.c      rows -> documents, the same for both stores
+ *   store_device.c   devices, quiet hours, mutes: the same for both stores
  *   store_life.c     holds, expiry, erasure, audit: the same for both stores
  *   store_search.c   what a search finds, the same for both stores
  *   store_scripts.c  finds and reads the numbered migrations
@@ -100,6 +101,11 @@ typedef enum {
     STORE_OP_ACCESS,            /* a file was downloaded */
     STORE_OP_PUBLIC,            /* it is for all, or not */
     STORE_OP_GIVE_UP,           /* its upload ended without a message */
+    STORE_OP_DEVICE,            /* it is registered */
+    STORE_OP_DEVICE_GONE,
+    STORE_OP_QUIET,             /* a user's quiet hours */
+    STORE_OP_MUTE,              /* a conversation, or no more */
+    STORE_OP_NO_PUSH,           /* a user has none of these any more */
     STORE_OP_AUDIT,             /* an administrative act; nothing else */
     STORE_OP_HOLD,              /* a legal hold */
     STORE_OP_RELEASE            /* its end */
@@ -318,6 +324,21 @@ void store_file_row(const json_t *record, store_file_row_t *out);
 int store_file_content(const json_t *content);
 /* Takes over the row's JSON. */
 json_t *store_doc_file(store_file_row_t *f);
+
+
+/* store_device.c */
+
+/* An event of kind 'n': makes an operation, or says why not. */
+const char *store_plan_device(store_op_t *op, const event_t *ev);
+/* Is this operation one of those? */
+int store_op_is_device(const store_op_t *op);
+
+/* An empty entry of a user in the answer of store_push(), borrowed; what is in
+ * it.  Devices come newest first. */
+json_t *store_doc_push(json_t *out, const char *user);
+void store_doc_device(json_t *push, const char *id, const char *platform,
+    const char *token, const char *locale, int64_t at);
+void store_doc_mute(json_t *push, const char *conversation, int64_t until);
 
 
 /* store_life.c */
@@ -592,6 +613,8 @@ typedef struct {
                         int64_t *total);
     store_rc_t (*audit)(store_t *st, const store_audit_t *q, json_t **out,
                         int *more);
+    store_rc_t (*push)(store_t *st, const char *const *users, size_t n,
+                       const char *conversation, json_t **out);
     /* appends the results of the page to out */
     store_rc_t (*search)(store_t *st, store_finder_t *f, json_t *out);
 } store_ops_t;

@@ -47,6 +47,7 @@ static const store_ops_t  mongo_ops = {
     store_mongo_hold,
     store_mongo_holds,
     store_mongo_audit,
+    store_mongo_push,
     store_mongo_search
 };
 
@@ -467,6 +468,9 @@ store_mongo_open(const char *uri, const char *scripts_dir, int migrate,
     st->holds = collection(st, "holds");
     st->audit = collection(st, "audit");
     st->erasures = collection(st, "erasures");
+    st->devices = collection(st, "devices");
+    st->push = collection(st, "pushSettings");
+    st->mutes = collection(st, "mutes");
 
     return &st->base;
 }
@@ -489,6 +493,9 @@ mongo_close(store_t *base)
     mongoc_collection_destroy(st->holds);
     mongoc_collection_destroy(st->audit);
     mongoc_collection_destroy(st->erasures);
+    mongoc_collection_destroy(st->devices);
+    mongoc_collection_destroy(st->push);
+    mongoc_collection_destroy(st->mutes);
     mongoc_client_destroy(st->ping);
     mongoc_client_destroy(st->client);
     bson_free(st->db_name);

@@ -31,6 +31,9 @@ typedef struct {
     mongoc_collection_t  *holds;
     mongoc_collection_t  *audit;
     mongoc_collection_t  *erasures;
+    mongoc_collection_t  *devices;
+    mongoc_collection_t  *push;
+    mongoc_collection_t  *mutes;
 } store_mongo_t;
 
 /* A driver's error as STORE_DOWN. */
@@ -147,6 +150,13 @@ store_rc_t store_mongo_holds(store_t *st, const store_holds_t *q,
     json_t **out, int64_t *total);
 store_rc_t store_mongo_audit(store_t *st, const store_audit_t *q,
     json_t **out, int *more);
+
+
+/* store_mongo_device.c */
+
+store_rc_t mg_write_devices(store_mongo_t *st, store_plan_t *p, int *again);
+store_rc_t store_mongo_push(store_t *st, const char *const *users, size_t n,
+    const char *conversation, json_t **out);
 
 
 /* store_mongo_conv.c */

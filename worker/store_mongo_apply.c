@@ -613,6 +613,10 @@ apply_once(store_mongo_t *st, const event_t *ev, size_t n, size_t *bad,
     }
 
     if (rc == STORE_OK && !o->again) {
+        rc = mg_write_devices(st, &plan, &o->again);
+    }
+
+    if (rc == STORE_OK && !o->again) {
         rc = mg_write_life(st, &plan, &o->again);
     }
 

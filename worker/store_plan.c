@@ -234,7 +234,9 @@ store_plan_collect(store_plan_t *p, store_arena_t *a, const event_t *ev,
     store_map_init(&p->once_map, a, n);
 
     for (i = 0; i < n; i++) {
-        if (ev[i].kind == WRT_EV_PROFILE || ev[i].kind == WRT_EV_AUDIT) {
+        if (ev[i].kind == WRT_EV_PROFILE || ev[i].kind == WRT_EV_AUDIT
+            || ev[i].kind == WRT_EV_DEVICE)
+        {
             continue;
         }
 
@@ -652,6 +654,11 @@ plan_event(store_plan_t *p, size_t i)
 
     case WRT_EV_FILE:
         why = store_plan_file(op, ev);
+        p->nops += why == NULL;
+        return why;
+
+    case WRT_EV_DEVICE:
+        why = store_plan_device(op, ev);
         p->nops += why == NULL;
         return why;
 

@@ -48,6 +48,7 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_hold,
     store_sqlite_holds,
     store_sqlite_audit,
+    store_sqlite_push,
     store_sqlite_search
 };
 

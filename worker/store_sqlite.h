@@ -47,6 +47,15 @@ typedef enum {
     SQ_ADD_AUDIT,
     SQ_ADD_HOLD,
     SQ_RELEASE_HOLD,
+    SQ_PUT_DEVICE,
+    SQ_DROP_DEVICES,
+    SQ_DEVICE_GONE,
+    SQ_SET_QUIET,
+    SQ_MUTE,
+    SQ_UNMUTE,
+    SQ_FORGET_DEVICES,
+    SQ_FORGET_QUIET,
+    SQ_FORGET_MUTES,
     SQ_DELETE_FILE,
 
     SQ_CONV,
@@ -73,6 +82,9 @@ typedef enum {
     SQ_FILE,
     SQ_FILE_REFS,
     SQ_HOLD,
+    SQ_DEVICES,
+    SQ_QUIET,
+    SQ_MUTES,
     SQ_SEARCH,
     SQ_SEARCH_WALK,
     SQ_SEARCH_ROOM,
@@ -153,6 +165,11 @@ store_rc_t store_sqlite_holds(store_t *st, const store_holds_t *q,
     json_t **out, int64_t *total);
 store_rc_t store_sqlite_audit(store_t *st, const store_audit_t *q,
     json_t **out, int *more);
+
+/* store_sqlite_device.c */
+store_rc_t sq_write_device(store_sqlite_t *st, const store_op_t *op);
+store_rc_t store_sqlite_push(store_t *st, const char *const *users, size_t n,
+    const char *conversation, json_t **out);
 
 /* store_sqlite_text.c */
 

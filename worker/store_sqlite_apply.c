@@ -351,6 +351,13 @@ write_op(store_sqlite_t *st, store_op_t *op)
     case STORE_OP_GIVE_UP:
         return sq_give_up_file(st, op);
 
+    case STORE_OP_DEVICE:
+    case STORE_OP_DEVICE_GONE:
+    case STORE_OP_QUIET:
+    case STORE_OP_MUTE:
+    case STORE_OP_NO_PUSH:
+        return sq_write_device(st, op);
+
     case STORE_OP_AUDIT:
     case STORE_OP_HOLD:
     case STORE_OP_RELEASE:

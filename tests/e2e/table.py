@@ -201,6 +201,12 @@ ROWS = [
     Row("a file that is being scanned", ("GET", "/api/files/{hidden}", None),
         ok="author " + STAFF, changes=False),
 
+    # ---- push -----------------------------------------------------------
+    Row("mute", ("PUT", A + "/mute", {"muted": True}), ok=ROOM,
+        changes=False,
+        bad=[({"muted": v}, "muted") for v in (None, 1, "true", [])]
+        + [({"until": v}, "until") for v in (5, "", "soon", [])]),
+
     # ---- the room's life ------------------------------------------------
     Row("title", ("PATCH", A, {"title": "Kelas B"}), ok=LEADERS, no=PLAIN,
         bad=[({"title": v}, "title") for v in (5, [], "x" * 257)]),
@@ -265,6 +271,32 @@ ANYWHERE = [
             None, 5, "", " ", [], "x" * 1025)]),
     Row("the log of acts", ("GET", "/api/admin/audit", None), ok="admin",
         no=ROOM + " former stranger lecturer service"),
+    Row("devices", ("GET", "/api/devices", None), ok=EVERYBODY),
+    Row("register a device", ("POST", "/api/devices", {
+        "platform": "android", "token": "token-of-{new}"}), ok=EVERYBODY,
+        bad=[({"platform": v}, "platform") for v in (
+            None, 5, "", "palm", "IOS", [])]
+        + [({"token": v}, "token") for v in (
+            None, 5, "", "a b", "a\n", "é", [], "x" * 4097)]
+        + [({"locale": v}, "locale") for v in (5, "x", "a b", "x" * 17)]),
+    Row("remove a device", ("DELETE", "/api/devices", {
+        "token": "token-of-{new}"}), ok=EVERYBODY,
+        bad=[({"token": v}, "token") for v in (None, 5, "", "a b")]),
+    Row("push settings", ("GET", "/api/push/settings", None), ok=EVERYBODY),
+    Row("quiet hours", ("PUT", "/api/push/settings", {"quietHours": {
+        "start": "22:00", "end": "06:00", "timezone": "Asia/Jakarta"}}),
+        ok=EVERYBODY,
+        bad=[({"quietHours": v}, "quietHours") for v in (5, "", [])]
+        + [({"quietHours": {"start": s, "end": e, "timezone": z}},
+            "quietHours." + name) for s, e, z, name in (
+            ("24:00", "06:00", "UTC", "start"),
+            (5, "06:00", "UTC", "start"),
+            ("22:00", "6:00", "UTC", "end"),
+            ("22:00", "22:00", "UTC", "end"),
+            ("22:00", None, "UTC", "end"),
+            ("22:00", "06:00", "Asia/Nowhere", "timezone"),
+            ("22:00", "06:00", "../etc/passwd", "timezone"),
+            ("22:00", "06:00", None, "timezone"))]),
     Row("ping", event=("ping", {}), ok=EVERYBODY),
 ]
 

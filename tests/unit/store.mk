@@ -19,6 +19,8 @@ STORE_SHARED := tests/unit/store_test.c tests/unit/store_suite.c \
                 tests/unit/store_suite_write.c tests/unit/store_suite_read.c \
                 tests/unit/store_suite_change.c \
                 tests/unit/store_suite_file.c tests/unit/store_test_file.c \
+                tests/unit/store_suite_device.c \
+                tests/unit/store_test_device.c \
                 tests/unit/store_suite_life.c tests/unit/store_test_life.c \
                 tests/unit/store_suite_reject.c \
                 tests/unit/store_model.c tests/unit/store_model_check.c \

@@ -790,7 +790,7 @@ snapshot(store_t *st, const char *conversations, const char *users)
         add(one, "unread", rc, v);
         rc = store_user(st, name, &v, NULL);
         add(one, "user", rc, v);
-
+        json_object_set_new(one, "push", snapshot_push(st, name));
         json_object_set_new(all, name, one);
     }
 

@@ -108,6 +108,8 @@ void events_found(events_t *l, const char *conversation, int64_t seq,
 json_t *events_file_content(const char *id, const char *scan);
 /* Some of all of them: files f1 to f3, no messages. */
 void events_files(events_t *l, const char *conversation, const char *user);
+/* Devices, quiet hours, mutes. */
+void events_devices(events_t *l, const char *conversation, const char *user);
 /* A hold, its end, acts in the log. */
 void events_life(events_t *l, const char *conversation, const char *user);
 void events_free(events_t *l);
@@ -143,6 +145,8 @@ json_t *snapshot(store_t *st, const char *conversations, const char *users);
 
 /* The part of a snapshot that is about files. */
 void snapshot_files(store_t *st, const char *conversation, json_t *into);
+/* The part about how a user is reached by push. */
+json_t *snapshot_push(store_t *st, const char *user);
 /* The part about holds and the log, as an object of its own. */
 json_t *snapshot_life(store_t *st);
 

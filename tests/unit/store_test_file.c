@@ -143,6 +143,7 @@ events_files(events_t *l, const char *conversation, const char *user)
     events_public(l, conversation, "f1", 0, 6460);
     events_file(l, conversation, "f2", 3, user, HASH, "infected", 6500);
     events_life(l, conversation, user);
+    events_devices(l, conversation, user);
 }
 
 

@@ -90,6 +90,12 @@ HANDLER(hold_create)
 HANDLER(hold_list)
 HANDLER(hold_release)
 HANDLER(audit_list)
+HANDLER(device_list)
+HANDLER(device_put)
+HANDLER(device_delete)
+HANDLER(push_get)
+HANDLER(push_put)
+HANDLER(push_mute)
 
 
 static void
