@@ -177,7 +177,9 @@ export class Room {
             }
         }
 
-        this.hasMore = pagination.hasMore;
+        // what came live is here, too, and may reach further back
+        this.first = Math.min(this.first, this.#base + 1);
+        this.hasMore = pagination.hasMore && this.first > 1;
         this.loaded = true;
 
         if (!this.hasMore) {

@@ -24,15 +24,47 @@ export class Uploads {
         return [...this.#all.values()].filter((u) => u.roomId === room.id);
     }
 
-    /* stage: sending, processing, waiting (for a connection), failed. */
+    /* Why the server would refuse it, by what is known here. */
+    #refusal(room, file) {
+        const s = room.settings;
+        const type = /\.[^.]*$/.exec(file.name)?.[0].toLowerCase() ?? "";
+
+        if (s.allowFileUpload === false) {
+            return new WriteenError("uploads_off",
+                                    "files can not be sent here");
+        }
+
+        if (s.maxFileSize && file.size > s.maxFileSize) {
+            return new WriteenError("too_large", "the file has more than "
+                                                 + s.maxFileSize + " bytes");
+        }
+
+        if (s.allowedFileTypes && !s.allowedFileTypes.includes(type)) {
+            return new WriteenError("unsupported_type", "allowed are "
+                                    + s.allowedFileTypes.join(" "));
+        }
+
+        return null;
+    }
+
+    /* stage: sending, processing, waiting (for a connection), failed; again:
+     * whether another try may have another end. */
     begin(room, file, { description = "", replyTo = null } = {}) {
         const u = { id: newId(), roomId: room.id, file, description, replyTo,
-                    stage: "sending", progress: 0, error: null,
+                    stage: "sending", progress: 0, error: null, again: false,
                     uploadId: null, request: null, timer: null,
                     createdAt: new Date().toISOString() };
 
         this.#all.set(u.id, u);
-        this.#send(u);
+
+        const error = this.#refusal(room, file);
+
+        if (error) {
+            this.#to(u, "failed", { error });
+        } else {
+            this.#send(u);
+        }
+
         return u;
     }
 
@@ -165,7 +197,10 @@ export class Uploads {
                 u.timer = setTimeout(() => this.#send(u),
                                      error.retryAfterMs ?? POLL_MS);
             } else {
-                this.#to(u, "failed", { error });
+                const again = !["infected", "unsupported_type",
+                                "too_large"].includes(error.code);
+
+                this.#to(u, "failed", { error, again });
             }
         }
     }

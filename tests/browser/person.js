@@ -94,6 +94,25 @@ export class Person {
             .waitFor();
     }
 
+    /* What the menu of a message has. */
+    async act(text, action) {
+        const li = this.message(text).first();
+
+        await li.hover();
+        await li.getByRole("button", { name: "What to do" }).click();
+        await this.page.getByRole("menuitem", { name: action, exact: true })
+            .click();
+    }
+
+    async gone(text) {
+        await until(async () => await this.message(text).count() === 0,
+                    `"${text}" to be gone`);
+    }
+
+    async search(text) {
+        await this.page.getByRole("searchbox").fill(text);
+    }
+
     /* All texts, in order. */
     texts() {
         return this.page.locator("li.message p.text").allTextContents();

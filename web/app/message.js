@@ -1,7 +1,10 @@
 /* message.js: how a message looks. */
 
-import { avatar, h, icon } from "./dom.js";
+import { openActions, react } from "./actions.js";
+import { avatar, h, icon, iconButton } from "./dom.js";
+import { fileNode } from "./files.js";
 import { t, timeOfDay, dateAndTime, errorText } from "./i18n.js";
+import { stickerNode } from "./stickers.js";
 import { systemText } from "./words.js";
 
 const LINK = /https?:\/\/[^\s<>"]+[^\s<>"'.,:;!?)\]}]/g;
@@ -51,9 +54,17 @@ function quote(quoted, thread) {
 }
 
 
-function content({ m }) {
+function content({ m }, thread) {
     if (m.deletedAt) {
         return h("p", { class: "text gone" }, t("deleted"));
+    }
+
+    if (m.type === "sticker") {
+        return stickerNode(m.content.sticker);
+    }
+
+    if (m.content.fileInfo) {
+        return fileNode(thread.chat, m, thread.room.may("download"));
     }
 
     return h("p", { class: "text" }, richText(m.content.text ?? ""));
@@ -72,6 +83,45 @@ function failed({ m }, chat) {
 }
 
 
+/* Who reacted, one button for each emoji; it is also how one does. */
+function reactions({ m }, thread) {
+    const all = new Map();
+
+    for (const r of m.reactions ?? []) {
+        all.set(r.emoji, [...all.get(r.emoji) ?? [], r.userId]);
+    }
+
+    if (all.size === 0) {
+        return null;
+    }
+
+    return h("div", { class: "reactions" }, [...all].map(([emoji, users]) => {
+        const mine = users.includes(thread.chat.userId);
+        const names = users.map((u) => thread.room.nameOf(u)).join(", ");
+
+        return h("button", {
+            type: "button", class: "reaction", tabindex: "-1",
+            "aria-pressed": String(mine), title: names,
+            "aria-label": t("reactedBy", { emoji, names }),
+            onclick: () => react(thread, m, emoji) },
+            emoji + (users.length > 1 ? " " + users.length : ""));
+    }));
+}
+
+
+function tools({ m }, thread) {
+    if (m.id === undefined || m.deletedAt) {
+        return null;
+    }
+
+    return h("div", { class: "tools" },
+        iconButton("more", t("actions"),
+                   (e) => openActions(e.currentTarget, thread, m),
+                   { tabindex: "-1", class: "icon-button more-button",
+                     "aria-haspopup": "menu", "aria-expanded": "false" }));
+}
+
+
 /* Fill el, an li, with the message that the facts are of. */
 export function messageNode(el, facts, thread) {
     const { m, mine, together, name, group, quoted, status } = facts;
@@ -85,7 +135,8 @@ export function messageNode(el, facts, thread) {
     }
 
     el.className = "message" + (mine ? " mine" : "")
-                   + (together ? " together" : "");
+                   + (together ? " together" : "")
+                   + (m.type === "sticker" && !m.deletedAt ? " pure" : "");
     el.replaceChildren(...[
         !mine && group && h("span", { class: "message-face" },
             !together && avatar(m.senderId, name, m.sender?.avatar)),
@@ -95,8 +146,10 @@ export function messageNode(el, facts, thread) {
                     ? h("span", { class: "sender" }, name)
                     : h("span", { class: "sr-only" }, name + ": "),
                 quoted && quote(quoted, thread),
-                content(facts, thread),
-                meta(facts)),
+                h("div", { class: "line" }, content(facts, thread),
+                  meta(facts))),
+            reactions(facts, thread),
             status === "failed" && failed(facts, thread.chat)),
+        tools(facts, thread),
     ].filter(Boolean));
 }

@@ -4,11 +4,15 @@
  * (#/c/<id>), so that the browser's back button does what one expects.
  */
 
-import { announce, h, iconButton, later } from "./dom.js";
+import { announce, avatar, h, iconButton, later } from "./dom.js";
 import { t } from "./i18n.js";
 import { ListPane } from "./list.js";
+import { openMenu } from "./popup.js";
 import { newConversation } from "./newroom.js";
+import { SearchPane } from "./search.js";
 import { Thread } from "./thread.js";
+
+const STATUSES = ["online", "away", "busy", "offline"];
 
 const GRACE_MS = 1500;      // a connection that comes back at once is no news
 
@@ -22,29 +26,84 @@ export class Shell {
         this.thread = null;
 
         this.list = new ListPane(chat, this);
+        this.search = new SearchPane(chat, this);
         this.banner = h("div", { class: "banner", role: "status",
                                  hidden: true });
         this.main = h("main", { class: "main" });
         this.el = h("div", { class: "shell" },
-            h("aside", { class: "side" }, this.#top(), this.list.el),
+            h("aside", { class: "side" }, this.#top(), this.search.el,
+              this.list.el, this.search.box),
             h("div", { class: "stage" }, this.banner, this.main));
 
-        this.update = later(() => this.list.update());
+        this.update = later(() => {
+            this.list.update();
+            this.dot.className = "dot " + this.status;
+        });
     }
 
     #top() {
-        const theme = iconButton("theme", t("theme"), () => {
-            announce(t("themeNow_" + this.looks.nextTheme()));
-        });
+        this.me = h("button", { type: "button", class: "me",
+                                "aria-haspopup": "menu",
+                                "aria-expanded": "false",
+                                "aria-label": t("myMenu", {
+                                    name: this.chat.name }),
+                                onclick: () => this.#menu() },
+                    avatar(this.chat.userId, this.chat.name),
+                    this.dot = h("span", { class: "dot offline",
+                                           "aria-hidden": "true" }));
 
-        return h("header", { class: "top" },
+        return h("header", { class: "top" }, this.me,
             h("h1", {}, "Writeen"),
             iconButton("plus", t("newConversation"),
-                       () => newConversation(this.chat)),
-            iconButton("lang", t("language"),
-                       () => this.looks.nextLanguage()),
-            theme,
-            iconButton("out", t("signOut"), this.signOut));
+                       () => newConversation(this.chat)));
+    }
+
+    get status() {
+        return this.chat.state !== "online" ? "offline"
+            : this.chat.presence.get(this.chat.userId)?.status ?? "online";
+    }
+
+    #menu() {
+        const theme = this.looks.theme;
+
+        openMenu(this.me, t("myMenu", { name: this.chat.name }), [
+            h("p", { class: "menu-title", role: "none" },
+              t("signedInAs", { name: this.chat.name })),
+            ...STATUSES.map((s) => ({
+                label: s === "offline" ? t("invisible") : t(s),
+                checked: s === this.status,
+                run: () => this.chat.setPresence(s).catch(() => {}) })),
+            h("hr", { role: "separator" }),
+            { label: t("themeNow_" + theme), icon: "theme",
+              run: () => announce(t("themeNow_"
+                                    + this.looks.nextTheme())) },
+            { label: t("language"), icon: "lang",
+              run: () => this.looks.nextLanguage() },
+            h("hr", { role: "separator" }),
+            { label: t("signOut"), icon: "out", run: this.signOut },
+        ]);
+    }
+
+    searchHere() {
+        const id = this.openId;
+
+        // on a phone searching, in the list, is not in sight
+        if (matchMedia("(max-width: 719px)").matches) {
+            location.hash = "#/";
+            this.#route();
+        }
+
+        this.search.inRoom(id);
+    }
+
+    /* A message, in whatever conversation. */
+    show(roomId, messageId) {
+        if (location.hash !== "#/c/" + roomId) {
+            location.hash = "#/c/" + roomId;
+        }
+
+        this.#route();
+        this.thread?.show(messageId);
     }
 
     begin() {
@@ -77,6 +136,7 @@ export class Shell {
     end() {
         this.abort.abort();
         this.thread?.end();
+        this.search.end();
         clearTimeout(this.timer);
     }
 
@@ -96,7 +156,7 @@ export class Shell {
         this.thread = null;
 
         if (room) {
-            this.thread = new Thread(this.chat, room.id);
+            this.thread = new Thread(this.chat, room.id, this);
             this.main.replaceChildren(this.thread.el);
             this.thread.begin();
         } else {

@@ -7,7 +7,9 @@
 
 import { announce, avatar, h, icon, iconButton } from "./dom.js";
 import { Composer } from "./composer.js";
+import { uploadNode } from "./files.js";
 import { dateAndTime, day, t } from "./i18n.js";
+import { openInfo } from "./info.js";
 import { put } from "./list.js";
 import { messageNode } from "./message.js";
 import { messageText } from "./words.js";
@@ -22,8 +24,9 @@ export class Thread {
     #active = null;         // key of the message that has the tab stop
     #ended = false;
 
-    constructor(chat, id) {
+    constructor(chat, id, shell) {
         this.chat = chat;
+        this.shell = shell;
         this.id = id;
         this.list = h("ol", { class: "messages" });
         this.note = h("p", { class: "empty", role: "status" },
@@ -48,11 +51,38 @@ export class Thread {
 
         this.scroller.addEventListener("scroll", () => this.#scrolled());
         this.list.addEventListener("keydown", (e) => this.#key(e));
+        this.#drops();
         this.list.addEventListener("focusin", (e) => {
             const li = e.target.closest("li[data-key]");
 
             if (li) {
                 this.#activate(li.dataset.key);
+            }
+        });
+    }
+
+    /* Files that are dropped anywhere on it. */
+    #drops() {
+        const files = (e) => [...e.dataTransfer?.types ?? []]
+            .includes("Files");
+
+        this.el.addEventListener("dragover", (e) => {
+            if (files(e)) {
+                e.preventDefault();
+                this.el.classList.add("dropping");
+            }
+        });
+        this.el.addEventListener("dragleave", (e) => {
+            if (!this.el.contains(e.relatedTarget)) {
+                this.el.classList.remove("dropping");
+            }
+        });
+        this.el.addEventListener("drop", (e) => {
+            this.el.classList.remove("dropping");
+
+            if (files(e)) {
+                e.preventDefault();
+                this.composer.upload(e.dataTransfer.files);
             }
         });
     }
@@ -217,7 +247,7 @@ export class Thread {
         this.composer.update();
         this.#messages(room);
         this.older.hidden = !room.loaded || !room.hasMore;
-        this.note.hidden = room.loaded && room.view().length > 0;
+        this.note.hidden = this.list.children.length > 0;
 
         if (room.loaded) {
             this.note.textContent = t("noMessages");
@@ -283,11 +313,16 @@ export class Thread {
             h("span", { class: "face" },
                 avatar(other?.userId ?? room.id, room.title,
                        other?.user?.avatar),
-                other && h("span", { class: "dot " + status })),
+                other && h("span", { class: "dot " + status,
+                                     "aria-hidden": "true" })),
             h("div", { class: "head-text" },
                 h("h2", { class: "head-title" }, room.title),
                 h("p", { class: "head-sub" + (room.typing.length
-                                              ? " typing" : "") }, sub)));
+                                              ? " typing" : "") }, sub)),
+            iconButton("search", t("searchHere"),
+                       () => this.shell.searchHere()),
+            iconButton("info", t("about"),
+                       () => openInfo(this.chat, this.id)));
 
         if (focused) {
             back.focus();
@@ -319,6 +354,11 @@ export class Thread {
             before = m;
         }
 
+        for (const u of this.chat.uploads.of(room)) {
+            rows.push(this.#upload(u));
+            seen.add("u:" + u.id);
+        }
+
         for (const key of this.#nodes.keys()) {
             if (!seen.has(key)) {
                 this.#nodes.delete(key);
@@ -328,7 +368,7 @@ export class Thread {
         put(this.list, rows);
 
         if (!this.#nodes.has(this.#active)) {
-            const last = rows.at(-1)?.dataset.key;
+            const last = rows.findLast((r) => r.dataset.key)?.dataset.key;
 
             if (last) {
                 this.#activate(last);
@@ -367,6 +407,25 @@ export class Thread {
         if (node.stamp !== stamp) {
             node.stamp = stamp;
             messageNode(node.el, facts, this);
+        }
+
+        return node.el;
+    }
+
+    #upload(u) {
+        const key = "u:" + u.id;
+        const stamp = JSON.stringify([u.stage, u.error?.code,
+                                      Math.round(u.progress * 100)]);
+        let node = this.#nodes.get(key);
+
+        if (!node) {
+            node = { el: h("li"), stamp: null };
+            this.#nodes.set(key, node);
+        }
+
+        if (node.stamp !== stamp) {
+            node.stamp = stamp;
+            uploadNode(node.el, u, this.chat);
         }
 
         return node.el;
