@@ -129,7 +129,7 @@ computing_1() {
 }
 
 
-# Fuzzing gets a little longer than alone, for as many inputs.
+# A minute for each target, two at a time.
 waiting_2() {
     step fault fault-short
     step load load-short
@@ -140,7 +140,7 @@ waiting_2() {
 
 computing_2() {
     step compile compile
-    step fuzz fuzz FUZZ_SECONDS=75
+    step fuzz fuzz FUZZ_SECONDS=60
 }
 
 

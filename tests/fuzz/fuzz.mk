@@ -4,7 +4,8 @@
 # in tests/fuzz/corpus/<name>; what it finds on the way is kept in the build
 # folder, a crash in $(BUILD)/fuzz/<name>-crash-*.
 
-FUZZ_TARGETS := frame envelope bus text words form transcript
+FUZZ_TARGETS := frame deflate envelope jwt bus rpc event text words form \
+                transcript
 FUZZ_BINS    := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 FUZZ_SECONDS ?= 3600
 FUZZ_CC      ?= clang
@@ -34,14 +35,41 @@ FUZZ_transcript := $(wildcard worker/transcript*.c) \
                    worker/words.c worker/store_mem.c
 FUZZ_LIBS_transcript := -lutf8proc -lcrypto
 
+# What these call, not all that stands in their files
+FUZZ_event      := worker/event.c worker/util.c worker/log.c
+FUZZ_rpc        := worker/api_call.c worker/api_route.c worker/redis.c \
+                   worker/util.c worker/log.c
+FUZZ_LIBS_rpc   := -lhiredis -no-pie -Wl,--unresolved-symbols=ignore-all
+
+# The module's own file with nginx's own strings and pools, in which each piece
+# of memory is one of malloc()'s
+FUZZ_NGINX      := build/deps/nginx-1.22.1/src
+FUZZ_jwt        := ngx_writeen_module/ngx_http_writeen_auth.c
+FUZZ_LIBS_jwt   := $(FUZZ_NGINX)/core/ngx_string.c \
+                   $(FUZZ_NGINX)/core/ngx_palloc.c \
+                   $(FUZZ_NGINX)/os/unix/ngx_alloc.c \
+                   -DNGX_DEBUG_PALLOC=1 -Wno-unused-parameter \
+                   -fno-sanitize=nonnull-attribute -ljwt -lcrypto \
+                   -no-pie -Wl,--unresolved-symbols=ignore-all
+FUZZ_FLAGS_jwt  := $(addprefix -I$(FUZZ_NGINX)/,core event event/modules \
+                     os/unix http http/modules http/v2) \
+                   -I$(BUILD)/nginx-dyn -Ingx_writeen_module
+FUZZ_NEEDS_jwt  := fuzz-nginx
+
+.PHONY: fuzz-nginx
+
+fuzz-nginx: module
+	@tools/nginx.sh source 1.22.1 > /dev/null
+
 .SECONDEXPANSION:
 
 # The sources anew: the library is not instrumented
 $(FUZZ_BINS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(COMMON_SRCS) \
         $(wildcard common/*.h worker/words.h worker/upload_*.h \
                     worker/session*.h worker/transcript*.h tests/fuzz/*.h \
-                    tests/unit/wire.h) \
-        $$(FUZZ_$$*)
+                    tests/unit/wire.h worker/worker.h worker/api.h) \
+        $$(FUZZ_$$*) | $$(FUZZ_NEEDS_$$*)
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $< $(COMMON_SRCS) $(FUZZ_$*) \
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_FLAGS_$*) -o $@ $< $(COMMON_SRCS) \
+	    $(FUZZ_$*) \
 	    $(COMMON_LIBS) $(FUZZ_LIBS_$*)

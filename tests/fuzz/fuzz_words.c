@@ -4,6 +4,8 @@
  * Up to the first NUL it is a query, behind it a text.  What holds:
  *   - words are folded UTF-8 of 1 to WRT_SEARCH_WORD_MAX bytes, in the order
  *     of the text, and cutting one again gives the same word;
+ *   - none holds what has a meaning where SQLite's FTS5 is asked for it (they
+ *     are put between quotation marks there, with a room before a slash);
  *   - a query that is accepted finds all it asks for in its own text;
  *   - excerpts, without the marks and entities, are parts of the text, and
  *     there are some exactly when something was found.
@@ -37,6 +39,7 @@ check_words(const words_t *w, size_t n)
         FUZZ_CHECK(word->len >= 1 && word->len <= WRT_SEARCH_WORD_MAX);
         FUZZ_CHECK(word->from < word->to && word->to <= n);
         FUZZ_CHECK(strlen(fold) == word->len);
+        FUZZ_CHECK(strpbrk(fold, "\"/* ") == NULL);
         FUZZ_CHECK(wrt_utf8_valid((const uint8_t *) fold, word->len));
         FUZZ_CHECK(i == 0 || (word->from >= w->word[i - 1].from
                               && word->to >= w->word[i - 1].to));
