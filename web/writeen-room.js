@@ -382,6 +382,12 @@ export class Room {
                                 leftAt: m.createdAt });
         }
 
+        if (system?.action === "consultation_started") {
+            this.stands({ consultationStatus: "started",
+                          sessionId: system.data.sessionId,
+                          consultationId: system.data.consultationId });
+        }
+
         // only who began to follow later may still have to learn the name
         const p = this.member(m.senderId);
 

@@ -708,9 +708,17 @@ export class Writeen extends EventTarget {
 
     /* ---- what is no room's ---- */
 
-    async create(conversation) {
-        const data = await this.rest("POST", "/api/conversations",
-                                     { body: conversation });
+    create(conversation) {
+        return this.#made("/api/conversations", conversation);
+    }
+
+    /* A consultation, with its context; the id is made here. */
+    confirm(consultation, id = newId()) {
+        return this.#made(`/api/consultations/${id}/confirm`, consultation);
+    }
+
+    async #made(path, body) {
+        const data = await this.rest("POST", path, { body });
         const id = data.conversation.id;
 
         if (!this.rooms.has(id)) {

@@ -30,9 +30,8 @@ export const tests = {
         await citra.message("Terima kasih!").getByRole("button", {
             name: "❤️ by " + ANI, pressed: false }).click();
         const both = ani.message("Terima kasih!").getByRole("button", {
-            name: /❤️ by .*, / });
+            name: /❤️ 2 by .*, / });
         await both.waitFor();
-        assert.equal(await both.textContent(), "❤️ 2");
         await both.click();
         await ani.message("Terima kasih!").getByRole("button", {
             name: "❤️ by " + CITRA, pressed: false, exact: true }).waitFor();

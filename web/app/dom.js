@@ -86,7 +86,9 @@ export function avatar(id, name, url) {
     const letters = (words.length > 1
         ? [...words[0]][0] + [...words.at(-1)][0]
         : [...(words[0] ?? "?")].slice(0, 2).join("")).toUpperCase();
-    const el = h("span", { class: "avatar", "aria-hidden": "true" }, letters);
+    // in the style, because it is no text
+    const el = h("span", { class: "avatar", "aria-hidden": "true",
+                           "data-letters": letters });
     let hue = 0;
 
     for (const c of id) {

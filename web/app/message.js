@@ -102,9 +102,9 @@ function reactions({ m }, thread) {
         return h("button", {
             type: "button", class: "reaction", tabindex: "-1",
             "aria-pressed": String(mine), title: names,
-            "aria-label": t("reactedBy", { emoji, names }),
             onclick: () => react(thread, m, emoji) },
-            emoji + (users.length > 1 ? " " + users.length : ""));
+            emoji + (users.length > 1 ? " " + users.length : ""),
+            h("span", { class: "sr-only" }, t("reactedBy", { names })));
     }));
 }
 

@@ -1,5 +1,6 @@
 /* newroom.js: starting a conversation. */
 
+import { consultContext, consultFields } from "./consult.js";
 import { h, iconButton } from "./dom.js";
 import { errorText, t } from "./i18n.js";
 import { knownPeople } from "./signin.js";
@@ -17,12 +18,24 @@ async function candidates(chat) {
 
     for (const room of chat.rooms.values()) {
         for (const p of room.others) {
-            found.set(p.userId, room.nameOf(p.userId));
+            const name = room.nameOf(p.userId);
+
+            // a room has no name of who never was here
+            if (name !== p.userId || !found.has(p.userId)) {
+                found.set(p.userId, name);
+            }
         }
     }
 
     found.delete(chat.userId);
     return [...found].sort((a, b) => a[1].localeCompare(b[1]));
+}
+
+
+function named(field) {
+    const title = field.value.trim();
+
+    return title ? { title } : {};
 }
 
 
@@ -56,6 +69,13 @@ export async function newConversation(chat) {
         input.value = "";
     };
 
+    const consult = h("input", { type: "checkbox" });
+    const fields = consultFields();
+
+    consult.addEventListener("change", () => {
+        fields.hidden = !consult.checked;
+    });
+
     people.forEach(([id, name]) => choice(id, name, false));
 
     const form = h("form", { class: "form" },
@@ -64,7 +84,10 @@ export async function newConversation(chat) {
             h("div", { class: "row" }, input,
                 iconButton("plus", t("addPerson"), add))),
         h("label", { for: "new-title" }, t("titleOptional")), title,
-        problem,
+        ["tutor", "admin"].includes(chat.role)
+            && h("label", { class: "choice" }, consult,
+                 h("span", {}, t("consultation"))),
+        fields, problem,
         h("button", { class: "primary" }, t("create")));
 
     const dialog = openDialog(t("newConversation"), form);
@@ -84,11 +107,14 @@ export async function newConversation(chat) {
         }
 
         try {
-            const room = await chat.create(
-                ids.length === 1 && !title.value.trim()
+            const room = consult.checked
+                ? await chat.confirm({ participantIds: ids,
+                                       ...named(title),
+                                       context: consultContext(form) })
+                : await chat.create(ids.length === 1 && !title.value.trim()
                     ? { type: "direct", participantIds: ids }
                     : { type: "group", participantIds: ids,
-                        title: title.value.trim() || undefined });
+                        ...named(title) });
 
             dialog.close();
             location.hash = "#/c/" + room.id;

@@ -71,7 +71,8 @@ export class SearchPane {
 
     #soon() {
         clearTimeout(this.timer);
-        this.timer = setTimeout(() => this.#search(), PAUSE_MS);
+        this.timer = setTimeout(() => this.#search(),
+                                this.input.value ? PAUSE_MS : 0);
     }
 
     async #search() {
@@ -121,6 +122,7 @@ export class SearchPane {
         const room = this.chat.room(conversation.id);
         const name = message.sender?.name || message.senderId;
         const text = highlights?.[0] ?? null;
+        const where = room?.title ?? conversation.title ?? "";
 
         return h("li", {}, h("a", {
             href: "#/c/" + conversation.id, class: "room result",
@@ -130,9 +132,8 @@ export class SearchPane {
             } },
             avatar(message.senderId, name),
             h("span", { class: "room-main" },
-                h("span", { class: "room-title" }, name,
-                  h("span", { class: "muted" }, " · ",
-                    room?.title ?? conversation.title ?? "")),
+                h("span", { class: "room-title" }, name, where !== name
+                  && h("span", { class: "muted" }, " · " + where)),
                 h("span", { class: "excerpt" },
                   text ? excerpt(text) : message.content.text ?? "")),
             h("span", { class: "room-side" },

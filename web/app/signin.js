@@ -82,10 +82,10 @@ export async function signIn(box, looks, begin) {
             h("ul", { class: "signin-people" }, dev.people.map((p) =>
                 h("li", {}, h("button", {
                     type: "button", class: "person",
-                    "aria-label": t("signInAs", { name: p.name }),
                     onclick: () => begin(p.token) },
                     avatar(p.id, p.name),
-                    h("span", { class: "person-name" }, p.name),
+                    h("span", { class: "person-name" },
+                      t("signInAs", { name: p.name })), " ",
                     h("span", { class: "muted" }, t(p.role)))))));
 
         // a secret can be used where the browser has the means: on https

@@ -7,6 +7,7 @@
 
 import { announce, avatar, h, icon, iconButton } from "./dom.js";
 import { Composer } from "./composer.js";
+import { ConsultBanner } from "./consult.js";
 import { uploadNode } from "./files.js";
 import { dateAndTime, day, t } from "./i18n.js";
 import { openInfo } from "./info.js";
@@ -22,6 +23,7 @@ export class Thread {
     #nodes = new Map();     // key -> {el, stamp}
     #days = new Map();      // day -> el
     #active = null;         // key of the message that has the tab stop
+    #stuck = true;          // at the end, and to stay there
     #ended = false;
 
     constructor(chat, id, shell) {
@@ -45,11 +47,31 @@ export class Thread {
                                    hidden: true });
         this.head = h("header", { class: "head" });
         this.composer = new Composer(chat, this);
+        this.consult = new ConsultBanner(chat, this);
         this.el = h("section", { class: "thread" }, this.head,
+                    this.consult.el,
                     h("div", { class: "middle" }, this.scroller, this.latest),
                     this.composer.el);
 
+        // pictures come later, and keyboards take room
+        this.sizes = new ResizeObserver(() => {
+            if (this.#stuck) {
+                this.toEnd();
+            }
+        });
+        this.sizes.observe(this.list);
+        this.sizes.observe(this.scroller);
+
         this.scroller.addEventListener("scroll", () => this.#scrolled());
+        this.list.addEventListener("contextmenu", (e) => {
+            const li = e.target.closest("li[data-key]");
+
+            // a long press
+            if (li && e.pointerType === "touch") {
+                e.preventDefault();
+                li.querySelector(".more-button")?.click();
+            }
+        });
         this.list.addEventListener("keydown", (e) => this.#key(e));
         this.#drops();
         this.list.addEventListener("focusin", (e) => {
@@ -99,6 +121,7 @@ export class Thread {
 
     end() {
         this.#ended = true;
+        this.sizes.disconnect();
         this.composer.end();
         this.room?.close();
     }
@@ -152,6 +175,7 @@ export class Thread {
     }
 
     toEnd(smooth = false) {
+        this.#stuck = true;
         this.scroller.scrollTo({
             top: this.scroller.scrollHeight,
             behavior: smooth && !matchMedia("(prefers-reduced-motion)")
@@ -159,9 +183,17 @@ export class Thread {
     }
 
     #scrolled() {
-        this.latest.hidden = this.atEnd;
+        const top = this.scroller.scrollTop;
 
-        if (this.scroller.scrollTop < 200) {
+        // what grows below is no way up
+        if (this.atEnd || top < this.top) {
+            this.#stuck = this.atEnd;
+        }
+
+        this.top = top;
+        this.latest.hidden = this.#stuck;
+
+        if (top < 200) {
             this.#older();
         }
 
@@ -188,6 +220,7 @@ export class Thread {
 
         const li = this.#nodes.get(messageId)?.el;
 
+        this.#stuck = false;
         li?.scrollIntoView({ block: "center" });
         li?.focus({ preventScroll: true });
         li?.classList.add("flash");
@@ -240,10 +273,11 @@ export class Thread {
             return;
         }
 
-        const stay = this.atEnd;
+        const stay = this.#stuck;
         const anchor = stay ? null : this.#anchor();
 
         this.#head(room);
+        this.consult.update(room);
         this.composer.update();
         this.#messages(room);
         this.older.hidden = !room.loaded || !room.hasMore;
