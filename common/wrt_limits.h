@@ -226,6 +226,13 @@
 #define WRT_PUSH_PAUSE_MAX_MS    30000
 #define WRT_PUSH_HOLD_MAX_MS     3600000 /* Retry-After is believed up to */
 #define WRT_PUSH_ANSWER_MAX      (64 * 1024) /* bytes looked at */
+#define WRT_PUSH_SHOWN_MS        (7 * 86400000LL) /* what is shown is withdrawn
+                                           for so long */
+#define WRT_PUSH_KEEP_S          (30 * 86400) /* that it was sent is known */
+#define WRT_PUSH_AGAIN_MS        1000   /* what was not possible now */
+#define WRT_PUSH_LOOK            50     /* messages looked at for a push */
+#define WRT_PUSH_PAGE            200    /* users looked at together */
+#define WRT_PUSH_LEASE_MS        5000   /* a notifier's hold on the work */
 #define WRT_PUSH_LIFE_S          86400  /* a service may keep it so long */
 
 /* Worker */

@@ -292,6 +292,13 @@ wrt_key_user_presence(char *out, const char *uid, size_t n)
 }
 
 
+size_t
+wrt_key_user_pushed(char *out, const char *uid, size_t n)
+{
+    return wrt_name_user(out, uid, n, ":pushed");
+}
+
+
 /* wrt<what><id><tail> */
 static size_t
 wrt_name_plain(char *out, const char *what, const char *id, size_t n,

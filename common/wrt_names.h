@@ -53,6 +53,12 @@
 #define WRT_KEY_HIDDEN        "wrt:hidden"        /* the same of those who
                                                      chose to look offline */
 
+/* Pushes (docs/push.md): item -> ms when it is to be looked at; items in hand;
+ * the notifier that works */
+#define WRT_KEY_PUSH_DUE      "wrt:push:due"      /* zset */
+#define WRT_KEY_PUSH_HAND     "wrt:push:hand"     /* zset */
+#define WRT_KEY_PUSH_LEASE    "wrt:push:lease"    /* string, PX: pool */
+
 /* A fixed key on each server */
 #define WRT_KEY_PROJECTORS    "wrt:projectors"    /* zset: projector, until */
 
@@ -172,6 +178,9 @@ size_t wrt_key_user_convs(char *out, const char *uid, size_t n);
 size_t wrt_key_user_conns(char *out, const char *uid, size_t n); /* zset: live
                                           connection, ms until it counts */
 size_t wrt_key_user_presence(char *out, const char *uid, size_t n); /* hash */
+
+/* What his devices were sent, on the hub: hash, see docs/redis.md */
+size_t wrt_key_user_pushed(char *out, const char *uid, size_t n);
 
 /* Keys of files, on the hub.  A spool is the directory into which nginx writes
  * uploads, named by the file "id" in it: who shares it shares the stream. */

@@ -137,6 +137,8 @@ effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
     size_t       i;
     const char  *user;
 
+    notifier_note(hub, cmd, cf, e);
+
     switch (e->ev.kind) {
 
     case WRT_EV_CREATE:

@@ -371,6 +371,15 @@ files_end(files_t *f, job_t *j, int status, const char *code,
     json_t  *o;
 
     failed = code != NULL;
+
+    if (status == FILES_SENT
+        && notifier_note_file(files_hub(f), &f->cmd, f->cf, j->conversation,
+                              j->user, j->file, atoll(j->entry)) != 0)
+    {
+        json_decref(data);
+        return -1;
+    }
+
     files_show(j, failed ? "failed" : "completed", 100, code, message);
 
     o = failed ? json_pack("{s:b, s:s, s:{s:s, s:s*}}", "success", 0,

@@ -79,6 +79,17 @@ static const struct {
       offsetof(counters_t, dead), ROLE_FILES, 0 },
     { "files_waiting", "gauge", "Uploads that have not ended yet.",
       offsetof(counters_t, uploads_waiting), ROLE_FILES, 0 },
+    { "push_sent_total", "counter", "Pushes that a service has taken.",
+      offsetof(counters_t, push_sent), ROLE_NOTIFIER, 0 },
+    { "push_withdrawn_total", "counter", "Those taken back of them.",
+      offsetof(counters_t, push_withdrawn), ROLE_NOTIFIER, 0 },
+    { "push_refused_total", "counter", "Pushes that no service takes.",
+      offsetof(counters_t, push_refused), ROLE_NOTIFIER, 0 },
+    { "push_later_total", "counter",
+      "Pushes put back, because a service is away or wants to rest.",
+      offsetof(counters_t, push_later), ROLE_NOTIFIER, 0 },
+    { "push_dead_total", "counter", "Devices whose token is none any more.",
+      offsetof(counters_t, push_dead), ROLE_NOTIFIER, 0 },
     { "scanner_up", "gauge", "Is there a scanner, and has it signatures?",
       offsetof(counters_t, scanner_up), METRICS_ANY, 0 }
 };
@@ -112,7 +123,7 @@ const char *
 metrics_role(role_type_t type)
 {
     static const char  *names[] = { "projector", "api", "janitor", "files",
-                                    "scanner" };
+                                    "scanner", "notifier" };
 
     return type < ROLE_MAX ? names[type] : "main";
 }

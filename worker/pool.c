@@ -288,6 +288,8 @@ pool_create(pool_t *p)
         n += p->cf->files_workers + (p->cf->scan.kind == SCAN_LIBCLAMAV);
     }
 
+    n += push_services(&p->cf->push) != 0;
+
     p->shared = metrics_create(n);
     if (p->shared == NULL) {
         return -1;
@@ -310,6 +312,10 @@ pool_create(pool_t *p)
     }
 
     pool_add(p, ROLE_JANITOR, 0);
+
+    if (push_services(&p->cf->push)) {
+        pool_add(p, ROLE_NOTIFIER, 0);
+    }
 
     if (p->cf->spool[0]) {
         if (p->cf->scan.kind == SCAN_LIBCLAMAV) {
@@ -345,6 +351,9 @@ pool_role(role_t *r)
 
     case ROLE_SCANNER:
         return scanner_run(r);
+
+    case ROLE_NOTIFIER:
+        return notifier_run(r);
 
     default:
         return janitor_run(r);
@@ -537,6 +546,7 @@ pool_drain(pool_t *p)
     pool_kill(p, ROLE_JANITOR, SIGTERM);
     pool_kill(p, ROLE_FILES, SIGTERM);
     pool_kill(p, ROLE_SCANNER, SIGTERM);
+    pool_kill(p, ROLE_NOTIFIER, SIGTERM);
 
     end = mono_ms() + POOL_DRAIN_MS;
     told = 0;

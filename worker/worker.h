@@ -158,6 +158,7 @@ typedef enum {
     ROLE_JANITOR,
     ROLE_FILES,
     ROLE_SCANNER,
+    ROLE_NOTIFIER,
     ROLE_MAX
 } role_type_t;
 
@@ -189,6 +190,11 @@ typedef struct {
     _Atomic uint64_t  uploads_waiting;  /* not ended yet, in this spool */
     _Atomic uint64_t  upload_us[METRICS_STAGES];
     _Atomic uint64_t  scanner_up;       /* 1, 0 */
+    _Atomic uint64_t  push_sent;        /* taken by a service */
+    _Atomic uint64_t  push_withdrawn;
+    _Atomic uint64_t  push_refused;
+    _Atomic uint64_t  push_later;       /* put back */
+    _Atomic uint64_t  push_dead;        /* tokens that are none */
     _Atomic uint64_t  blobs_collected;
 } counters_t;
 
@@ -323,6 +329,7 @@ int api_run(role_t *r);
 int janitor_run(role_t *r);
 int files_run(role_t *r);
 int scanner_run(role_t *r);
+int notifier_run(role_t *r);
 
 /* The i-th route's name for figures, NULL after the last. */
 const char *api_route_name(unsigned i);
@@ -466,6 +473,18 @@ void reemit_fence(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned shard,
 /* The event once more, under a new number.  0, -1. */
 int reemit_event(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned shard,
     const entry_t *e);
+
+
+/* notifier_note.c: what there may be to push, noted for the notifier */
+
+/* Queue it on the hub; nothing when no service is configured. */
+void notifier_note(rds_t *hub, cmd_t *cmd, const conf_t *cf,
+    const entry_t *e);
+/* An upload that began at since (ms) is done: noted at once, if it took longer
+ * than its sender was made to wait.  hub may be NULL.  0, -1: not now. */
+int notifier_note_file(rds_t *hub, cmd_t *cmd, const conf_t *cf,
+    const char *conversation, const char *user, const char *file,
+    int64_t since);
 
 
 /* effects.c: what follows from an event that is stored */

@@ -176,6 +176,7 @@ names(void **state)
     NAME(wrt_key_user_convs(out, "u1", 2), "wrt:u:u1:convs");
     NAME(wrt_key_user_conns(out, "u1", 2), "wrt:u:u1:conns");
     NAME(wrt_key_user_presence(out, "u1", 2), "wrt:u:u1:presence");
+    NAME(wrt_key_user_pushed(out, "u1", 2), "wrt:u:u1:pushed");
     NAME(wrt_key_version(out, 9, "r", 1, "m1", 2), "wrt:{9}:version:r:m1");
     NAME(wrt_key_files(out, "5f0a", 4), "wrt:files:5f0a");
     NAME(wrt_key_files_dead(out, "5f0a", 4), "wrt:files:5f0a:dead");
