@@ -32,6 +32,7 @@
 #define WRT_EV_DEVICE   'n'   /* ingest only; conversation "-": push */
 #define WRT_EV_LIFE     'x'   /* ingest only: holds, expiry, erasure */
 #define WRT_EV_AUDIT    'a'   /* ingest only; conversation "-": an act */
+#define WRT_EV_SESSION  'g'   /* ingest only: what is known of a session */
 
 /* Kinds of user-channel messages */
 #define WRT_UEV_JOIN    'j'   /* follow the room from seq on, then send JSON */

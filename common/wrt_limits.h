@@ -234,6 +234,14 @@
 #define WRT_PUSH_PAGE            200    /* users looked at together */
 #define WRT_PUSH_LEASE_MS        5000   /* a notifier's hold on the work */
 #define WRT_PUSH_LIFE_S          86400  /* a service may keep it so long */
+/* Sessions in the store */
+#define WRT_RATING_MAX           5      /* how satisfied; from 1 on */
+#define WRT_RATING_TEXT_MAX      2000   /* a word about it, bytes of UTF-8 */
+#define WRT_TRANSCRIPT_PART      (256 * 1024) /* one piece of it, bytes */
+#define WRT_SESSION_GAP_S        1800   /* silence that ends a general one */
+#define WRT_PAGE_SESSIONS        20
+#define WRT_PAGE_SESSIONS_MAX    100
+#define WRT_CONSULTS_MAX         200    /* follow-ups in one room that count */
 
 /* Worker */
 #define WRT_BATCH_MAX            1000   /* ingest entries in one transaction */

@@ -19,7 +19,7 @@
 #define WRT_NAME_BUF  (32 + 2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
 
 /* Functions of writeen.lua */
-#define WRT_LIBRARY_VERSION  "4"
+#define WRT_LIBRARY_VERSION  "5"
 #define WRT_FN_VERSION   "wrt_version"
 #define WRT_FN_SEND      "wrt_send"
 #define WRT_FN_EMIT      "wrt_emit"
@@ -81,9 +81,11 @@
 #define WRT_F_READ     "r:"     /* + uid: <seq> <time> */
 #define WRT_F_DELIVERED "d:"
 #define WRT_F_MOVED    "moved"  /* ingest entry of a cursor's last move */
+#define WRT_F_CONSULT  "consult" /* consultation that messages belong to now */
 
 #define WRT_STATE_ACTIVE    "active"
 #define WRT_STATE_ARCHIVED  "archived"
+#define WRT_STATE_REOPEN    "reopen"  /* archived until somebody writes */
 
 /* Fields of a user's presence */
 #define WRT_F_CHOSEN   "chosen"  /* away|busy|offline; absent: online */

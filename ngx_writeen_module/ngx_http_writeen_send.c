@@ -36,6 +36,8 @@ struct ngx_http_writeen_send_s {
     ngx_msec_t                     timeout;
     char                           mid[WRT_OID_LEN + 1];
     char                           at[WRT_TIME_LEN + 1];
+    char                           consult[WRT_ID_MAX];
+    size_t                         consult_len;
     unsigned                       ack_store:1;
     unsigned                       stored:1;
     unsigned                       want_event:1;
@@ -222,7 +224,7 @@ ngx_http_writeen_send_run(ngx_http_writeen_send_t *m)
 static void
 ngx_http_writeen_send_reply(void *data, ngx_http_writeen_result_t *res)
 {
-    ngx_str_t                 mid, at;
+    ngx_str_t                 mid, at, consult;
     wrt_slice_t               id;
     ngx_http_writeen_send_t  *m = data;
 
@@ -262,6 +264,14 @@ ngx_http_writeen_send_reply(void *data, ngx_http_writeen_result_t *res)
 
     ngx_memcpy(m->mid, mid.data, mid.len);
     ngx_memcpy(m->at, at.data, at.len);
+
+    if (m->want_event
+        && ngx_http_writeen_result_str(res, 3, &consult) == NGX_OK
+        && consult.len <= WRT_ID_MAX)
+    {
+        ngx_memcpy(m->consult, consult.data, consult.len);
+        m->consult_len = consult.len;
+    }
 
     if (m->ack_store) {
         m->rc = res->rc;
@@ -522,13 +532,21 @@ ngx_http_writeen_send_done(ngx_http_writeen_send_t *m,
             /* the same bytes as wrt_send made (see writeen.lua) */
 
             event = ngx_alloc(m->pre_len + m->head_len + WRT_TIME_LEN
-                              + 2 * NGX_INT64_LEN + 16, m->worker->log);
+                              + 2 * NGX_INT64_LEN + m->consult_len + 48,
+                              m->worker->log);
 
             if (event != NULL) {
                 p = ngx_cpymem(event, m->text, m->pre_len);
                 p = ngx_sprintf(p, "%L", m->seq);
                 p = ngx_cpymem(p, m->text + m->pre_len, m->head_len);
-                p = ngx_sprintf(p, "%s\",\"seq\":%L}}}", m->at, m->seq);
+                p = ngx_sprintf(p, "%s\",\"seq\":%L", m->at, m->seq);
+
+                if (m->consult_len) {
+                    p = ngx_sprintf(p, ",\"consultationId\":\"%*s\"",
+                                    m->consult_len, m->consult);
+                }
+
+                p = ngx_cpymem(p, "}}}", 3);
 
                 sent.event.data = event;
                 sent.event.len = p - event;

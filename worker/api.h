@@ -167,6 +167,7 @@ typedef struct {
     unsigned     permissions;       /* BODY_*, of a member */
     int          tutor;             /* that is a member's role here */
     int          archived;
+    int          reopens;           /* archived until somebody sends */
 } access_t;
 
 
@@ -266,8 +267,39 @@ api_rc_t conv_answer(api_t *a, call_t *c, int status, const char *said,
 /* api_create.c */
 api_rc_t conv_create(api_t *a, call_t *c);
 
+/* The room that a consultation has when nobody names another one.  0, -1. */
+int consult_room(char out[WRT_OID_LEN + 1], const char *consultation);
+
 /* api_consult.c */
 api_rc_t consult_confirm(api_t *a, call_t *c);
+/* What the body says of the consultation, its context over `old` (NULL: none);
+ * NULL: answered. */
+json_t *consult_context(call_t *c, const json_t *old);
+
+/* api_consult_life.c */
+api_rc_t consult_get(api_t *a, call_t *c);
+api_rc_t consult_start(api_t *a, call_t *c);
+api_rc_t consult_end(api_t *a, call_t *c);
+api_rc_t consult_cancel(api_t *a, call_t *c);
+api_rc_t consult_no_show(api_t *a, call_t *c);
+api_rc_t consult_reschedule(api_t *a, call_t *c);
+/* From here on ids[0] is the room and ids[1] the consultation.  0, or -1:
+ * answered. */
+int consult_find(api_t *a, call_t *c);
+
+/* api_session.c */
+api_rc_t consult_summary(api_t *a, call_t *c);
+api_rc_t consult_rate(api_t *a, call_t *c);
+api_rc_t consult_transcript(api_t *a, call_t *c);
+api_rc_t consult_messages(api_t *a, call_t *c);
+api_rc_t session_list(api_t *a, call_t *c);
+api_rc_t session_get(api_t *a, call_t *c);
+api_rc_t session_rate(api_t *a, call_t *c);
+api_rc_t session_transcript(api_t *a, call_t *c);
+/* The newest session of a consultation, or of a room (the other one NULL); 0,
+ * 1: there is none, or -1: answered. */
+int session_newest(api_t *a, call_t *c, const char *consultation,
+    const char *conversation, json_t **out);
 
 /* api_body.c: the body of POST /api/conversations */
 
@@ -298,6 +330,9 @@ int body_person(call_t *c, const json_t *from, const char *prefix,
 /* Old settings with the given ones over them; NULL: answered. */
 json_t *body_settings_merge(call_t *c, const json_t *old,
     const json_t *given);
+/* What a consultation is about, made anew from what is allowed; NULL:
+ * answered. */
+json_t *body_context(call_t *c, const json_t *from);
 /* Answer with what the envelope refused; returns -1. */
 int body_refused(call_t *c, const wrt_refusal_t *why);
 void body_free(void *b);
@@ -347,6 +382,8 @@ int may_list_findings(call_t *c);
 int may_set_users(call_t *c);
 /* Holds, exports, erasures, the log of acts: admins. */
 int may_administer(call_t *c);
+/* Start and end a consultation: tutors of its room, services, admins. */
+int may_lead(call_t *c, const access_t *x);
 /* Confirm a consultation: services, admins, tutors. */
 int may_consult(call_t *c);
 
@@ -388,6 +425,12 @@ typedef enum {
 json_t *emit_seq(const call_t *c);
 json_t *emit_at(const call_t *c);
 
+/* The event of a system message from the caller in ids[0], whose document is
+ * doc.  Its id stands first (wrt_cursor looks for it there) and is the call's
+ * own, so that a repeated call is the same message.  Takes over data. */
+json_t *emit_system(const call_t *c, const json_t *doc, const char *action,
+    json_t *data);
+
 void emit_op(emit_t *e, const char *op, const char *field,
     const char *value);             /* value NULL: the op has none */
 /* Take the event of that number out of the log. */
@@ -421,6 +464,21 @@ api_rc_t reaction_put(api_t *a, call_t *c);
 api_rc_t reaction_delete(api_t *a, call_t *c);
 
 /* api_settings.c */
+
+/* The part of the document that conversation_updated tells clients. */
+json_t *settings_shown(const call_t *c, const json_t *doc);
+/* conversation_updated; takes `shown`, and `set` for the projector. */
+void settings_event(const call_t *c, emit_t *e, const json_t *doc,
+    json_t *shown, json_t *set);
+/* It archives the room, too, or takes it out of the archive. */
+void settings_archive(const call_t *c, emit_t *e, const json_t *doc,
+    int archived);
+/* Emit it and give its JSON back. */
+emit_rc_t settings_emit(api_t *a, call_t *c, const access_t *x, emit_t *e,
+    int64_t *seq);
+/* Answer with the room. */
+api_rc_t settings_answer(api_t *a, call_t *c, store_t *st, int changed);
+
 api_rc_t conv_update(api_t *a, call_t *c);
 api_rc_t conv_archive(api_t *a, call_t *c);
 api_rc_t conv_unarchive(api_t *a, call_t *c);

@@ -426,6 +426,7 @@ body_settings_of(call_t *c, const json_t *from, json_t *to)
                           to)
            || body_types_list(c, from, to)
            || body_flag(c, from, "autoArchive", 0, to)
+           || body_flag(c, from, "reopenOnMessage", 0, to)
            || body_number(c, from, "retention", WRT_RETENTION_DAYS,
                           WRT_RETENTION_DAYS_MAX, to) ? -1 : 0;
 }
@@ -497,32 +498,21 @@ body_context_text(call_t *c, const json_t *from, const char *name,
 }
 
 
-/* What the consultation is about. */
 static int
-body_context(call_t *c, body_t *b)
+body_context_of(call_t *c, const json_t *from, json_t *to)
 {
     char      at[WRT_TIME_LEN + 1];
     size_t    i;
-    json_t   *from, *v, *id;
+    json_t   *v, *id;
     int64_t   ms;
-
-    from = body_member(b->envelope.data, "context");
-
-    if (from == NULL) {
-        return 0;
-    }
 
     if (!json_is_object(from)) {
         return body_refuse(c, "context", "an object is required");
     }
 
-    b->context = json_object();
-
-    if (body_context_text(c, from, "topic", WRT_TOPIC_MAX, b->context) != 0
-        || body_context_text(c, from, "course", WRT_TOPIC_MAX, b->context)
-           != 0
-        || body_context_text(c, from, "agenda", WRT_AGENDA_MAX, b->context)
-           != 0)
+    if (body_context_text(c, from, "topic", WRT_TOPIC_MAX, to) != 0
+        || body_context_text(c, from, "course", WRT_TOPIC_MAX, to) != 0
+        || body_context_text(c, from, "agenda", WRT_AGENDA_MAX, to) != 0)
     {
         return -1;
     }
@@ -541,7 +531,7 @@ body_context(call_t *c, body_t *b)
         }
 
         wrt_time_format(ms, at);
-        json_object_set_new(b->context, "scheduledAt", json_string(at));
+        json_object_set_new(to, "scheduledAt", json_string(at));
     }
 
     v = body_member(from, "documentIds");
@@ -565,10 +555,41 @@ body_context(call_t *c, body_t *b)
                                " ids is required");
         }
 
-        json_object_set(b->context, "documentIds", v);
+        json_object_set(to, "documentIds", v);
     }
 
     return 0;
+}
+
+
+json_t *
+body_context(call_t *c, const json_t *from)
+{
+    json_t  *to;
+
+    to = json_object();
+
+    if (body_context_of(c, from, to) != 0) {
+        json_decref(to);
+        return NULL;
+    }
+
+    return to;
+}
+
+
+static int
+body_about(call_t *c, body_t *b)
+{
+    json_t  *from;
+
+    from = body_member(b->envelope.data, "context");
+
+    if (from) {
+        b->context = body_context(c, from);
+    }
+
+    return from && b->context == NULL ? -1 : 0;
 }
 
 
@@ -636,7 +657,7 @@ body_parse(call_t *c, body_t *b)
     b->people = mem_zero(WRT_PARTICIPANTS_MAX * sizeof(person_t));
 
     return body_head(c, b) || body_people(c, b) || body_settings(c, b)
-           || body_context(c, b) ? -1 : 0;
+           || body_about(c, b) ? -1 : 0;
 }
 
 

@@ -269,10 +269,11 @@ api_store(api_t *a, call_t *c)
 
 
 /* What is neither is no state that we know. */
-static int
-access_archived(const char *state)
+static void
+access_state(access_t *out, const char *state)
 {
-    return state == NULL || strcmp(state, WRT_STATE_ACTIVE) != 0;
+    out->archived = state == NULL || strcmp(state, WRT_STATE_ACTIVE) != 0;
+    out->reopens = state && strcmp(state, WRT_STATE_REOPEN) == 0;
 }
 
 
@@ -302,8 +303,7 @@ access_stored(api_t *a, call_t *c, const char *id, access_t *out)
 
     out->seq = json_integer_value(json_object_get(state, "seq"));
     out->applied = out->seq;
-    out->archived = access_archived(json_string_value(
-                                        json_object_get(state, "state")));
+    access_state(out, json_string_value(json_object_get(state, "state")));
 
     json_array_foreach(json_object_get(state, "members"), i, m) {
         user = json_string_value(json_object_get(m, "userId"));
@@ -378,7 +378,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     out->seq = reply_int(reply_at(r, 0), 0);
     out->applied = reply_int(reply_at(r, 1), -1);
     out->moved = api_wait_id(reply_text(reply_at(r, 3)));
-    out->archived = access_archived(reply_text(reply_at(r, 4)));
+    access_state(out, reply_text(reply_at(r, 4)));
 
     if (!reply_is_nil(reply_at(r, 2))) {
         access_member(out, reply_text(reply_at(r, 2)));

@@ -63,6 +63,13 @@ create_hash(char out[WRT_OID_LEN + 1], const char *a, const char *b)
 }
 
 
+int
+consult_room(char out[WRT_OID_LEN + 1], const char *consultation)
+{
+    return create_hash(out, "consultation", consultation);
+}
+
+
 static int
 create_id(call_t *c, create_t *m)
 {
@@ -83,7 +90,7 @@ create_id(call_t *c, create_t *m)
                               : create_hash(m->id, b, a);
 
     } else if (body->consultation) {
-        rc = create_hash(m->id, "consultation", body->consultation);
+        rc = consult_room(m->id, body->consultation);
 
     } else {
         text_copy(m->id, sizeof(m->id), c->id);
@@ -217,10 +224,13 @@ create_event(const call_t *c, const create_t *m, const char *at,
                      "messageCount", 0, "isArchived", 0, "archivedAt",
                      "createdBy", c->user);
 
-    doc = json_pack("{s:s, s:s, s:s?, s:s?, s:O, s:O, s:O?, s:o, s:n, s:b,"
-                    " s:i, s:i, s:s, s:s}",
+    doc = json_pack("{s:s, s:s, s:s?, s:s?, s:n, s:s?, s:O, s:O, s:O?, s:o,"
+                    " s:n, s:b, s:i, s:i, s:s, s:s}",
                     "id", m->id, "type", b->type,
-                    "consultationId", b->consultation, "title", b->title,
+                    "consultationId", b->consultation,
+                    "consultationStatus",
+                    b->consultation ? "confirmed" : NULL, "sessionId",
+                    "title", b->title,
                     "participants", people, "settings", b->settings,
                     "context", b->context, "metadata", meta, "lastMessage",
                     "isArchived", 0, "seq", 0, "unreadCount", 0,
@@ -280,6 +290,11 @@ create_call(api_t *a, call_t *c, rds_t *shard, unsigned k, create_t *m,
         body_letters(letters, b->people[n].permissions);
         buf_fmt(&text, "%s|%s|0", letters, b->people[n].role);
         cmd_mem(cmd, text.p, text.n);
+    }
+
+    if (b->consultation) {
+        cmd_text(cmd, WRT_F_CONSULT);
+        cmd_text(cmd, b->consultation);
     }
 
     buf_free(&text);

@@ -92,6 +92,33 @@ emit_text(buf_t *out, const call_t *c, const json_t *v)
 }
 
 
+json_t *
+emit_system(const call_t *c, const json_t *doc, const char *action,
+    json_t *data)
+{
+    json_t  *m, *consult;
+
+    m = json_pack("{s:s, s:s, s:s, s:{s:s, s:s?}, s:s,"
+                  " s:{s:{s:s, s:o}}, s:s, s:[], s:n, s:[], s:o, s:o}",
+                  "id", c->id, "conversationId", c->ids[0], "senderId",
+                  c->user, "sender", "name", c->name, "avatar",
+                  c->avatar[0] ? c->avatar : NULL, "type", "system",
+                  "content", "systemMessage", "action", action, "data", data,
+                  "status", "sent", "readBy", "replyTo", "reactions",
+                  "createdAt", emit_at(c), "seq", emit_seq(c));
+
+    consult = json_object_get(doc, "consultationId");
+
+    if (json_is_string(consult)) {
+        json_object_set(m, "consultationId", consult);
+    }
+
+    return json_pack("{s:s, s:{s:s, s:o, s:o}}", "event", "message_received",
+                     "data", "conversationId", c->ids[0], "seq", emit_seq(c),
+                     "message", m);
+}
+
+
 void
 emit_op(emit_t *e, const char *op, const char *field, const char *value)
 {

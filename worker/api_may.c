@@ -83,7 +83,7 @@ may_upload(call_t *c, const access_t *x)
         return may_not(c, "you have no permission to upload here");
     }
 
-    if (x->archived) {
+    if (x->archived && !x->reopens) {
         api_error(c, 409, "conversation_archived", NULL,
                   "the conversation is archived");
         return -1;
@@ -252,6 +252,15 @@ may_administer(call_t *c)
 {
     return (c->rights & API_ADMIN) ? 0
            : may_not(c, "only an admin may do this");
+}
+
+
+int
+may_lead(call_t *c, const access_t *x)
+{
+    return c->rights || may_as_tutor(c, x)
+           ? 0 : may_not(c, "only a tutor of the room, a service or an admin"
+                         " may do this");
 }
 
 

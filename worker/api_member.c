@@ -58,28 +58,12 @@ member_fixed(call_t *c, const json_t *doc)
 }
 
 
-/* The system message, of which the id stands first (wrt_cursor looks for it
- * there); the call's own id makes a repeated call the same message. */
+/* What the system message says of him. */
 static json_t *
-member_event(const call_t *c, const char *action, const char *user,
-    const char *name, const char *role)
+member_data(const char *user, const char *name, const char *role)
 {
-    json_t  *m;
-
-    m = json_pack("{s:s, s:s, s:s, s:{s:s, s:s?}, s:s,"
-                  " s:{s:{s:s, s:{s:s, s:s, s:s?}}},"
-                  " s:s, s:[], s:n, s:[], s:o, s:o}",
-                  "id", c->id, "conversationId", c->ids[0], "senderId",
-                  c->user, "sender", "name", c->name, "avatar",
-                  c->avatar[0] ? c->avatar : NULL, "type", "system",
-                  "content", "systemMessage", "action", action, "data",
-                  "userId", user, "name", name, "role", role,
-                  "status", "sent", "readBy", "replyTo", "reactions",
-                  "createdAt", emit_at(c), "seq", emit_seq(c));
-
-    return json_pack("{s:s, s:{s:s, s:o, s:o}}", "event", "message_received",
-                     "data", "conversationId", c->ids[0], "seq", emit_seq(c),
-                     "message", m);
+    return json_pack("{s:s, s:s, s:s?}", "userId", user, "name", name, "role",
+                     role);
 }
 
 
@@ -164,8 +148,8 @@ add_emit(api_t *a, call_t *c, store_t *st, const access_t *x,
 
     member_emit_init(&e, c, doc, "j", p->user);
     e.live = 1;
-    e.event = member_event(c, "user_joined", p->user, name ? name : "",
-                           p->role);
+    e.event = emit_system(c, doc, "user_joined",
+                          member_data(p->user, name ? name : "", p->role));
     e.extra = json_pack("{s:s, s:o, s:o}", "role", p->role, "permissions",
                         body_permissions(p->permissions), "event",
                         add_created(c, doc, p, name ? name : "",
@@ -293,8 +277,10 @@ remove_emit(api_t *a, call_t *c, store_t *st, const access_t *x,
     snprintf(field, sizeof(field), WRT_F_MEMBER "%s", c->ids[1]);
 
     member_emit_init(&e, c, doc, "l", c->ids[1]);
-    e.event = member_event(c, "user_left", c->ids[1], name ? name : "",
-                           json_string_value(json_object_get(p, "role")));
+    e.event = emit_system(c, doc, "user_left",
+                          member_data(c->ids[1], name ? name : "",
+                                      json_string_value(
+                                          json_object_get(p, "role"))));
 
     emit_op(&e, "Y", field, NULL);
     emit_op(&e, "D", field, NULL);

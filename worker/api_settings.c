@@ -12,20 +12,23 @@
 #include "worker/api.h"
 
 
-/* The document's part that clients are told. */
-static json_t *
+json_t *
 settings_shown(const call_t *c, const json_t *doc)
 {
-    size_t    i;
+    size_t    i, n;
     json_t   *o;
 
+    /* the last four of a room with a consultation */
     static const char *const  shown[] = {
-        "id", "title", "settings", "isArchived"
+        "id", "title", "settings", "isArchived", "consultationId",
+        "consultationStatus", "sessionId", "context"
     };
 
+    n = sizeof(shown) / sizeof(shown[0]);
+    n -= json_is_string(json_object_get(doc, "consultationId")) ? 0 : 4;
     o = json_object();
 
-    for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+    for (i = 0; i < n; i++) {
         json_object_set(o, shown[i], json_object_get(doc, shown[i]));
     }
 
@@ -38,8 +41,7 @@ settings_shown(const call_t *c, const json_t *doc)
 }
 
 
-/* Takes `shown` and `set`. */
-static void
+void
 settings_event(const call_t *c, emit_t *e, const json_t *doc, json_t *shown,
     json_t *set)
 {
@@ -59,7 +61,7 @@ settings_event(const call_t *c, emit_t *e, const json_t *doc, json_t *shown,
 }
 
 
-static emit_rc_t
+emit_rc_t
 settings_emit(api_t *a, call_t *c, const access_t *x, emit_t *e,
     int64_t *seq)
 {
@@ -73,7 +75,7 @@ settings_emit(api_t *a, call_t *c, const access_t *x, emit_t *e,
 }
 
 
-static api_rc_t
+api_rc_t
 settings_answer(api_t *a, call_t *c, store_t *st, int changed)
 {
     json_t  *doc;
@@ -82,6 +84,30 @@ settings_answer(api_t *a, call_t *c, store_t *st, int changed)
            ? conv_answer(a, c, 200, changed ? "Conversation updated"
                                             : "Nothing to change", doc)
            : API_DONE;
+}
+
+
+void
+settings_archive(const call_t *c, emit_t *e, const json_t *doc, int archived)
+{
+    json_t      *shown, *set;
+    const char  *state;
+
+    state = json_is_true(json_object_get(json_object_get(doc, "settings"),
+                                         "reopenOnMessage"))
+            ? WRT_STATE_REOPEN : WRT_STATE_ARCHIVED;
+
+    shown = json_object_get(json_object_get(e->event, "data"),
+                            "conversation");
+    json_object_set_new(shown, "isArchived", json_boolean(archived));
+    json_object_set_new(shown, "archivedAt",
+                        archived ? emit_at(c) : json_null());
+
+    set = json_object_get(e->extra, "set");
+    json_object_set_new(set, "archived", json_boolean(archived));
+
+    emit_op(e, "V", WRT_F_STATE, archived ? WRT_STATE_ACTIVE : state);
+    emit_op(e, "S", WRT_F_STATE, archived ? state : WRT_STATE_ACTIVE);
 }
 
 
@@ -137,6 +163,27 @@ update_wanted(call_t *c, const wrt_envelope_t *envelope, const json_t *doc)
 }
 
 
+/* Of an archived room: does a message reopen it, from now on? */
+static void
+update_state(emit_t *e, const json_t *doc, const json_t *settings)
+{
+    int  was, is;
+
+    was = json_is_true(json_object_get(json_object_get(doc, "settings"),
+                                       "reopenOnMessage"));
+    is = json_is_true(json_object_get(settings, "reopenOnMessage"));
+
+    if (settings == NULL || was == is
+        || !json_is_true(json_object_get(doc, "isArchived")))
+    {
+        return;
+    }
+
+    emit_op(e, "V", WRT_F_STATE, was ? WRT_STATE_REOPEN : WRT_STATE_ARCHIVED);
+    emit_op(e, "S", WRT_F_STATE, is ? WRT_STATE_REOPEN : WRT_STATE_ARCHIVED);
+}
+
+
 static emit_rc_t
 update_decide_doc(api_t *a, call_t *c, const access_t *x,
     const wrt_envelope_t *envelope, const json_t *doc, int64_t *seq)
@@ -166,6 +213,7 @@ update_decide_doc(api_t *a, call_t *c, const access_t *x,
     }
 
     settings_event(c, &e, doc, shown, set);
+    update_state(&e, doc, json_object_get(set, "settings"));
 
     return settings_emit(a, c, x, &e, seq);
 }
@@ -210,7 +258,7 @@ archive_decide_to(api_t *a, call_t *c, store_t *st, const access_t *x,
     int archived, int64_t *seq)
 {
     emit_t      e;
-    json_t     *doc, *shown;
+    json_t     *doc;
     emit_rc_t   rc;
 
     if (conv_read(a, c, st, &doc) != 0) {
@@ -224,19 +272,8 @@ archive_decide_to(api_t *a, call_t *c, store_t *st, const access_t *x,
         rc = EMIT_EXISTS;
 
     } else {
-        shown = settings_shown(c, doc);
-        json_object_set_new(shown, "isArchived", json_boolean(archived));
-        json_object_set_new(shown, "archivedAt",
-                            archived ? emit_at(c) : json_null());
-
-        settings_event(c, &e, doc, shown,
-                       json_pack("{s:b}", "archived", archived));
-
-        emit_op(&e, "V", WRT_F_STATE, archived ? WRT_STATE_ACTIVE
-                                               : WRT_STATE_ARCHIVED);
-        emit_op(&e, "S", WRT_F_STATE, archived ? WRT_STATE_ARCHIVED
-                                               : WRT_STATE_ACTIVE);
-
+        settings_event(c, &e, doc, settings_shown(c, doc), json_object());
+        settings_archive(c, &e, doc, archived);
         rc = settings_emit(a, c, x, &e, seq);
     }
 

@@ -55,6 +55,8 @@ static const conf_var_t  conf_vars[] = {
     { "PUSH_CONTENT", conf_push_content },
     { "PUSH_GRACE_MS", conf_push_grace },
     { "PUSH_REMINDER_M", conf_push_reminder },
+    { "SESSION_GAP_S", conf_session_gap },
+    { "UTC_OFFSET_MIN", conf_utc_offset },
     { NULL,          NULL }
 };
 

@@ -51,6 +51,9 @@ typedef struct {
     int              push_content;  /* what was written may be in it */
     unsigned         push_grace_ms; /* time to see it on a screen */
     unsigned         push_reminder_m;   /* before a consultation; 0: none */
+    int              utc_offset;    /* minutes east of Greenwich */
+    unsigned         session_gap_s; /* silence that ends a general session; 0:
+                                       there are none */
 
     unsigned         workers;       /* api processes */
     int              log_level;     /* LOG_LEVEL_* of worker.h */

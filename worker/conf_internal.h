@@ -51,6 +51,10 @@ int conf_files_workers(conf_ctx_t *x, const char *name, const char *value);
 int conf_upload_idle(conf_ctx_t *x, const char *name, const char *value);
 int conf_blob_grace(conf_ctx_t *x, const char *name, const char *value);
 
+/* conf_session.c */
+int conf_utc_offset(conf_ctx_t *x, const char *name, const char *value);
+int conf_session_gap(conf_ctx_t *x, const char *name, const char *value);
+
 /* conf_scan.c: CLAMAV and what belongs to it; THUMBNAILER. */
 int conf_clamav(conf_ctx_t *x, const char *name, const char *value);
 int conf_thumbnailer(conf_ctx_t *x, const char *name, const char *value);

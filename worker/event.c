@@ -35,6 +35,7 @@ static const struct {
     { WRT_EV_LIFE,    EVENT_BODY | EVENT_ANY_CONV },
     { WRT_EV_AUDIT,   EVENT_BODY | EVENT_NO_CONV },
     { WRT_EV_DEVICE,  EVENT_BODY | EVENT_NO_CONV },
+    { WRT_EV_SESSION, EVENT_BODY },
     { 0,              0 }
 };
 

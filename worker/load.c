@@ -128,6 +128,13 @@ load_conversation(store_t *st, rds_t *c, const conf_t *cf, const char *id)
     cmd_text(&cmd, at ? at : "");
     load_members(&cmd, json_object_get(state, "members"));
 
+    s = json_string_value(json_object_get(state, "consultationId"));
+
+    if (s) {
+        cmd_text(&cmd, WRT_F_CONSULT);
+        cmd_text(&cmd, s);
+    }
+
     r = rds_run(c, &cmd);
 
     if (reply_is_error(r)) {

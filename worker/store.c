@@ -331,6 +331,52 @@ store_push(store_t *st, const char *const *users, size_t n,
 
 
 store_rc_t
+store_session(store_t *st, const char *id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->session(st, id, out), out);
+}
+
+
+store_rc_t
+store_sessions(store_t *st, const store_sessions_t *q, json_t **out,
+    int64_t *total)
+{
+    store_sessions_t  sessions;
+
+    *out = NULL;
+    *total = 0;
+
+    sessions = *q;
+    sessions.page = sessions.page < 1 ? 1 : sessions.page;
+    sessions.limit = clamp(sessions.limit, WRT_PAGE_SESSIONS_MAX);
+
+    return finish(st, st->ops->sessions(st, &sessions, out, total), out);
+}
+
+
+store_rc_t
+store_session_part(store_t *st, const char *session, const char *run,
+    int64_t part, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->session_part(st, session, run, part, out),
+                  out);
+}
+
+
+store_rc_t
+store_consultation(store_t *st, const char *id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->consult(st, id, out), out);
+}
+
+
+store_rc_t
 store_changes(store_t *st, const char *conversation, int64_t after, int max,
     json_t **out, int64_t *upto)
 {

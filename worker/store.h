@@ -113,9 +113,10 @@ store_rc_t store_ping(store_t *st);
 store_rc_t store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad);
 
 /*
- * What wrt_load puts into Redis: {"seq","state":"active"|"archived","at",
- * "members":[{"userId","role","permissions":["read",...],"joinSeq",
- * "readSeq","readAt","deliveredSeq","deliveredAt"}]} (present members only).
+ * What wrt_load puts into Redis: {"seq","state":"active"|"archived"|
+ * "reopen" (archived until somebody writes),"at","consultationId"?,"members":
+ * [{"userId","role","permissions":["read",...],"joinSeq","readSeq",
+ * "readAt","deliveredSeq","deliveredAt"}]} (present members only).
  * One who is blocked has "blockedBy" and "given" besides: what he may do again
  * when the block ends.
  */
@@ -126,6 +127,8 @@ store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
 
 /*
  * A conversation as its document: seed's fields, plus "id", "seq",
+ * "consultationStatus" (of the consultation that it has now), "sessionId" (of
+ * the session under way, or null),
  * "lastMessage" ({"content","senderId","sentAt","type"} or null: the newest one
  * that is not deleted, as it is now), "isArchived", "context" (object or null).
  * metadata.messageCount counts deleted messages, too: they keep their place
@@ -262,6 +265,39 @@ typedef struct {
  */
 store_rc_t store_audit(store_t *st, const store_audit_t *q, json_t **out,
     int *more);
+/*
+ * The record of a session, as it was put last (docs/redis.md), with
+ * analytics.satisfaction (the mean of "ratings": [{"userId","rating",
+ * "comment","at"}]).
+ */
+store_rc_t store_session(store_t *st, const char *id, json_t **out);
+
+/* Which sessions; NULL and 0: no such wish. */
+typedef struct {
+    const char  *user;          /* of rooms where he is now and may read */
+    const char  *conversation;
+    const char  *consultation;
+    const char  *type;          /* consultation | general */
+    const char  *status;        /* active | ended | completed */
+    int          oldest;        /* by startTime ascending; else newest first */
+    int          page;
+    int          limit;         /* 1..WRT_PAGE_SESSIONS_MAX */
+} store_sessions_t;
+
+/* Records; *total: of all pages. */
+store_rc_t store_sessions(store_t *st, const store_sessions_t *q,
+    json_t **out, int64_t *total);
+
+/* Part 0, 1... of the transcript "run" of a session: a string. */
+store_rc_t store_session_part(store_t *st, const char *session,
+    const char *run, int64_t part, json_t **out);
+
+/*
+ * {"id","conversationId","status","fromSeq","context","createdAt",
+ * "updatedAt"}: messages of the room from fromSeq on are its, up to the
+ * next consultation there.
+ */
+store_rc_t store_consultation(store_t *st, const char *id, json_t **out);
 
 /* {"id","name","avatar","role"}; a managed profile (a service set it) is not
  * changed by later ones that are not.  *managed: is it one? (may be NULL) */

@@ -175,15 +175,24 @@ store_doc_state_member(const store_member_row_t *m)
 
 
 json_t *
-store_doc_state(int64_t seq, int64_t archived_at, int64_t at, json_t *members)
+store_doc_state(const store_conv_row_t *c, json_t *members)
 {
-    json_t  *o;
+    int          reopens;
+    json_t      *o;
+
+    reopens = json_is_true(json_object_get(c->settings, "reopenOnMessage"));
 
     o = json_object();
-    store_doc_set(o, "seq", json_integer(seq));
-    store_doc_set(o, "state", store_doc_string(archived_at >= 0 ? "archived"
-                                                                : "active"));
-    store_doc_set(o, "at", store_doc_time(at));
+    store_doc_set(o, "seq", json_integer(c->seq));
+    store_doc_set(o, "state",
+                  store_doc_string(c->archived_at < 0 ? "active"
+                                   : reopens ? "reopen" : "archived"));
+    store_doc_set(o, "at", store_doc_time(c->updated_at));
+
+    if (c->consultation) {
+        store_doc_set(o, "consultationId", store_doc_string(c->consultation));
+    }
+
     store_doc_set(o, "members", members);
 
     return o;
@@ -217,6 +226,9 @@ store_doc_conversation(store_conv_row_t *c, json_t *participants)
     store_doc_set(o, "id", store_doc_string(c->id));
     store_doc_set(o, "type", store_doc_string(c->type));
     store_doc_set(o, "consultationId", store_doc_string(c->consultation));
+    store_doc_set(o, "consultationStatus",
+                  store_doc_string(c->consult_status));
+    store_doc_set(o, "sessionId", store_doc_string(c->session));
     store_doc_set(o, "title", store_doc_string(c->title));
     store_doc_set(o, "participants", participants);
     store_doc_set(o, "settings", c->settings);
@@ -392,9 +404,25 @@ doc_parent(const store_parent_row_t *p)
 }
 
 
+/* The consultation that the room was about when it was sent. */
+static const char *
+doc_span(const store_docs_t *d, int64_t seq)
+{
+    size_t  i;
+
+    for (i = 0; i < d->nspans; i++) {
+        if (d->spans[i].from <= seq) {
+            return d->spans[i].id;
+        }
+    }
+
+    return NULL;
+}
+
+
 static json_t *
-doc_message(store_msg_row_t *m, const store_reader_t *readers,
-    size_t nreaders, read_by_t *by, unsigned with)
+doc_message(store_msg_row_t *m, const store_docs_t *d, read_by_t *by,
+    unsigned with)
 {
     json_t  *o;
 
@@ -417,7 +445,12 @@ doc_message(store_msg_row_t *m, const store_reader_t *readers,
     store_doc_set(o, "type", store_doc_string(m->type));
     store_doc_set(o, "content", json_incref(m->content));
 
-    set_receipts(o, m, readers, nreaders, by);
+    if (d->nspans) {
+        store_doc_set(o, "consultationId",
+                      store_doc_string(doc_span(d, m->seq)));
+    }
+
+    set_receipts(o, m, d->readers, d->nreaders, by);
 
     store_doc_set(o, "replyTo", store_doc_string(m->reply_to));
     store_doc_set(o, "replyPreview", doc_parent(&m->parent));
@@ -448,14 +481,14 @@ doc_message(store_msg_row_t *m, const store_reader_t *readers,
 
 
 json_t *
-store_doc_messages(store_msg_row_t *rows, size_t n,
-    const store_reader_t *readers, size_t nreaders, unsigned with)
+store_doc_messages(store_msg_row_t *rows, size_t n, const store_docs_t *d,
+    unsigned with)
 {
     size_t      i;
     json_t     *list;
     read_by_t  *by;
 
-    by = calloc(nreaders + 1, sizeof(read_by_t));
+    by = calloc(d->nreaders + 1, sizeof(read_by_t));
     if (by == NULL) {
         store_oom();
     }
@@ -463,8 +496,7 @@ store_doc_messages(store_msg_row_t *rows, size_t n,
     list = json_array();
 
     for (i = 0; i < n; i++) {
-        store_doc_append(list, doc_message(&rows[i], readers, nreaders, by,
-                                           with));
+        store_doc_append(list, doc_message(&rows[i], d, by, with));
     }
 
     free(by);

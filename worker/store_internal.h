@@ -7,6 +7,7 @@
  *   store_doc.c      rows -> documents, the same for both stores
  *   store_device.c   devices, quiet hours, mutes: the same for both stores
  *   store_life.c     holds, expiry, erasure, audit: the same for both stores
+ *   store_session.c  consultations and sessions, the same for both stores
  *   store_search.c   what a search finds, the same for both stores
  *   store_scripts.c  finds and reads the numbered migrations
  *   store_sqlite*.c  the only files that know sqlite3.h
@@ -108,7 +109,11 @@ typedef enum {
     STORE_OP_NO_PUSH,           /* a user has none of these any more */
     STORE_OP_AUDIT,             /* an administrative act; nothing else */
     STORE_OP_HOLD,              /* a legal hold */
-    STORE_OP_RELEASE            /* its end */
+    STORE_OP_RELEASE,           /* its end */
+    STORE_OP_CONSULT,           /* a consultation's status */
+    STORE_OP_SESSION,           /* its record */
+    STORE_OP_PART,              /* of a transcript */
+    STORE_OP_RATE               /* how satisfied somebody was */
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;
@@ -137,8 +142,12 @@ typedef struct {
     /* by conversation_updated; NULL: as they are */
     const json_t   *title;          /* a string or null */
     const json_t   *settings;
+    const json_t   *context;
+    store_op_t     *consultation;   /* the present one's last change */
+    const char     *session;        /* under way, if session_set; NULL: none */
     int64_t         archived_at;    /* STORE_NO_TIME: not archived */
     int64_t         changed_at;     /* the last change but messages */
+    unsigned        session_set:1;
     unsigned        archive:1;      /* archived_at says what is to be */
     unsigned        edited:1;       /* some message was edited or deleted:
                                        what is the last one now? */
@@ -171,13 +180,15 @@ struct store_op_s {
     char             cursor;        /* move: 'r' or 'd' */
     size_t           index;         /* of its event */
     store_conv_t    *conv;          /* profile: NULL */
-    int64_t          seq;           /* the event's number; move: up to; file:
-                                       rev; access: its entry */
-    int64_t          at;
+    int64_t          seq;           /* the event's number; move: up to; file,
+                                       session: rev; access: its entry; part:
+                                       which; rate: how much */
+    int64_t          at;            /* part: rev that it is for */
 
-    const char      *id;            /* message, and what changes one; file */
+    const char      *id;            /* message, and what changes one; file,
+                                       consultation, session */
     const char      *sender;
-    const char      *type;
+    const char      *type;          /* consultation: status; part: text */
     json_t          *content;       /* edit: the new one */
     const char      *client_id;     /* NULL: none, as all below */
     const char      *reply_to;
@@ -191,16 +202,19 @@ struct store_op_s {
     const char      *role;          /* join, profile */
     unsigned         permissions;   /* join */
 
-    const char      *name;          /* profile */
+    const char      *name;          /* profile; part: run; rate: comment */
     const char      *avatar;
 
-    json_t          *body;          /* create: the conversation; file: the
-                                       record; hold: the hold */
+    json_t          *body;          /* create: the conversation; file,
+                                       session: the record; hold: the hold;
+                                       consultation: its context, NULL: as it
+                                       is */
     json_t          *audit;         /* the act that this is, NULL: none */
 
     unsigned         on:1;          /* react: added; profile: managed; edit: of
                                        a file, not a person's doing; public:
-                                       it is */
+                                       it is; consultation: begins with this
+                                       number */
     unsigned         skip:1;        /* message: its clientMessageId is taken
                                        by an earlier one of the batch */
     unsigned         stored:1;      /* message: is in the store; set by the
@@ -259,13 +273,13 @@ void store_plan_last(store_conv_t *c, const char *id, const char *sender,
 int store_plan_participant(const store_op_t *create, size_t i,
     store_participant_t *out);
 
+/* store_plan_check.c */
+
 /* A message in short, for lastMessage and those that reply to it, cut to
  * WRT_PREVIEW_MAX bytes; n is its length. */
 const char *store_plan_preview(const char *type, const json_t *content,
     size_t *n);
 
-
-/* Checks for both files. */
 int store_plan_id(const char *s);
 /* A member that is a string; NULL when absent, null or anything else. */
 const char *store_plan_text(const json_t *object, const char *key);
@@ -378,9 +392,60 @@ void store_audit_row(const json_t *audit, store_audit_row_t *out);
 json_t *store_doc_hold(const store_hold_row_t *h);
 /* Takes over details. */
 json_t *store_doc_audit(store_audit_row_t *a);
+/* store_session.c */
+
+/* Strings in the arena or the event; body owned by whoever made the row. */
+typedef struct {
+    const char      *id;
+    int64_t          rev;
+    const char      *conversation;
+    const char      *consultation;  /* NULL: none */
+    const char      *type;
+    const char      *status;
+    int64_t          start_seq;
+    int64_t          end_seq;       /* -1: not yet */
+    int64_t          start_at;
+    int64_t          end_at;        /* STORE_NO_TIME: not yet */
+    int64_t          created_at;
+    int64_t          updated_at;
+    json_t          *body;          /* has store_session_keys */
+} store_session_row_t;
+
+typedef struct {
+    const char      *id;
+    const char      *conversation;
+    const char      *status;
+    int64_t          from_seq;
+    json_t          *context;       /* NULL: none; taken over */
+    int64_t          created_at;
+    int64_t          updated_at;
+} store_consult_row_t;
+
+extern const char *const  store_session_keys[];
+
+/* An event of kind 'g': makes an operation, or says why not. */
+const char *store_plan_session(store_op_t *op, const event_t *ev);
+/* set.consultation, set.session of a numbered event: the same. */
+const char *store_plan_consult(store_op_t *op, const json_t *v, int64_t seq);
+const char *store_plan_session_set(store_op_t *op, const json_t *s);
+/* The record of a STORE_OP_SESSION; it was checked. */
+void store_session_row(const json_t *s, store_session_row_t *out);
+/* Which pieces of a transcript are a session's; NULL: none. */
+const char *store_session_run(const json_t *s);
+/* Takes over the ratings, whose times are milliseconds. */
+json_t *store_doc_session(const store_session_row_t *s, json_t *ratings);
+json_t *store_doc_rating(const char *user, int64_t rating,
+    const char *comment, int64_t at);
+json_t *store_doc_consult(const store_consult_row_t *c);
 
 
 /* store_doc.c */
+
+/* From which number on messages belong to which consultation. */
+typedef struct {
+    const char      *id;
+    int64_t          from;
+} store_span_t;
 
 /* The message that another one replies to. */
 typedef struct {
@@ -468,6 +533,8 @@ typedef struct {
     const char      *last_content;
     const char      *last_sender;
     const char      *last_type;
+    const char      *consult_status;
+    const char      *session;       /* under way; NULL: none */
     int64_t          unread;        /* -1: not asked for */
 } store_conv_row_t;
 
@@ -477,9 +544,17 @@ typedef struct {
 
 /* Give a row's JSON back. */
 void store_doc_drop_message(store_msg_row_t *m);
+/* What documents of messages need besides their rows. */
+typedef struct {
+    store_reader_t  *readers;
+    size_t           nreaders;
+    store_span_t    *spans;         /* the last one first */
+    size_t           nspans;
+} store_docs_t;
+
 /* The array of a page; the rows' JSON is taken over. */
 json_t *store_doc_messages(store_msg_row_t *rows, size_t n,
-    const store_reader_t *readers, size_t nreaders, unsigned with);
+    const store_docs_t *d, unsigned with);
 json_t *store_doc_participant(const store_member_row_t *m);
 json_t *store_doc_state_member(const store_member_row_t *m);
 /* Takes over the row's JSON and the participants. */
@@ -487,8 +562,7 @@ json_t *store_doc_conversation(store_conv_row_t *c, json_t *participants);
 json_t *store_doc_unread(const char *conversation, int64_t n);
 json_t *store_doc_user(const char *id, const char *name, const char *avatar,
     const char *role);
-json_t *store_doc_state(int64_t seq, int64_t archived_at, int64_t at,
-    json_t *members);
+json_t *store_doc_state(const store_conv_row_t *c, json_t *members);
 
 unsigned store_permissions_parse(const json_t *list);
 json_t *store_permissions_json(unsigned bits);
@@ -615,6 +689,12 @@ typedef struct {
                         int *more);
     store_rc_t (*push)(store_t *st, const char *const *users, size_t n,
                        const char *conversation, json_t **out);
+    store_rc_t (*session)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*sessions)(store_t *st, const store_sessions_t *q,
+                           json_t **out, int64_t *total);
+    store_rc_t (*session_part)(store_t *st, const char *session,
+                               const char *run, int64_t part, json_t **out);
+    store_rc_t (*consult)(store_t *st, const char *id, json_t **out);
     /* appends the results of the page to out */
     store_rc_t (*search)(store_t *st, store_finder_t *f, json_t *out);
 } store_ops_t;

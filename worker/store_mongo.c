@@ -48,6 +48,10 @@ static const store_ops_t  mongo_ops = {
     store_mongo_holds,
     store_mongo_audit,
     store_mongo_push,
+    store_mongo_session,
+    store_mongo_sessions,
+    store_mongo_session_part,
+    store_mongo_consult,
     store_mongo_search
 };
 
@@ -471,6 +475,10 @@ store_mongo_open(const char *uri, const char *scripts_dir, int migrate,
     st->devices = collection(st, "devices");
     st->push = collection(st, "pushSettings");
     st->mutes = collection(st, "mutes");
+    st->consultations = collection(st, "consultations");
+    st->sessions = collection(st, "chatSessions");
+    st->parts = collection(st, "sessionParts");
+    st->ratings = collection(st, "sessionRatings");
 
     return &st->base;
 }
@@ -496,6 +504,10 @@ mongo_close(store_t *base)
     mongoc_collection_destroy(st->devices);
     mongoc_collection_destroy(st->push);
     mongoc_collection_destroy(st->mutes);
+    mongoc_collection_destroy(st->consultations);
+    mongoc_collection_destroy(st->sessions);
+    mongoc_collection_destroy(st->parts);
+    mongoc_collection_destroy(st->ratings);
     mongoc_client_destroy(st->ping);
     mongoc_client_destroy(st->client);
     bson_free(st->db_name);

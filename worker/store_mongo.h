@@ -34,6 +34,10 @@ typedef struct {
     mongoc_collection_t  *devices;
     mongoc_collection_t  *push;
     mongoc_collection_t  *mutes;
+    mongoc_collection_t  *consultations;
+    mongoc_collection_t  *sessions;
+    mongoc_collection_t  *parts;
+    mongoc_collection_t  *ratings;
 } store_mongo_t;
 
 /* A driver's error as STORE_DOWN. */
@@ -157,6 +161,21 @@ store_rc_t store_mongo_audit(store_t *st, const store_audit_t *q,
 store_rc_t mg_write_devices(store_mongo_t *st, store_plan_t *p, int *again);
 store_rc_t store_mongo_push(store_t *st, const char *const *users, size_t n,
     const char *conversation, json_t **out);
+/* store_mongo_session.c */
+
+/* Consultations, sessions, pieces of transcripts, ratings; *again as below. */
+store_rc_t mg_write_sessions(store_mongo_t *st, store_plan_t *p, int *again);
+
+store_rc_t store_mongo_session(store_t *st, const char *id, json_t **out);
+store_rc_t store_mongo_sessions(store_t *st, const store_sessions_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_mongo_session_part(store_t *st, const char *session,
+    const char *run, int64_t part, json_t **out);
+store_rc_t store_mongo_consult(store_t *st, const char *id, json_t **out);
+/* The consultations of a room, the last one first; the strings are in the
+ * arena. */
+store_rc_t mg_spans(store_mongo_t *st, const char *conversation,
+    store_docs_t *out);
 
 
 /* store_mongo_conv.c */
@@ -180,8 +199,10 @@ store_rc_t store_mongo_user(store_t *st, const char *id, json_t **out,
 
 /* The users named by the keys of `ids`, as {id: row}; NULL on error. */
 json_t *mg_users(store_mongo_t *st, const json_t *ids);
-/* A conversation's number. */
-store_rc_t mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq);
+/* A conversation's number; *consults: has it, or had it, a consultation? (may
+ * be NULL) */
+store_rc_t mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq,
+    int *consults);
 
 
 /* store_mongo_messages.c */

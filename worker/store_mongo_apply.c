@@ -609,6 +609,10 @@ apply_once(store_mongo_t *st, const event_t *ev, size_t n, size_t *bad,
     }
 
     if (rc == STORE_OK && !o->again) {
+        rc = mg_write_sessions(st, &plan, &o->again);
+    }
+
+    if (rc == STORE_OK && !o->again) {
         rc = mg_write_convs(st, &plan, &o->again);
     }
 

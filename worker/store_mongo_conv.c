@@ -9,7 +9,7 @@
  * other's work.  A filter {_id, seq} would say the same, but costs MongoDB
  * three times as much (80 us an update instead of 26): it then plans each
  * update instead of going straight to the document.  It is for those updates
- * only that set more than metadata: title and settings.
+ * only that set more than metadata: title, settings, consultation.
  *
  * Which message is the last one follows from the events, too, until that one
  * is deleted: then it is looked up.  That may tell of a deletion above the
@@ -118,7 +118,7 @@ append_metadata(bson_t *b, const store_conv_t *c)
 static void
 append_creation(bson_t *update, const store_conv_t *c)
 {
-    bson_t             set, empty;
+    bson_t             set, sub;
     json_t            *settings;
     const store_op_t  *op;
 
@@ -127,8 +127,18 @@ append_creation(bson_t *update, const store_conv_t *c)
 
     BSON_APPEND_DOCUMENT_BEGIN(update, "$setOnInsert", &set);
     BSON_APPEND_UTF8(&set, "type", op->type);
-    mg_append_json(&set, "consultationId",
-                   json_object_get(op->body, "consultationId"));
+
+    if (c->consultation) {
+        BSON_APPEND_UTF8(&set, "consultationId", c->consultation->id);
+        BSON_APPEND_DOCUMENT_BEGIN(&set, "consultation", &sub);
+        BSON_APPEND_UTF8(&sub, "status", c->consultation->type);
+        bson_append_document_end(&set, &sub);
+
+    } else {
+        BSON_APPEND_NULL(&set, "consultationId");
+    }
+
+    mg_append_text(&set, "session", c->session);
 
     if (c->title == NULL) {
         mg_append_json(&set, "title", json_object_get(op->body, "title"));
@@ -141,11 +151,13 @@ append_creation(bson_t *update, const store_conv_t *c)
         mg_append_json(&set, "settings", settings);
 
     } else {
-        BSON_APPEND_DOCUMENT_BEGIN(&set, "settings", &empty);
-        bson_append_document_end(&set, &empty);
+        BSON_APPEND_DOCUMENT_BEGIN(&set, "settings", &sub);
+        bson_append_document_end(&set, &sub);
     }
 
-    mg_append_json(&set, "context", json_object_get(op->body, "context"));
+    mg_append_json(&set, "context",
+                   c->context ? c->context
+                              : json_object_get(op->body, "context"));
     BSON_APPEND_DATE_TIME(&set, "createdAt", op->at);
     bson_append_document_end(update, &set);
 }
@@ -171,14 +183,39 @@ updated_at(const store_conv_t *c)
 }
 
 
+/* Its consultation and session; a new conversation has them from the
+ * beginning. */
+static void
+append_sessions(bson_t *set, const store_conv_t *c)
+{
+    bson_t  sub;
+
+    if (c->consultation) {
+        BSON_APPEND_UTF8(set, "consultationId", c->consultation->id);
+        BSON_APPEND_DOCUMENT_BEGIN(set, "consultation", &sub);
+        BSON_APPEND_UTF8(&sub, "status", c->consultation->type);
+        bson_append_document_end(set, &sub);
+    }
+
+    if (c->context) {
+        mg_append_json(set, "context", c->context);
+    }
+
+    if (c->session_set) {
+        mg_append_text(set, "session", c->session);
+    }
+}
+
+
 static void
 set_conv(mongoc_bulk_operation_t *bulk, const store_conv_t *c)
 {
-    int       more;
+    int       more, sessions;
     bson_t   *update, *query, set, max;
     int64_t   at;
 
-    more = c->title || c->settings;
+    sessions = c->create == NULL && (c->consultation || c->session_set);
+    more = c->title || c->settings || sessions;
     query = BCON_NEW("_id", BCON_UTF8(c->id));
     update = bson_new();
 
@@ -199,6 +236,10 @@ set_conv(mongoc_bulk_operation_t *bulk, const store_conv_t *c)
 
         if (c->settings) {
             mg_append_json(&set, "settings", c->settings);
+        }
+
+        if (sessions) {
+            append_sessions(&set, c);
         }
 
         bson_append_document_end(update, &set);

@@ -212,13 +212,20 @@ parent_rows(store_mongo_t *st, const char *conversation, const json_t *rows)
 /* Rows -> documents. */
 static store_rc_t
 msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
-    unsigned with, json_t **out)
+    int consults, unsigned with, json_t **out)
 {
     size_t            i, n;
     json_t           *row, *ids, *users, *readers, *parents;
     int64_t           seq, lo, hi;
     const char       *id;
+    store_docs_t      d;
     store_msg_row_t  *list;
+
+    memset(&d, 0, sizeof(d));
+
+    if (consults && mg_spans(st, conversation, &d) != STORE_OK) {
+        return STORE_DOWN;
+    }
 
     n = json_array_size(rows);
 
@@ -259,8 +266,9 @@ msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
             read_message(row, parents, users, &list[i]);
         }
 
-        *out = store_doc_messages(list, n, read_readers(st, readers),
-                                  json_array_size(readers), with);
+        d.readers = read_readers(st, readers);
+        d.nreaders = json_array_size(readers);
+        *out = store_doc_messages(list, n, &d, with);
     }
 
     json_decref(parents);
@@ -275,7 +283,13 @@ store_rc_t
 mg_message_docs(store_mongo_t *st, const char *conversation,
     const json_t *rows, json_t **out)
 {
-    return msg_docs(st, conversation, rows, 0, out);
+    int      consults;
+    int64_t  seq;
+
+    consults = 0;
+
+    return mg_find_seq(st, conversation, &seq, &consults) == STORE_DOWN
+           ? STORE_DOWN : msg_docs(st, conversation, rows, consults, 0, out);
 }
 
 
@@ -360,6 +374,7 @@ store_rc_t
 store_mongo_messages(store_t *base, const store_page_t *q, json_t **out,
     int *more)
 {
+    int             consults;
     json_t         *rows;
     int64_t         upto;
     store_rc_t      rc;
@@ -367,7 +382,7 @@ store_mongo_messages(store_t *base, const store_page_t *q, json_t **out,
 
     st = (store_mongo_t *) base;
 
-    rc = mg_find_seq(st, q->conversation, &upto);
+    rc = mg_find_seq(st, q->conversation, &upto, &consults);
     if (rc != STORE_OK) {
         return rc;
     }
@@ -388,7 +403,7 @@ store_mongo_messages(store_t *base, const store_page_t *q, json_t **out,
         rows = reversed(rows);
     }
 
-    rc = msg_docs(st, q->conversation, rows, 0, out);
+    rc = msg_docs(st, q->conversation, rows, consults, 0, out);
     json_decref(rows);
 
     return rc;
@@ -399,6 +414,7 @@ store_rc_t
 store_mongo_message(store_t *base, const char *conversation, const char *id,
     unsigned with, json_t **out)
 {
+    int             consults;
     json_t         *rows, *list;
     int64_t         upto;
     store_rc_t      rc;
@@ -406,7 +422,7 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
 
     st = (store_mongo_t *) base;
 
-    rc = mg_find_seq(st, conversation, &upto);
+    rc = mg_find_seq(st, conversation, &upto, &consults);
     if (rc != STORE_OK) {
         return rc;
     }
@@ -424,7 +440,7 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
 
     if (json_array_size(rows)) {
         list = NULL;
-        rc = msg_docs(st, conversation, rows, with, &list);
+        rc = msg_docs(st, conversation, rows, consults, with, &list);
         *out = json_incref(json_array_get(list, 0));
         json_decref(list);
     }
@@ -543,13 +559,14 @@ store_rc_t
 store_mongo_changes(store_t *base, const char *conversation, int64_t after,
     int max, json_t **out, int64_t *upto)
 {
+    int             consults;
     json_t         *rows;
     store_rc_t      rc;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
 
-    rc = mg_find_seq(st, conversation, upto);
+    rc = mg_find_seq(st, conversation, upto, &consults);
     if (rc != STORE_OK) {
         return rc;
     }
@@ -561,7 +578,8 @@ store_mongo_changes(store_t *base, const char *conversation, int64_t after,
 
     rc = json_array_size(rows) > (size_t) max
          ? STORE_TOO_MANY
-         : msg_docs(st, conversation, rows, STORE_WITH_CHANGE, out);
+         : msg_docs(st, conversation, rows, consults, STORE_WITH_CHANGE,
+                    out);
 
     json_decref(rows);
 

@@ -86,13 +86,14 @@ conv_seq(const json_t *row)
 
 
 store_rc_t
-mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq)
+mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq, int *consults)
 {
     json_t      *rows;
     store_rc_t   rc;
 
     rows = mg_find(st, st->conversations, BCON_NEW("_id", BCON_UTF8(id)),
                    BCON_NEW("projection", "{", "metadata.seq",
+                            BCON_INT32(1), "consultationId",
                             BCON_INT32(1), "}"));
     if (rows == NULL) {
         return STORE_DOWN;
@@ -102,6 +103,12 @@ mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq)
 
     if (json_array_size(rows)) {
         *seq = conv_seq(json_array_get(rows, 0));
+
+        if (consults) {
+            *consults = mg_text(json_array_get(rows, 0), "consultationId")
+                        != NULL;
+        }
+
         rc = STORE_OK;
     }
 
@@ -147,6 +154,9 @@ read_conv(json_t *row, store_conv_row_t *c)
     c->type = mg_text(row, "type");
     c->title = mg_text(row, "title");
     c->consultation = mg_text(row, "consultationId");
+    c->consult_status = mg_text(json_object_get(row, "consultation"),
+                                "status");
+    c->session = mg_text(row, "session");
     c->created_by = mg_text(meta, "createdBy");
     c->settings = json_incref(json_object_get(row, "settings"));
     c->context = json_incref(json_object_get(row, "context"));
@@ -278,7 +288,7 @@ store_mongo_state(store_t *base, const char *id, json_t **out)
     }
 
     read_conv(json_array_get(convs, 0), &c);
-    *out = store_doc_state(c.seq, c.archived_at, c.updated_at, members);
+    *out = store_doc_state(&c, members);
 
     json_decref(c.settings);
     json_decref(c.context);

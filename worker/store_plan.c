@@ -13,7 +13,6 @@
 
 #include <string.h>
 
-#include "common/wrt_utf8.h"
 #include "worker/store_internal.h"
 
 /* Whoever emits a member without a role or permissions means these. */
@@ -31,11 +30,6 @@ static const char *const  conversation_types[] = {
     "direct", "consultation", "group", NULL
 };
 
-static const char *const  permission_names[] = {
-    "read", "write", "upload", "download", NULL
-};
-
-
 static int
 one_of(const char *const *list, const char *s)
 {
@@ -46,82 +40,6 @@ one_of(const char *const *list, const char *s)
     }
 
     return 0;
-}
-
-
-int
-store_plan_id(const char *s)
-{
-    return s && wrt_id_valid(s, strlen(s));
-}
-
-
-const char *
-store_plan_text(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-
-int
-store_plan_time(const json_t *object, const char *key, int64_t *ms)
-{
-    const json_t  *v;
-
-    v = json_object_get(object, key);
-
-    if (!json_is_string(v)
-        || wrt_time_parse(json_string_value(v), json_string_length(v), ms)
-           != 0
-        || *ms < 0)
-    {
-        return -1;
-    }
-
-    return 0;
-}
-
-
-int
-store_plan_optional(const json_t *object, const char *key, json_type type)
-{
-    const json_t  *v;
-
-    v = json_object_get(object, key);
-
-    return v == NULL || json_is_null(v) || json_typeof(v) == type;
-}
-
-
-const char *
-store_permission_name(unsigned i)
-{
-    return i < 4 ? permission_names[i] : NULL;
-}
-
-
-unsigned
-store_permissions_parse(const json_t *list)
-{
-    size_t       i;
-    unsigned     bits, k;
-    json_t      *v;
-
-    if (!json_is_array(list)) {
-        return STORE_P_ALL;
-    }
-
-    bits = 0;
-
-    json_array_foreach(list, i, v) {
-        for (k = 0; permission_names[k] && json_is_string(v); k++) {
-            if (strcmp(permission_names[k], json_string_value(v)) == 0) {
-                bits |= 1u << k;
-            }
-        }
-    }
-
-    return bits;
 }
 
 
@@ -212,6 +130,24 @@ collect_member(store_plan_t *p, store_conv_t *conv, const char *user)
 }
 
 
+/* What a numbered event sets besides: operations of their own. */
+static size_t
+count_ops(const event_t *ev, size_t n)
+{
+    size_t         i, ops;
+    const json_t  *set;
+
+    for (i = 0, ops = n; i < n; i++) {
+        set = ev[i].extra ? json_object_get(ev[i].extra, "set") : NULL;
+        ops += ev[i].kind == WRT_EV_CREATE
+               || json_is_object(json_object_get(set, "consultation"));
+        ops += json_is_object(json_object_get(set, "session"));
+    }
+
+    return ops;
+}
+
+
 void
 store_plan_collect(store_plan_t *p, store_arena_t *a, const event_t *ev,
     size_t n)
@@ -227,7 +163,7 @@ store_plan_collect(store_plan_t *p, store_arena_t *a, const event_t *ev,
     p->ev_member = store_alloc(a, n * sizeof(store_member_t *));
     p->convs = store_alloc(a, n * sizeof(store_conv_t *));
     p->members = store_alloc(a, n * sizeof(store_member_t *));
-    p->ops = store_alloc(a, n * sizeof(store_op_t));
+    p->ops = store_alloc(a, count_ops(ev, n) * sizeof(store_op_t));
 
     store_map_init(&p->conv_map, a, n);
     store_map_init(&p->member_map, a, 0);
@@ -364,12 +300,93 @@ plan_membership(store_plan_t *p, store_op_t *op, const event_t *ev)
 }
 
 
+/* The next free operation, for what belongs to the event of this one. */
+static store_op_t *
+next_op(store_plan_t *p, const store_op_t *of)
+{
+    store_op_t  *op;
+
+    op = &p->ops[p->nops];
+    memset(op, 0, sizeof(store_op_t));
+    op->index = of->index;
+    op->conv = of->conv;
+
+    return op;
+}
+
+
+/* set.consultation and set.session, before the event's own operation. */
+static const char *
+plan_set(store_plan_t *p, const store_op_t *of, const event_t *ev)
+{
+    store_op_t    *op;
+    const char    *why;
+    const json_t  *set, *v;
+
+    set = ev->extra ? json_object_get(ev->extra, "set") : NULL;
+    v = json_object_get(set, "consultation");
+
+    if (json_is_object(v)) {
+        op = next_op(p, of);
+        why = store_plan_consult(op, v, ev->seq);
+        if (why) {
+            return why;
+        }
+
+        p->nops++;
+    }
+
+    v = json_object_get(set, "session");
+
+    if (json_is_object(v)) {
+        op = next_op(p, of);
+        why = store_plan_session_set(op, v);
+        if (why) {
+            return why;
+        }
+
+        p->nops++;
+    }
+
+    return NULL;
+}
+
+
+static const char *
+plan_own(store_plan_t *p, store_op_t *op, const event_t *ev)
+{
+    int          made;
+    const char  *why;
+
+    if (ev->kind == WRT_EV_CHANGE) {
+        why = store_plan_change(op, ev, &made);
+        p->nops += why == NULL && made;
+        return why;
+    }
+
+    if (ev->kind == WRT_EV_FENCE) {
+        return NULL;
+    }
+
+    why = plan_message(p, op, ev);
+
+    if (why == NULL && ev->kind != WRT_EV_MESSAGE) {
+        why = plan_membership(p, op, ev);
+    }
+
+    p->nops += why == NULL;
+
+    return why;
+}
+
+
 static const char *
 plan_numbered(store_plan_t *p, store_op_t *op, const event_t *ev)
 {
-    int            made;
+    size_t         nops;
     const char    *why;
-    store_conv_t  *conv;
+    store_op_t     of;
+    store_conv_t  *conv, was;
 
     conv = op->conv;
 
@@ -389,28 +406,22 @@ plan_numbered(store_plan_t *p, store_op_t *op, const event_t *ev)
         return NULL;
     }
 
-    if (ev->kind == WRT_EV_CHANGE) {
-        why = store_plan_change(op, ev, &made);
-        if (why) {
-            return why;
-        }
+    of = *op;
+    was = *conv;
+    nops = p->nops;
 
-        p->nops += (size_t) made;
+    why = ev->kind == WRT_EV_CHANGE || ev->kind == WRT_EV_MESSAGE
+          ? plan_set(p, &of, ev) : NULL;
 
-    } else if (ev->kind != WRT_EV_FENCE) {
-        why = plan_message(p, op, ev);
-        if (why) {
-            return why;
-        }
+    if (why == NULL) {
+        why = plan_own(p, next_op(p, &of), ev);
+    }
 
-        if (ev->kind != WRT_EV_MESSAGE) {
-            why = plan_membership(p, op, ev);
-            if (why) {
-                return why;
-            }
-        }
-
-        p->nops++;
+    if (why) {
+        /* all of it, or nothing */
+        *conv = was;
+        p->nops = nops;
+        return why;
     }
 
     conv->seq = ev->seq;
@@ -445,6 +456,34 @@ store_plan_participant(const store_op_t *create, size_t i,
     }
 
     return 0;
+}
+
+
+/* The consultation that a room was made for. */
+static void
+plan_first_consult(store_plan_t *p, const store_op_t *create)
+{
+    store_op_t  *op;
+
+    op = next_op(p, create);
+    op->id = store_plan_text(create->body, "consultationId");
+
+    if (!store_plan_id(op->id)) {
+        return;
+    }
+
+    op->kind = STORE_OP_CONSULT;
+    op->type = "confirmed";
+    op->body = json_object_get(create->body, "context");
+    op->on = 1;
+    op->at = create->at;
+
+    if (json_is_null(op->body)) {
+        op->body = NULL;
+    }
+
+    create->conv->consultation = op;
+    p->nops++;
 }
 
 
@@ -516,6 +555,8 @@ plan_create(store_plan_t *p, store_op_t *op, const event_t *ev)
     conv->create = op;
     conv->seq = 0;
     p->nops++;
+
+    plan_first_consult(p, op);
 
     return NULL;
 }
@@ -668,6 +709,11 @@ plan_event(store_plan_t *p, size_t i)
         p->nops += why == NULL;
         return why;
 
+    case WRT_EV_SESSION:
+        why = store_plan_session(op, ev);
+        p->nops += why == NULL;
+        return why;
+
     default:
         return "an event of unknown kind";
     }
@@ -741,35 +787,4 @@ store_plan_last(store_conv_t *c, const char *id, const char *sender,
     c->last.sender = sender;
     c->last.type = type;
     c->last.text = store_plan_preview(type, content, &c->last.n);
-}
-
-
-const char *
-store_plan_preview(const char *type, const json_t *content, size_t *n)
-{
-    const char    *s;
-    const json_t  *v;
-
-    v = json_object_get(content, "text");
-
-    if (json_string_length(v) > 0) {
-        s = json_string_value(v);
-        *n = wrt_utf8_cut((const uint8_t *) s, json_string_length(v),
-                          WRT_PREVIEW_MAX);
-        return s;
-    }
-
-    s = store_plan_text(json_object_get(content, "systemMessage"), "action");
-
-    if (s == NULL) {
-        s = store_plan_text(json_object_get(content, "fileInfo"), "fileName");
-    }
-
-    if (s == NULL) {
-        s = strcmp(type, "sticker") == 0 ? "Sticker" : "";
-    }
-
-    *n = strlen(s);
-
-    return s;
 }

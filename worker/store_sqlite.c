@@ -49,6 +49,10 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_holds,
     store_sqlite_audit,
     store_sqlite_push,
+    store_sqlite_session,
+    store_sqlite_sessions,
+    store_sqlite_session_part,
+    store_sqlite_consult,
     store_sqlite_search
 };
 

@@ -57,6 +57,11 @@ typedef enum {
     SQ_FORGET_QUIET,
     SQ_FORGET_MUTES,
     SQ_DELETE_FILE,
+    SQ_PUT_CONSULT,
+    SQ_PUT_SESSION,
+    SQ_PUT_PART,
+    SQ_DROP_PARTS,
+    SQ_PUT_RATING,
 
     SQ_CONV,
     SQ_CONVS,
@@ -85,6 +90,11 @@ typedef enum {
     SQ_DEVICES,
     SQ_QUIET,
     SQ_MUTES,
+    SQ_SESSION,
+    SQ_RATINGS,
+    SQ_PART,
+    SQ_CONSULT,
+    SQ_SPANS,
     SQ_SEARCH,
     SQ_SEARCH_WALK,
     SQ_SEARCH_ROOM,
@@ -170,6 +180,18 @@ store_rc_t store_sqlite_audit(store_t *st, const store_audit_t *q,
 store_rc_t sq_write_device(store_sqlite_t *st, const store_op_t *op);
 store_rc_t store_sqlite_push(store_t *st, const char *const *users, size_t n,
     const char *conversation, json_t **out);
+/* store_sqlite_session.c */
+/* A consultation, a session, a piece of a transcript, a rating. */
+store_rc_t sq_put_session(store_sqlite_t *st, const store_op_t *op);
+/* The consultations of a room, the last one first. */
+store_rc_t sq_spans(store_sqlite_t *st, int64_t conv, store_span_t **out,
+    size_t *n);
+store_rc_t store_sqlite_session(store_t *st, const char *id, json_t **out);
+store_rc_t store_sqlite_sessions(store_t *st, const store_sessions_t *q,
+    json_t **out, int64_t *total);
+store_rc_t store_sqlite_session_part(store_t *st, const char *session,
+    const char *run, int64_t part, json_t **out);
+store_rc_t store_sqlite_consult(store_t *st, const char *id, json_t **out);
 
 /* store_sqlite_text.c */
 

@@ -108,9 +108,9 @@ add_conversation(store_sqlite_t *st, const store_op_t *op)
     s = sq_get(st, SQ_ADD_CONV,
                "INSERT INTO conversation (id, type, title, consultation_id,"
                " settings, context, created_by, created_at, updated_at,"
-               " activity_at, seq, message_count)"
+               " activity_at, seq, message_count, consultation_status)"
                " VALUES (?1, ?2, ?3, ?4, coalesce(?5, '{}'), ?6, ?7, ?8, ?8,"
-               " ?8, 0, 0)");
+               " ?8, 0, 0, iif(?4 IS NULL, NULL, 'confirmed'))");
     if (s == NULL) {
         return STORE_DOWN;
     }
@@ -362,6 +362,11 @@ write_op(store_sqlite_t *st, store_op_t *op)
     case STORE_OP_HOLD:
     case STORE_OP_RELEASE:
         return sq_write_life(st, op);
+    case STORE_OP_CONSULT:
+    case STORE_OP_SESSION:
+    case STORE_OP_PART:
+    case STORE_OP_RATE:
+        return sq_put_session(st, op);
 
     case STORE_OP_PROFILE:
     default:
@@ -447,14 +452,20 @@ set_settings(store_sqlite_t *st, const store_conv_t *c)
 {
     sqlite3_stmt  *s;
 
-    if (c->title == NULL && c->settings == NULL && !c->archive) {
+    if (c->title == NULL && c->settings == NULL && !c->archive
+        && c->consultation == NULL && !c->session_set)
+    {
         return STORE_OK;
     }
 
     s = sq_get(st, SQ_SET_SETTINGS,
                "UPDATE conversation SET title = iif(?2, ?3, title),"
                " settings = coalesce(?4, settings),"
-               " archived_at = iif(?5, ?6, archived_at) WHERE n = ?1");
+               " archived_at = iif(?5, ?6, archived_at),"
+               " consultation_id = coalesce(?7, consultation_id),"
+               " consultation_status = coalesce(?8, consultation_status),"
+               " context = coalesce(?9, context),"
+               " session = iif(?10, ?11, session) WHERE n = ?1");
     if (s == NULL) {
         return STORE_DOWN;
     }
@@ -465,6 +476,11 @@ set_settings(store_sqlite_t *st, const store_conv_t *c)
     sq_bind_json(st, s, 4, c->settings);
     sqlite3_bind_int(s, 5, c->archive);
     sq_bind_time(s, 6, c->archived_at);
+    sq_bind_text(s, 7, c->consultation ? c->consultation->id : NULL);
+    sq_bind_text(s, 8, c->consultation ? c->consultation->type : NULL);
+    sq_bind_json(st, s, 9, c->context);
+    sqlite3_bind_int(s, 10, c->session_set);
+    sq_bind_text(s, 11, c->session);
 
     return sq_run(st, s);
 }

@@ -191,10 +191,10 @@ static store_rc_t
 msg_docs(store_sqlite_t *st, int64_t conv, store_msg_row_t *rows, size_t n,
     unsigned with, json_t **out)
 {
-    size_t           i, nreaders;
-    int64_t          lo, hi;
-    store_rc_t       rc;
-    store_reader_t  *list;
+    size_t         i;
+    int64_t        lo, hi;
+    store_rc_t     rc;
+    store_docs_t   d;
 
     lo = INT64_MAX;
     hi = 0;
@@ -204,16 +204,19 @@ msg_docs(store_sqlite_t *st, int64_t conv, store_msg_row_t *rows, size_t n,
         hi = rows[i].seq > hi ? rows[i].seq : hi;
     }
 
-    nreaders = 0;
-    list = NULL;
-    rc = n ? readers(st, conv, lo, hi, &list, &nreaders) : STORE_OK;
+    memset(&d, 0, sizeof(d));
+    rc = n ? readers(st, conv, lo, hi, &d.readers, &d.nreaders) : STORE_OK;
+
+    if (rc == STORE_OK && n) {
+        rc = sq_spans(st, conv, &d.spans, &d.nspans);
+    }
 
     if (rc != STORE_OK) {
         msg_rows_free(rows, n);
         return rc;
     }
 
-    *out = store_doc_messages(rows, n, list, nreaders, with);
+    *out = store_doc_messages(rows, n, &d, with);
 
     return STORE_OK;
 }

@@ -12,8 +12,8 @@
     "c.n, c.id, c.type, c.title, c.consultation_id, c.settings, c.context," \
     " c.created_by, c.created_at, c.updated_at, c.archived_at, c.seq," \
     " c.message_count, c.last_at, c.last_sender, c.last_type," \
-    " c.last_content"
-#define CONV_COLUMN_COUNT  17
+    " c.last_content, c.consultation_status, c.session"
+#define CONV_COLUMN_COUNT  19
 
 
 static store_rc_t
@@ -34,6 +34,8 @@ conv_row(store_sqlite_t *st, sqlite3_stmt *s, store_conv_row_t *c)
     c->last_sender = sq_text(st, s, 14);
     c->last_type = sq_text(st, s, 15);
     c->last_content = sq_text(st, s, 16);
+    c->consult_status = sq_text(st, s, 17);
+    c->session = sq_text(st, s, 18);
     c->unread = -1;
 
     if (sq_json(st, s, 5, &c->settings) != 0
@@ -185,7 +187,7 @@ store_sqlite_state(store_t *base, const char *id, json_t **out)
     }
 
     if (rc == STORE_OK) {
-        *out = store_doc_state(c.seq, c.archived_at, c.updated_at, list);
+        *out = store_doc_state(&c, list);
 
     } else {
         json_decref(list);

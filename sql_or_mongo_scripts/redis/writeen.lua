@@ -18,13 +18,16 @@
 --   many     more events than asked for
 --   stale    what the caller decided on has changed: read it again
 --
+-- States: active, archived, reopen (archived until somebody sends).
+--
 -- In the conversation hash: seq (last number given), applied (last number in
 -- the store; -1 before the creation is stored), state, at (time of the last
 -- event, ISO 8601), m:<uid> = <permissions>|<role>|<seq at which he joined>,
 -- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor,
--- moved = entry in ingest of the last move of one.
+-- moved = entry in ingest of the last move of one, consult = the consultation
+-- that messages belong to now.
 
-local VERSION = '4'
+local VERSION = '5'
 
 local LOG_KEEP = 128        -- WRT_LOG_KEEP
 local LOG_MAX = 2048        -- WRT_LOG_MAX
@@ -76,18 +79,34 @@ local function may(m, letter)
     return string.find(m, '^%a*' .. letter) ~= nil
 end
 
+-- Who sends into a room that is archived until somebody does reopens it: an
+-- event of its own, before the message.
+local function reopen(keys, args, seq, applied, at)
+    local cid, uid = args[2], args[3]
+
+    redis.call('HSET', keys[1], 'state', 'active')
+    append(keys[1], keys[2], keys[3], args[1], cid, seq, applied,
+           'e ' .. seq .. ' ' .. uid .. ' -\n'
+           .. '{"event":"conversation_updated","data":{"conversationId":"'
+           .. cid .. '","seq":' .. seq .. ',"updatedBy":"' .. uid
+           .. '","conversation":{"id":"' .. cid .. '","isArchived":false,'
+           .. '"archivedAt":null,"updatedAt":"' .. at .. '"}}}',
+           '{"set":{"archived":false}}', at)
+end
+
 -- A message.
 -- KEYS conv log ingest [once]   ARGV chan cid uid mid pre head extra at backlog
 -- [need]
 -- need: the letter of the permission, 'w' when left out.
 -- The event is  pre seq head at '","seq":' seq '}}}' : pre ends before the
--- number of data.seq, head ends after `"createdAt":"` of the message.
--- Answers {ok|dup, seq, mid, at}.
+-- number of data.seq, head ends after `"createdAt":"` of the message; in a room
+-- with a consultation `,"consultationId":"..."` stands before the braces.
+-- Answers {ok|dup, seq, mid, at, consultation or ''}.
 local function send(keys, args)
     local conv, log, ingest, once = keys[1], keys[2], keys[3], keys[4]
     local uid, mid, at = args[3], args[4], args[8]
     local h = redis.call('HMGET', conv, 'seq', 'applied', 'state', 'at',
-                         'm:' .. uid)
+                         'm:' .. uid, 'consult')
 
     if not h[1] then return {'noload'} end
     if not h[5] then return {'denied'} end
@@ -101,15 +120,22 @@ local function send(keys, args)
     end
 
     if not may(h[5], args[10] or 'w') then return {'forbidden'} end
-    if h[3] ~= 'active' then return {'archived'} end
+    if h[3] ~= 'active' and h[3] ~= 'reopen' then return {'archived'} end
     if full(ingest, args[9]) then return {'backlog'} end
 
     -- a room's times never go back, whichever node's clock made them
     if h[4] and h[4] > at then at = h[4] end
 
     local seq = tonumber(h[1]) + 1
+
+    if h[3] == 'reopen' then
+        reopen(keys, args, seq, tonumber(h[2]), at)
+        seq = seq + 1
+    end
+
+    local consult = h[6] and ',"consultationId":"' .. h[6] .. '"' or ''
     local payload = 'm ' .. seq .. ' ' .. uid .. ' -\n' .. args[5] .. seq
-                    .. args[6] .. at .. '","seq":' .. seq .. '}}}'
+                    .. args[6] .. at .. '","seq":' .. seq .. consult .. '}}}'
 
     append(conv, log, ingest, args[1], args[2], seq, tonumber(h[2]), payload,
            args[7], at)
@@ -118,7 +144,7 @@ local function send(keys, args)
         redis.call('SET', once, mid .. ' ' .. seq .. ' ' .. at, 'EX', ONCE_S)
     end
 
-    return {'ok', seq, mid, at}
+    return {'ok', seq, mid, at, h[6] or ''}
 end
 
 -- Any other durable event.

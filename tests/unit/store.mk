@@ -22,6 +22,8 @@ STORE_SHARED := tests/unit/store_test.c tests/unit/store_suite.c \
                 tests/unit/store_suite_device.c \
                 tests/unit/store_test_device.c \
                 tests/unit/store_suite_life.c tests/unit/store_test_life.c \
+                tests/unit/store_suite_session.c \
+                tests/unit/store_test_session.c \
                 tests/unit/store_suite_reject.c \
                 tests/unit/store_model.c tests/unit/store_model_check.c \
                 tests/unit/store_suite_search.c \

@@ -117,6 +117,7 @@ store_suite(const backend_t *b, const struct CMUnitTest *more, size_t n)
         { suite_file, suite_file_count },
         { suite_life, suite_life_count },
         { suite_device, suite_device_count },
+        { suite_session, suite_session_count },
         { suite_search, suite_search_count },
         { suite_reject, suite_reject_count },
         { more, n }
@@ -124,7 +125,7 @@ store_suite(const backend_t *b, const struct CMUnitTest *more, size_t n)
 
     count = suite_write_count + suite_read_count + suite_change_count
             + suite_file_count + suite_life_count + suite_device_count
-            + suite_search_count
+            + suite_session_count + suite_search_count
             + suite_reject_count + n;
 
     all = calloc(count, sizeof(struct CMUnitTest));

@@ -39,6 +39,8 @@ extern const struct CMUnitTest  suite_life[];
 extern const size_t             suite_life_count;
 extern const struct CMUnitTest  suite_device[];
 extern const size_t             suite_device_count;
+extern const struct CMUnitTest  suite_session[];
+extern const size_t             suite_session_count;
 extern const struct CMUnitTest  suite_search[];
 extern const size_t             suite_search_count;
 extern const struct CMUnitTest  suite_reject[];

@@ -44,7 +44,8 @@ create(void **state)
     expect_json(get_conv("c1"),
                 "{'id':'c1','type':'consultation',"
                 "'title':'Thesis Discussion - Chapter 3',"
-                "'consultationId':'k1','participants':["
+                "'consultationId':'k1','consultationStatus':'confirmed',"
+                "'sessionId':null,'participants':["
                 "{'userId':'s1','role':'student','joinedAt':"
                 "'2024-01-15T10:00:00.000Z','leftAt':null,'permissions':"
                 "['read','download'],'blockedBy':null,"
@@ -68,6 +69,7 @@ create(void **state)
 
     expect_json(get_state("c1"),
                 "{'seq':0,'state':'active','at':'2024-01-15T10:00:00.123Z',"
+                "'consultationId':'k1',"
                 "'members':[{'userId':'s1','role':'student','permissions':"
                 "['read','download'],'joinSeq':0,'readSeq':0,'readAt':null,"
                 "'deliveredSeq':0,'deliveredAt':null},"
@@ -114,7 +116,8 @@ create_bare(void **state)
 
     expect_json(get_conv("c2"),
                 "{'id':'c2','type':'direct','title':null,"
-                "'consultationId':null,'participants':["
+                "'consultationId':null,'consultationStatus':null,"
+                "'sessionId':null,'participants':["
                 "{'userId':'s1','role':'student','joinedAt':"
                 "'2024-01-15T10:00:00.000Z','leftAt':null,'permissions':"
                 "['read','write','upload','download'],'blockedBy':null,"

@@ -527,10 +527,9 @@ events_mixed(events_t *l)
     events_react(l, "c1", 7, "m1", "t1", "+1", 1, 5200);
     events_delete(l, "c1", 8, "m1", "s1", 5300);
     events_fence(l, "c1", 9);
-    events_set(l, "c2", 2, "s1",
-               json_of("{'title':'x','archived':true,'settings':{'a':1},"
-                       "'block':{'userId':'s2','by':'s1','on':true}}"), 5400);
+    events_set(l, "c2", 2, "s1", events_everything("c2", 2, 5400), 5400);
     events_files(l, "c1", "s1");
+    events_sessions(l, "c1", "s1");
     events_managed(l, "s1", "Ani W.", NULL, "student");
 }
 
@@ -750,6 +749,7 @@ add_conversation(store_t *st, json_t *all, const char *id)
     add(one, "changes", rc, v);
     json_object_set_new(one, "upto", json_integer(upto));
     snapshot_files(st, id, one);
+    snapshot_sessions(st, id, one);
     json_object_set_new(all, id, one);
 }
 

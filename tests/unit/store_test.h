@@ -83,6 +83,26 @@ void events_react(events_t *l, const char *conversation, int64_t seq,
 /* conversation_updated; set is taken over */
 void events_set(events_t *l, const char *conversation, int64_t seq,
     const char *by, json_t *set, int64_t at);
+/* A system message with "set"; takes it over. */
+void events_started(events_t *l, const char *conversation, int64_t seq,
+    const char *id, const char *by, json_t *set, int64_t at);
+/* A consultation room: as events_create(), of student s1 and tutor t1. */
+void events_consultation(events_t *l, const char *conversation,
+    const char *consultation, int64_t at);
+/* set.consultation */
+json_t *events_consult(const char *id, const char *status, const char *flags,
+    int64_t at);
+/* A record of a session, from start_seq on; end_seq -1: not ended. */
+json_t *events_session(const char *conversation, const char *id, int rev,
+    const char *status, int64_t start_seq, int64_t end_seq, int64_t start,
+    int64_t end);
+/* All that "set" can say. */
+json_t *events_everything(const char *conversation, int64_t seq, int64_t at);
+/* kind g: takes over the body. */
+void events_record(events_t *l, const char *conversation, json_t *body);
+/* Some of all of them: session g1, with a transcript and a rating of user. */
+void events_sessions(events_t *l, const char *conversation,
+    const char *user);
 void events_fence(events_t *l, const char *conversation, int64_t seq);
 void events_profile(events_t *l, const char *user, const char *name,
     const char *avatar, const char *role);
@@ -149,5 +169,6 @@ void snapshot_files(store_t *st, const char *conversation, json_t *into);
 json_t *snapshot_push(store_t *st, const char *user);
 /* The part about holds and the log, as an object of its own. */
 json_t *snapshot_life(store_t *st);
+void snapshot_sessions(store_t *st, const char *conversation, json_t *into);
 
 #endif

@@ -172,7 +172,7 @@ settings(void **state)
                "{\"allowFileUpload\":true,\"maxFileSize\":10485760,"
                "\"allowedFileTypes\":[\".pdf\",\".docx\",\".pptx\",\".txt\","
                "\".jpg\",\".jpeg\",\".png\",\".gif\"],\"autoArchive\":false,"
-               "\"retention\":365}");
+               "\"reopenOnMessage\":false,\"retention\":365}");
     body_free(b);
 
     b = parse("u1", "student",
@@ -187,7 +187,7 @@ settings(void **state)
     check_json(b->settings,
                "{\"allowFileUpload\":false,\"maxFileSize\":1,"
                "\"allowedFileTypes\":[\".gif\"],\"autoArchive\":true,"
-               "\"retention\":30}");
+               "\"reopenOnMessage\":false,\"retention\":30}");
     check_json(b->context,
                "{\"topic\":\"T\",\"agenda\":\"A\","
                "\"scheduledAt\":\"2024-01-15T14:30:00.000Z\","

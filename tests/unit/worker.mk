@@ -13,6 +13,7 @@ UNIT_WORKER_event  := $(BUILD)/worker/event.o
 UNIT_WORKER_conf   := $(BUILD)/worker/conf.o $(BUILD)/worker/conf_files.o \
                       $(BUILD)/worker/conf_scan.o \
                       $(BUILD)/worker/conf_spool.o \
+                      $(BUILD)/worker/conf_session.o \
                       $(BUILD)/worker/conf_push.o $(PUSH_LIB)
 UNIT_WORKER_router := $(BUILD)/worker/api_route.o
 UNIT_WORKER_body   := $(BUILD)/worker/api_body.o

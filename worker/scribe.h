@@ -1,0 +1,39 @@
+/*
+ * scribe.h: sessions written up when they have ended; see scribe.c.
+ *
+ * Between the pure libraries (session.h, transcript.h), the store it reads and
+ * Redis, by which what it has found goes into the store.  shard: connection to
+ * the server of the conversation's shard.
+ */
+
+#ifndef SCRIBE_H
+#define SCRIBE_H
+
+#include "worker/worker.h"
+
+/* Queue an event of kind 'g' (docs/redis.md); takes over the body.  0, or -1:
+ * not now. */
+int scribe_record(rds_t *shard, cmd_t *cmd, const conf_t *cf,
+    const char *conversation, json_t *body);
+
+/*
+ * Write up a session whose status is "ended", and queue that.  STORE_OK;
+ * STORE_REJECTED: Redis did not take it, try again; else what the store said.
+ */
+store_rc_t scribe_complete(const conf_t *cf, store_t *st, rds_t *shard,
+    cmd_t *cmd, const json_t *session);
+
+/* The same for what was said in a room, other than of a consultation, since
+ * its last session: cut where it was silent for session_gap_s. */
+store_rc_t scribe_general(const conf_t *cf, store_t *st, rds_t *shard,
+    cmd_t *cmd, const char *conversation);
+
+/* The room and the messages of a session. */
+store_rc_t scribe_read(store_t *st, const json_t *session, json_t **room,
+    json_t **messages);
+
+/* The record, completed, and its transcript (or NULL), as of now. */
+json_t *scribe_now(const conf_t *cf, const json_t *session,
+    const json_t *room, const json_t *messages, json_t **transcript);
+
+#endif
