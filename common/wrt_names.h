@@ -45,6 +45,11 @@
 /* Fixed keys on the first server (the hub) */
 #define WRT_KEY_CONFIG        "wrt:config"        /* hash: shards */
 #define WRT_KEY_RPC           "wrt:rpc"           /* stream, group "api" */
+#define WRT_KEY_CONSULT       "wrt:consultations" /* stream, group "api": what
+                                                     the scheduling system
+                                                     says */
+#define WRT_KEY_CONSULT_DEAD  "wrt:consultations:dead"
+#define WRT_KEY_CONSULT_LEASE "wrt:consultations:lease"
 #define WRT_KEY_HB_API        "wrt:hb:api"        /* string, PX: ok|store */
 #define WRT_KEY_HB_PROJECTOR  "wrt:hb:projector"  /* string, PX: ok|store */
 #define WRT_KEY_METRICS       "wrt:metrics"       /* hash: node -> text */
@@ -52,6 +57,9 @@
                                                      he counts as there */
 #define WRT_KEY_HIDDEN        "wrt:hidden"        /* the same of those who
                                                      chose to look offline */
+
+#define WRT_KEY_SESSIONS_DUE  "wrt:sessions:due"  /* zset: room -> ms when its
+                                                     silence ends a session */
 
 /* Pushes (docs/push.md): item -> ms when it is to be looked at; items in hand;
  * the notifier that works */
@@ -120,6 +128,13 @@
 #define WRT_F_RPC_BODY      "b"
 #define WRT_F_RPC_USER      "u"   /* {"sub","role","name","avatar"} */
 #define WRT_F_RPC_ADDRESS   "a"   /* where it came from */
+
+/* Fields of an entry of wrt:consultations */
+#define WRT_F_CONSULT_ACTION  "action"
+#define WRT_F_CONSULT_ID      "id"
+#define WRT_F_CONSULT_DATA    "data"    /* body of the route that says it */
+#define WRT_F_CONSULT_ENTRY   "entry"   /* of a dead one: its id */
+#define WRT_F_CONSULT_BY      "by"      /* who says it; an id, or nothing */
 
 /* Fields of an upload's entry besides i, r, d, u, x of an RPC entry */
 #define WRT_F_UP_CONV       "c"   /* conversation */

@@ -107,6 +107,23 @@ api_parked(api_t *a)
 }
 
 
+/* What the scheduling system has said. */
+static void
+api_told(api_t *a)
+{
+    call_t  *c;
+
+    c = stream_turn(a);
+
+    if (c && api_route(c) == 0) {
+        api_run_call(a, c);
+
+    } else if (c) {
+        api_answer(a, c);
+    }
+}
+
+
 static void
 api_turn(api_t *a)
 {
@@ -126,7 +143,10 @@ api_turn(api_t *a)
     if (a->reader_generation != a->reader.generation) {
         a->reading = 0;
 
-        if (server_group(a->links[0].c, WRT_KEY_RPC, WRT_GROUP_API) != 0) {
+        if (server_group(a->links[0].c, WRT_KEY_RPC, WRT_GROUP_API) != 0
+            || server_group(a->links[0].c, WRT_KEY_CONSULT, WRT_GROUP_API)
+               != 0)
+        {
             return;
         }
 
@@ -141,6 +161,7 @@ api_turn(api_t *a)
         a->claim_at = mono_ms() + API_CLAIM_EVERY;
     }
 
+    api_told(a);
     api_read(a);
     api_parked(a);
 }
@@ -283,6 +304,14 @@ api_answer(api_t *a, call_t *c)
     rds_t  *hub;
     buf_t   text;
 
+    if (c->told) {
+        metrics_rpc(&a->role->slot->counters, c->route, c->status,
+                    mono_us() - c->start_us);
+        stream_answered(a, c);
+        call_free(c);
+        return;
+    }
+
     if (c->out.n > WRT_REPLY_MAX) {
         api_error(c, 413, "too_large", NULL,
                   "the answer is too large, ask for less at a time");
@@ -393,7 +422,7 @@ api_keep(api_t *a)
 {
     call_t  *c;
 
-    if (a->parked == NULL) {
+    if (a->nparked <= (unsigned) a->told) {
         return;
     }
 
@@ -404,7 +433,9 @@ api_keep(api_t *a)
     cmd_num(&a->cmd, 0);
 
     for (c = a->parked; c; c = c->next) {
-        cmd_text(&a->cmd, c->entry);
+        if (!c->told) {
+            cmd_text(&a->cmd, c->entry);
+        }
     }
 
     cmd_text(&a->cmd, "JUSTID");

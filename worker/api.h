@@ -18,6 +18,9 @@
  *   api_user.c      profiles set by a service
  *   api_presence.c  who is there, and with what
  *   api_device.c    devices, quiet hours, mutes
+ *   api_consult_life.c  it is started, ended, cancelled
+ *   api_session.c   sessions: lists, summaries, transcripts, satisfaction
+ *   api_stream.c    the same as routes, said by a stream
  *   api_member.c    participants come and go
  *   api_settings.c  title, settings, archive, block
  *   api_upload.c    UPLOAD, how an upload goes on
@@ -113,6 +116,8 @@ struct call_s {
     tail_t            *tails;
     unsigned           ntails;
     unsigned           waits:1;     /* not yet come true */
+    unsigned           told:1;      /* of wrt:consultations: nobody waits for
+                                       the answer */
 
     int                status;
     int                retry;       /* seconds, 0 none */
@@ -137,6 +142,12 @@ struct api_s {
     unsigned           reading:1;   /* a read is under way */
     int64_t            read_at;     /* mono: since when */
     char               consumer[NODE_SIZE + 32];
+
+    int                told;        /* an entry of wrt:consultations is in
+                                       hand */
+    int                leader;      /* this pool reads them */
+    int64_t            told_at;     /* mono: when to look */
+    int64_t            lease_at;    /* mono: when to renew that */
 
     call_t            *parked;
     unsigned           nparked;
@@ -223,6 +234,9 @@ int api_param_one_of(call_t *c, const char *name, const char *const *list,
 
 /* From an entry of wrt:rpc; NULL when it is not a call. */
 call_t *call_create(const char *entry, const reply_t *fields);
+/* From an entry of wrt:consultations: a POST by a service. */
+call_t *call_told(const char *entry, const char *id, const char *path,
+    const char *body, size_t n, const char *by);
 void call_free(call_t *c);
 /* name and avatar as its identity now has them */
 void call_names(call_t *c);
@@ -286,6 +300,13 @@ api_rc_t consult_reschedule(api_t *a, call_t *c);
 /* From here on ids[0] is the room and ids[1] the consultation.  0, or -1:
  * answered. */
 int consult_find(api_t *a, call_t *c);
+
+/* api_stream.c */
+
+/* The next entry's call, if there is one and it is our turn. */
+call_t *stream_turn(api_t *a);
+/* It has ended. */
+void stream_answered(api_t *a, call_t *c);
 
 /* api_session.c */
 api_rc_t consult_summary(api_t *a, call_t *c);

@@ -113,6 +113,35 @@ call_create(const char *entry, const reply_t *fields)
 }
 
 
+call_t *
+call_told(const char *entry, const char *id, const char *path,
+    const char *body, size_t n, const char *by)
+{
+    call_t  *c;
+
+    c = mem_zero(sizeof(call_t));
+    text_copy(c->entry, sizeof(c->entry), entry);
+    text_copy(c->id, sizeof(c->id), id);
+
+    c->told = 1;
+    c->start_us = mono_us();
+    c->channel = mem_text("", 0);
+    c->method = mem_text("POST", 4);
+    c->path = mem_text(path, strlen(path));
+    c->query = mem_text("", 0);
+    c->body = mem_text(body, n);
+    c->body_len = n;
+    c->identity = json_pack("{s:s, s:s, s:s}", "sub", by, "role", "service",
+                            "name", "");
+    c->user = call_claim(c, "sub");
+    c->role = call_claim(c, "role");
+    call_names(c);
+    c->rights = API_SERVICE;
+
+    return c;
+}
+
+
 void
 call_free(call_t *c)
 {

@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/worker.h"
+#include "worker/scribe.h"
 
 #define JANITOR_METRICS_MS   1000
 #define JANITOR_SWEEP_MS     10000
+#define JANITOR_SESSIONS_MS  1000
 #define JANITOR_NODE_S       60     /* a pool that is silent for so long */
 #define JANITOR_CONSUMER_MS  15000  /* a new pool has said its name by then */
 
@@ -26,6 +27,7 @@ typedef struct {
     int64_t    metrics_at;          /* mono: when it is due */
     int64_t    sweep_at;
     int64_t    presence_at;
+    int64_t    sessions_at;
     cmd_t      cmd;
 } janitor_t;
 
@@ -72,6 +74,11 @@ janitor_run(role_t *r)
             j.presence_at = now + WRT_PRESENCE_SWEEP_MS;
         }
 
+        if (now >= j.sessions_at && link_up(&j.links[0]) == 0) {
+            scribe_turn(r, j.links, &j.cmd);
+            j.sessions_at = mono_ms() + JANITOR_SESSIONS_MS;
+        }
+
         role_sleep(janitor_wait_ms(&j));
     }
 
@@ -84,6 +91,7 @@ janitor_run(role_t *r)
         link_free(&j.links[i]);
     }
 
+    role_store_close(r);
     free(j.links);
     free(j.backlog);
     free(j.dead);

@@ -354,6 +354,46 @@ project_dead(projector_t *p, item_t *it, const char *why)
 }
 
 
+/* Rooms where somebody has said something: when it has been silent there for
+ * so long, that was a session. */
+static void
+project_sessions(projector_t *p, unsigned first, unsigned n)
+{
+    item_t      *it;
+    int64_t      due;
+    unsigned     i, k;
+    const char  *last;
+
+    due = now_ms() + (int64_t) p->cf->session_gap_s * 1000;
+    last = "";
+    k = 0;
+
+    for (i = first; i < first + n; i++) {
+        it = &p->items[i];
+
+        if (it->skip || it->dead || it->e.ev.kind != WRT_EV_MESSAGE
+            || strcmp(it->e.conversation, last) == 0)
+        {
+            continue;
+        }
+
+        if (k++ == 0) {
+            cmd_begin(&p->cmd, "ZADD");
+            cmd_text(&p->cmd, WRT_KEY_SESSIONS_DUE);
+            cmd_text(&p->cmd, "GT");
+        }
+
+        last = it->e.conversation;
+        cmd_num(&p->cmd, due);
+        cmd_text(&p->cmd, last);
+    }
+
+    if (k > 0) {
+        rds_push(p->hub->c, &p->cmd);
+    }
+}
+
+
 /* Users' room lists and channels. */
 static int
 project_effects(projector_t *p, unsigned first, unsigned n)
@@ -367,6 +407,10 @@ project_effects(projector_t *p, unsigned first, unsigned n)
         if (!it->skip && !it->dead) {
             effects_queue(p->hub->c, &p->cmd, p->cf, &it->e);
         }
+    }
+
+    if (p->cf->session_gap_s > 0) {
+        project_sessions(p, first, n);
     }
 
     if (rds_drain(p->hub->c) != 0) {

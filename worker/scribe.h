@@ -28,6 +28,11 @@ store_rc_t scribe_complete(const conf_t *cf, store_t *st, rds_t *shard,
 store_rc_t scribe_general(const conf_t *cf, store_t *st, rds_t *shard,
     cmd_t *cmd, const char *conversation);
 
+/* What is due of both: sessions that ended and were not written up, rooms that
+ * have been silent.  For the janitor; a little at a time.  links: one a
+ * server. */
+void scribe_turn(role_t *r, link_t *links, cmd_t *cmd);
+
 /* The room and the messages of a session. */
 store_rc_t scribe_read(store_t *st, const json_t *session, json_t **room,
     json_t **messages);

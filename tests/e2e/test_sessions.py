@@ -475,3 +475,161 @@ async def test_killed_between(make_stack):
 
 
 test_killed_between.limit = 120
+
+
+def say(stack, action, number, **data):
+    """An entry of wrt:consultations, as the scheduling system writes it."""
+    with stack.redis_client() as c:
+        return c.xadd("wrt:consultations", {
+            "action": action, "id": number,
+            "data": json.dumps(data) if data else ""})
+
+
+async def until(check, what, timeout=20):
+    end = asyncio.get_running_loop().time() + timeout
+    while asyncio.get_running_loop().time() < end:
+        v = await check()
+        if v:
+            return v
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"waited for {what}")
+
+
+async def test_by_the_stream(make_stack):
+    """The same as by REST, in the order in which it was said; said ten times
+    and with the pool killed in between: one room, one invitation, one
+    session."""
+    stack = make_stack(nginx=2)
+    c = Consult(stack)
+    ani, tia = [await Ws.hello(stack.ws(i), user, role=role)
+                for i, (user, role) in enumerate((c.student, c.tutor))]
+    confirmed = {"title": "Thesis", "topic": "Bab 3",
+                 "settings": {"autoArchive": True}, "participants": [
+                     {"userId": c.ani, "role": "student"},
+                     {"userId": c.tia, "role": "tutor"}]}
+
+    async def again(n):
+        for _ in range(5):
+            r = await c.call("/confirm", confirmed, nginx=n)
+            assert r.status in (200, 201, 503), r
+    for _ in range(5):
+        say(stack, "confirmed", c.number, **confirmed)
+    stack.worker.kill()
+    for _ in range(5):
+        say(stack, "confirmed", c.number, **confirmed)
+    say(stack, "started", c.number)
+    stack.worker.start()
+    await asyncio.gather(again(0), again(1))
+    for ws in (ani, tia):
+        e = await ws.wait("conversation_created", timeout=20)
+        c.room = e["data"]["conversation"]["id"]
+        e = await ws.wait("message_received", timeout=20)
+        assert e["data"]["message"]["content"]["systemMessage"]["action"] == (
+            "consultation_started")
+        assert e["data"]["message"]["senderId"] == "scheduler"
+    await said(ani, c, "Apakah ini benar?")
+    say(stack, "ended", c.number)
+
+    async def completed():
+        r = await c.call("/summary", method="GET")
+        return r.data["session"]["status"] == "completed" and r
+    r = await until(completed, "the summary")
+    assert r.data["summary"]["totalMessages"] == 1
+    for ws in (ani, tia):
+        e = await ws.wait("conversation_updated")
+        assert e["data"]["conversation"]["isArchived"] is True
+        assert not [e for e in ws.pending()
+                    if e["event"] == "conversation_created"]
+        await ws.close()
+    with stack.redis_client() as redis:
+        assert redis.xlen("wrt:consultations") == 0
+        assert redis.xlen("wrt:consultations:dead") == 0
+
+
+test_by_the_stream.limit = 120
+
+
+async def test_what_the_stream_refuses(make_stack):
+    """It goes to the dead letters with its reason, and holds up nothing."""
+    stack = make_stack()
+    c = await Consult.confirmed(stack)
+    with stack.redis_client() as redis:
+        redis.xadd("wrt:consultations", {"x": "y"})
+        redis.xadd("wrt:consultations", {"action": "paid", "id": "a"})
+        redis.xadd("wrt:consultations", {"action": "ended", "id": "a b"})
+        say(stack, "ended", "unknown-one")
+        say(stack, "ended", c.number)
+        redis.xadd("wrt:consultations", {"action": "confirmed", "id": "c9",
+                                         "data": "no JSON"})
+        say(stack, "rescheduled", c.number, scheduledAt="soon")
+        say(stack, "started", c.number)
+
+        async def started():
+            r = await c.call("", method="GET")
+            return r.data["session"]
+        await until(started, "the session")
+        dead = [f for _, f in redis.xrange("wrt:consultations:dead")]
+    assert [d["why"].split(" ")[0] for d in dead] == [
+        "action:", "action:", "id:", "404", "409", "400", "400"]
+    assert dead[-1]["id"] == c.number and "scheduledAt" in dead[-1]["data"]
+
+
+@pytest.mark.parametrize("type", ["group", "direct"])
+async def test_general_sessions(make_stack, type):
+    """In other rooms silence ends a session."""
+    stack = make_stack(env={"SESSION_GAP_S": "3"})
+    ani, bob = uniques("ani", "bob")
+    ws = await Ws.hello(stack.ws(), ani)
+    r = await stack.rest(tokens.token(ani)).acall(
+        "POST", "/api/conversations",
+        {"type": type, "participantIds": [bob]})
+    room = r.data["conversation"]["id"]
+    rest = stack.rest(tokens.token(bob))
+
+    async def sessions(n):
+        r = await rest.aget("/api/sessions", conversationId=room)
+        return len(r.data["sessions"]) == n and r.data["sessions"]
+    for n in (1, 2):
+        for i in range(n + 1):
+            await send(ws, room, f"questionnaire {n} {i}")
+        found = await until(lambda n=n: sessions(n), f"session {n}")
+        assert found[0]["sessionType"] == "general"
+        assert found[0]["status"] == "completed"
+        assert found[0]["summary"]["totalMessages"] == n + 1
+        assert found[0]["consultationId"] is None
+    assert found[1]["endSeq"] < found[0]["startSeq"]
+    assert found[0]["transcript"] is None
+    r = await rest.aget(f"/api/sessions/{found[0]['id']}/transcript")
+    assert "questionnaire 2 0" in r.data["content"]
+    r = await rest.acall("POST", f"/api/sessions/{found[0]['id']}/satisfaction",
+                         {"rating": 4})
+    assert r.data["analytics"]["satisfaction"] == 4
+    await ws.close()
+
+
+async def test_left_undone(make_stack):
+    """A session that ended and was not written up is, by the janitor."""
+    stack = make_stack(nginx=2)
+    c = await Consult.confirmed(stack)
+    ani, tia = await c.sockets()
+    await c.call("/start")
+    await said(ani, c, "Tolong kirim kuesioner besok.")
+    # ended, and whoever was to write it up has died: its record alone
+    session = (await c.call("", method="GET")).data["session"]
+    for key in ("ratings", "analytics"):
+        session.pop(key)
+    session.update(rev=2, status="ended", endSeq=2,
+                   endTime=session["startTime"])
+    _, tag = stack.conversation_key(c.room)
+    with stack.redis_client() as redis:
+        redis.xadd(f"{tag}:ingest", {
+            "c": c.room, "p": "g 0 - -\n" + json.dumps(
+                {"op": "put", "session": session}), "x": ""})
+
+    async def completed():
+        r = await c.call("/summary", method="GET")
+        return r.data["session"]["status"] == "completed" and r
+    r = await until(completed, "the summary", 40)
+    assert r.data["summary"]["totalMessages"] == 1
+    for ws in (ani, tia):
+        await ws.close()
