@@ -40,7 +40,8 @@ static const struct {
 };
 
 
-/* Is it this pool's turn?  Two at a time do no harm: both make the same call. */
+/* Is it this pool's turn?  Two at a time do no harm: they make the same
+ * call. */
 static int
 stream_lease(api_t *a, rds_t *hub)
 {
