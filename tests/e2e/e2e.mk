@@ -33,7 +33,7 @@ define e2e_each_store
 endef
 
 .PHONY: e2e fault fault-short load load-short backlog backlog-short \
-        flood flood-short bench-uploads
+        flood flood-short bench-uploads bench-push
 
 $(E2E_VENV)/ok: tests/e2e/requirements.txt
 	python3 -m venv $(E2E_VENV)
@@ -76,6 +76,9 @@ backlog-short: BACKLOG_MESSAGES := 20000
 backlog-short: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/load/backlog.py \
 	    --messages $(BACKLOG_MESSAGES))
+
+bench-push: module worker $(E2E_VENV)/ok
+	$(call e2e_each_store,tests/bench/push.py)
 
 bench-uploads: module worker $(E2E_VENV)/ok
 	@$(E2E_PYTHON) tests/bench/uploads.py --stack sqlite-local
