@@ -27,7 +27,7 @@ export class Room {
     #due = 0;               // events of a compact catch-up still to come
     #upto = 0;
     #seen = 0;
-    #countedTo = 0;         // unread counts what is above
+    #below = 0;             // unread ones up to #base, as the server counted
     #pages = null;          // the page that is being loaded ...
     #meanwhile = [];        // ... and changes that came while it was
     #base;                  // all above is here, loaded or not
@@ -55,10 +55,28 @@ export class Room {
                            ?? null;
     }
 
+    /* The server's count of what is unread, up to the number it names. */
     counted(conversation) {
-        this.unread = conversation.unreadCount ?? 0;
-        this.#countedTo = conversation.seq;
+        this.#below = Math.max(0, (conversation.unreadCount ?? 0)
+                                  - this.#live(conversation.seq));
+        this.#tally();
     }
+
+    /* Unread ones that came live, which are all here. */
+    #live(upto = Infinity) {
+        const me = this.#client.userId;
+        const read = Math.max(this.#base, this.cursor(me).read);
+        let n = 0;
+
+        for (const m of this.messages.values()) {
+            n += m.seq > read && m.seq <= upto && !m.deletedAt
+                 && m.senderId !== me;
+        }
+
+        return n;
+    }
+
+    #tally() { this.unread = this.#below + this.#live(); }
 
     get type() { return this.conversation.type; }
     get archived() { return this.conversation.isArchived === true; }
@@ -190,7 +208,7 @@ export class Room {
         for (const [event, data] of this.#meanwhile) {
             if (event === "reaction_updated") {
                 this.#reacted(data);
-            } else if (this.messages.has(data.messageId)) {
+            } else {
                 this.upsert(data.message);
             }
         }
@@ -366,10 +384,12 @@ export class Room {
             this.#came(1);
         }
 
+        this.#tally();
+
         return fresh;
     }
 
-    #received({ seq, message: m }) {
+    #received({ message: m }) {
         const system = m.content.systemMessage;
         const isNew = m.seq > this.last;
 
@@ -397,13 +417,6 @@ export class Room {
 
         const added = this.upsert(m);
 
-        if (m.senderId !== this.#client.userId && isNew
-            && seq > this.#countedTo && !m.deletedAt
-            && m.seq > this.cursor(this.#client.userId).read)
-        {
-            this.unread++;
-        }
-
         if (isNew) {
             this.lastMessage = summary(m);
         }
@@ -413,10 +426,9 @@ export class Room {
         return isNew && added ? m : null;
     }
 
-    #updated(event, { seq, message: m }) {
-        if (this.messages.has(m.id)) {
-            this.upsert(m);
-        }
+    #updated(event, { message: m }) {
+        // one that was sent and deleted while we were away is new here
+        this.upsert(m);
 
         if (this.lastMessage?.sentAt === m.createdAt
             && this.lastMessage.senderId === m.senderId)
@@ -424,11 +436,11 @@ export class Room {
             this.lastMessage = summary(m);
         }
 
-        if (event === "message_deleted" && seq > this.#countedTo
+        if (event === "message_deleted" && m.seq <= this.#base
             && m.senderId !== this.#client.userId
             && m.seq > this.cursor(this.#client.userId).read)
         {
-            this.unread = Math.max(0, this.unread - 1);
+            this.#below = Math.max(0, this.#below - 1);
         }
 
         // quotations of it
@@ -506,24 +518,24 @@ export class Room {
 
         this.cursors.set(user, to);
 
-        if (user === this.#client.userId && to.read > c.read && this.unread) {
-            this.#readHere(to.read);
+        if (user === this.#client.userId && to.read > c.read && this.#below) {
+            this.#readBelow(to.read);
         }
     }
 
     /* One's own cursor moved, on this device or another one. */
-    #readHere(seq) {
-        if (seq >= this.last) {
-            this.unread = 0;
-        } else if (this.loaded && seq >= this.first) {
-            this.unread = [...this.messages.values()].filter(
-                (m) => m.seq > seq && !m.deletedAt
-                       && m.senderId !== this.#client.userId).length;
+    #readBelow(seq) {
+        const me = this.#client.userId;
+
+        if (seq >= this.#base) {
+            this.#below = 0;
+        } else if (this.loaded && seq >= this.first - 1) {
+            this.#below = [...this.messages.values()].filter(
+                (m) => m.seq > seq && m.seq <= this.#base && !m.deletedAt
+                       && m.senderId !== me).length;
         } else {
             this.#client.recount(this);
         }
-
-        this.#client.emit("rooms");
     }
 
     #types(user, name) {

@@ -3,12 +3,13 @@
  * lines to it that can be cut.
  */
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)),
                           "../..");
@@ -96,6 +97,21 @@ export class Stack {
     /* A signal to redis, worker or nginx. */
     signal(part, name) { process.kill(this.pid(part), name); }
 
+    /* SIGKILL, until there is another one. */
+    async kill(part) {
+        const old = this.pid(part);
+
+        process.kill(old, "SIGKILL");
+        await until(() => {
+            try {
+                return this.pid(part) !== old;
+            } catch {
+                return false;
+            }
+        }, "another " + part);
+        await until(async () => await this.health() === "ok", "health");
+    }
+
     log(name) {
         return fs.readFileSync(path.join(this.dir, "logs", name), "utf8");
     }
@@ -122,6 +138,17 @@ export class Stack {
         const { people } = await r.json();
 
         return Object.fromEntries(people.map((p) => [p.id, p.token]));
+    }
+
+    /* A token of somebody else. */
+    async mint(sub, role, ttl = 3600) {
+        const { stdout } = await promisify(execFile)(
+            process.env.TOKEN_BIN ?? path.join(ROOT, "build/writeen-token"),
+            ["--sub", sub, "--role", role, "--name", sub,
+             "--ttl", String(ttl)],
+            { env: { ...process.env, JWT_SECRET: undefined } });
+
+        return stdout.trim();
     }
 
     async health() {

@@ -5,7 +5,7 @@
 
 import { announce, h } from "./dom.js";
 import { openDialog } from "./dialog.js";
-import { dateAndTime, errorText, t } from "./i18n.js";
+import { date, dateAndTime, errorText, t } from "./i18n.js";
 
 const MINUTE_MS = 60000;
 
@@ -87,9 +87,10 @@ function rating(chat, room, ratings) {
 function itemText(room, item) {
     const who = item.userId && room.nameOf(item.userId);
 
-    return [item.text,
-            (who || item.due) && h("span", { class: "muted" },
-                " · " + [who, item.due?.date].filter(Boolean).join(", "))];
+    const facts = [who, item.due && date(item.due.date)].filter(Boolean);
+
+    return [item.text, facts.length > 0
+            && h("span", { class: "muted" }, " · " + facts.join(", "))];
 }
 
 

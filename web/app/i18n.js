@@ -44,13 +44,17 @@ export function errorText(error) {
 }
 
 
+/* As they are written where the browser's user is, if he speaks that
+ * language. */
 function format(options) {
-    return new Intl.DateTimeFormat(now, options);
+    const locale = navigator.languages.find((l) => l.slice(0, 2) === now);
+
+    return new Intl.DateTimeFormat(locale ?? now, options);
 }
 
 
 export function timeOfDay(time) {
-    return format({ hour: "2-digit", minute: "2-digit", hour12: false })
+    return format({ hour: "2-digit", minute: "2-digit" })
         .format(new Date(time));
 }
 
@@ -96,6 +100,13 @@ export function when(time) {
 export function dateAndTime(time) {
     return format({ dateStyle: "medium", timeStyle: "short" })
         .format(new Date(time));
+}
+
+
+/* A day without a time: 2026-11-24. */
+export function date(day) {
+    return format({ dateStyle: "medium", timeZone: "UTC" })
+        .format(new Date(day));
 }
 
 

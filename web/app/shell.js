@@ -11,6 +11,7 @@ import { openMenu } from "./popup.js";
 import { newConversation } from "./newroom.js";
 import { SearchPane } from "./search.js";
 import { Thread } from "./thread.js";
+import { messageText } from "./words.js";
 
 const STATUSES = ["online", "away", "busy", "offline"];
 
@@ -214,6 +215,10 @@ export class Shell {
             return;
         }
 
-        this.thread?.arrived(room, message);
+        const text = messageText(message, (u) => room.nameOf(u));
+
+        announce(message.type === "system" ? text : t("says", {
+            name: message.sender?.name || room.nameOf(message.senderId),
+            text }));
     }
 }

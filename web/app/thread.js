@@ -5,7 +5,7 @@
  * so that the way from the messages to the field below is one key.
  */
 
-import { announce, avatar, h, icon, iconButton } from "./dom.js";
+import { avatar, h, icon, iconButton } from "./dom.js";
 import { Composer } from "./composer.js";
 import { ConsultBanner } from "./consult.js";
 import { uploadNode } from "./files.js";
@@ -479,12 +479,5 @@ export class Thread {
                      typeof original.text === "string"
                          ? { ...original, content: original.text } : original,
                      (u) => room.nameOf(u)) };
-    }
-
-    /* Something new, live: here or in another conversation. */
-    arrived(room, message) {
-        announce(t("says", {
-            name: message.sender?.name || room.nameOf(message.senderId),
-            text: messageText(message, (u) => room.nameOf(u)) }));
     }
 }

@@ -1,0 +1,78 @@
+/* test_group.js: a room's life: people come and go, it is archived. */
+
+import assert from "node:assert/strict";
+
+import { until } from "./stack.js";
+
+const ANI = "Ani Lestari";
+const CITRA = "Citra Dewi";
+const DIAN = "Dian Pratama, M.Si.";
+
+
+async function about(person) {
+    await person.page.getByRole("button", { name: "About this" }).click();
+    return person.page.getByRole("dialog");
+}
+
+
+function system(person, text) {
+    return person.page.locator("li.system").filter({ hasText: text })
+        .waitFor();
+}
+
+
+export const tests = {
+    "a group": async (world) => {
+        const ani = await world.person(ANI);
+        const citra = await world.person(CITRA);
+        const dian = await world.person(DIAN);
+        const p = ani.page;
+
+        await p.getByRole("button", { name: "New conversation" }).click();
+        await p.getByRole("checkbox", { name: CITRA }).check();
+        await p.getByLabel("Title").fill("Kelompok A");
+        await p.getByRole("button", { name: "Start" }).click();
+        await ani.say("Selamat datang");
+        await citra.open("Kelompok A");
+        await citra.sees("Selamat datang");
+
+        // one more, who is told and sees what was said
+        let dialog = await about(ani);
+
+        await dialog.getByLabel("Add somebody").fill("dian");
+        await dialog.getByRole("button", { name: "Add" }).click();
+        await dian.open("Kelompok A");
+        await dian.sees("Selamat datang");
+        await system(citra, DIAN + " joined.");
+        await dian.say("Halo!");
+        await citra.message("Halo!").getByText(DIAN).waitFor();
+        await until(async () => /3 people/.test(await citra.page.locator(
+            ".head-sub").textContent()), "3 people");
+
+        // who has read it
+        await dian.act("Halo!", "Who has read it");
+        dialog = dian.page.getByRole("dialog");
+        await dialog.getByText(CITRA).getByText("read").waitFor();
+        await dian.page.keyboard.press("Escape");
+
+        // out of it
+        dialog = await about(dian);
+        await dialog.getByRole("button", { name: "Leave" }).click();
+        await dian.room("Kelompok A").waitFor({ state: "detached" });
+        await system(citra, DIAN + " left.");
+
+        // archived: nothing can be written, until it is opened again
+        dialog = await about(ani);
+        await dialog.getByRole("button", { name: "Archive" }).click();
+        await citra.page.getByText("This conversation is archived.")
+            .waitFor();
+        assert.equal(await citra.field.isVisible(), false);
+        await citra.page.getByText("Archived", { exact: true }).click();
+        await citra.room("Kelompok A").waitFor();
+        dialog = await about(ani);
+        await dialog.getByRole("button", { name: "Open again" }).click();
+        await citra.field.waitFor();
+        await citra.say("Masih ada");
+        await ani.sees("Masih ada");
+    },
+};
