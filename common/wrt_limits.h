@@ -89,6 +89,11 @@
 #define WRT_REASON_MAX           1024   /* of a hold, bytes */
 #define WRT_AUDIT_ACTION_MAX     64     /* bytes */
 #define WRT_AUDIT_SOURCE_MAX     256    /* from where, bytes */
+#define WRT_RETENTION_S          600    /* between two looks at all rooms */
+#define WRT_AUTO_ARCHIVE_DAYS    30     /* idle for so long */
+#define WRT_EXPIRE_BATCH         100    /* messages that go in one event */
+#define WRT_EXPIRE_ROOMS         8      /* events under way */
+#define WRT_EXPIRE_LOOK          200    /* rooms looked at in one step */
 #define WRT_PAGE_AUDIT           50
 #define WRT_PAGE_AUDIT_MAX       200
 

@@ -66,6 +66,8 @@
 #define WRT_KEY_PUSH_DUE      "wrt:push:due"      /* zset */
 #define WRT_KEY_PUSH_HAND     "wrt:push:hand"     /* zset */
 #define WRT_KEY_PUSH_LEASE    "wrt:push:lease"    /* string, PX: pool */
+#define WRT_KEY_LIFE          "wrt:life"          /* string, PX: the pool that
+                                                     ends what is due */
 
 /* A fixed key on each server */
 #define WRT_KEY_PROJECTORS    "wrt:projectors"    /* zset: projector, until */

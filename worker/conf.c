@@ -57,6 +57,8 @@ static const conf_var_t  conf_vars[] = {
     { "PUSH_REMINDER_M", conf_push_reminder },
     { "SESSION_GAP_S", conf_session_gap },
     { "UTC_OFFSET_MIN", conf_utc_offset },
+    { "RETENTION_S", conf_retention },
+    { "AUTO_ARCHIVE_DAYS", conf_archive_days },
     { NULL,          NULL }
 };
 

@@ -55,6 +55,9 @@ typedef struct {
     unsigned         session_gap_s; /* silence that ends a general session; 0:
                                        there are none */
 
+    unsigned         retention_s;   /* between two looks at what is due */
+    unsigned         archive_days;  /* autoArchive: idle for so long */
+
     unsigned         workers;       /* api processes */
     int              log_level;     /* LOG_LEVEL_* of worker.h */
 } conf_t;

@@ -50,6 +50,8 @@ int conf_spool(conf_ctx_t *x, const char *name, const char *value);
 int conf_files_workers(conf_ctx_t *x, const char *name, const char *value);
 int conf_upload_idle(conf_ctx_t *x, const char *name, const char *value);
 int conf_blob_grace(conf_ctx_t *x, const char *name, const char *value);
+int conf_retention(conf_ctx_t *x, const char *name, const char *value);
+int conf_archive_days(conf_ctx_t *x, const char *name, const char *value);
 
 /* conf_session.c */
 int conf_utc_offset(conf_ctx_t *x, const char *name, const char *value);

@@ -95,3 +95,31 @@ conf_blob_grace(conf_ctx_t *x, const char *name, const char *value)
     return conf_seconds(x, name, value, WRT_BLOB_GRACE_S,
                         &x->cf->blob_grace_s);
 }
+
+
+int
+conf_retention(conf_ctx_t *x, const char *name, const char *value)
+{
+    return conf_seconds(x, name, value, WRT_RETENTION_S,
+                        &x->cf->retention_s);
+}
+
+
+int
+conf_archive_days(conf_ctx_t *x, const char *name, const char *value)
+{
+    long  n;
+
+    n = value ? conf_number(value, 1, WRT_RETENTION_DAYS_MAX)
+              : WRT_AUTO_ARCHIVE_DAYS;
+
+    if (n < 0) {
+        return conf_error(x, "%s is \"%.32s\": must be a whole number of "
+                          "days from 1 to %d; unset it for %d", name, value,
+                          WRT_RETENTION_DAYS_MAX, WRT_AUTO_ARCHIVE_DAYS);
+    }
+
+    x->cf->archive_days = (unsigned) n;
+
+    return 0;
+}

@@ -1,6 +1,6 @@
 /*
- * janitor.c: keeps Redis tidy, sees who has gone, and publishes the pool's
- * figures.
+ * janitor.c: keeps Redis tidy, sees who has gone, ends what has had its time,
+ * and publishes the pool's figures.
  *
  * Several pools may do this at once: everything here may be done twice.
  */
@@ -28,6 +28,8 @@ typedef struct {
     int64_t    sweep_at;
     int64_t    presence_at;
     int64_t    sessions_at;
+    int64_t    retain_at;
+    retain_t  *retain;
     cmd_t      cmd;
 } janitor_t;
 
@@ -49,6 +51,8 @@ janitor_run(role_t *r)
     j.links = mem_zero(r->cf->nredis * sizeof(link_t));
     j.backlog = mem_zero(r->cf->names.shards * sizeof(int64_t));
     j.dead = mem_zero(r->cf->names.shards * sizeof(int64_t));
+
+    j.retain = retain_open(r);
 
     for (i = 0; i < r->cf->nredis; i++) {
         link_init(&j.links[i], r->cf, i, &r->slot->counters);
@@ -79,6 +83,10 @@ janitor_run(role_t *r)
             j.sessions_at = mono_ms() + JANITOR_SESSIONS_MS;
         }
 
+        if (now >= j.retain_at && link_up(&j.links[0]) == 0) {
+            j.retain_at = mono_ms() + retain_turn(j.retain, j.links);
+        }
+
         role_sleep(janitor_wait_ms(&j));
     }
 
@@ -92,6 +100,7 @@ janitor_run(role_t *r)
     }
 
     role_store_close(r);
+    retain_close(j.retain);
     free(j.links);
     free(j.backlog);
     free(j.dead);
@@ -113,7 +122,13 @@ janitor_wait_ms(const janitor_t *j)
         at = j->presence_at;
     }
 
-    return (int) (at - mono_ms());
+    if (rds_alive(j->links[0].c) && j->retain_at < at) {
+        at = j->retain_at;
+    }
+
+    at -= mono_ms();
+
+    return at > 0 ? (int) at : 0;
 }
 
 

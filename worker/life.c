@@ -6,6 +6,7 @@
  * by command or by itself, queues it here.
  */
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -83,6 +84,16 @@ life_release(const char *id, const actor_t *who, json_t *audit)
 }
 
 
+static char  life_last[EVENT_ENTRY_SIZE];
+
+
+const char *
+life_entry(void)
+{
+    return life_last;
+}
+
+
 int
 life_record(rds_t *c, cmd_t *cmd, const conf_t *cf, char kind,
     const char *place, const char *conversation, const char *actor,
@@ -116,7 +127,154 @@ life_record(rds_t *c, cmd_t *cmd, const conf_t *cf, char kind,
     }
 
     ok = strcmp(reply_text(reply_at(r, 0)), "ok") == 0;
+    text_copy(life_last, sizeof(life_last),
+              ok ? reply_text(reply_at(r, 1)) : "");
     reply_free(r);
 
     return ok ? 0 : -1;
+}
+
+
+static reply_t *
+emit_run(rds_t *c, cmd_t *cmd, const conf_t *cf, const life_event_t *e)
+{
+    char      key[WRT_NAME_BUF], kind[2], at[WRT_TIME_LEN + 1];
+    size_t    n;
+    unsigned  i, k;
+
+    n = strlen(e->conversation);
+    k = wrt_shard(&cf->names, e->conversation, n);
+    kind[0] = e->kind;
+    kind[1] = '\0';
+    wrt_time_format(now_ms(), at);
+
+    cmd_begin(cmd, "FCALL");
+    cmd_text(cmd, WRT_FN_EMIT);
+    cmd_num(cmd, 4);
+    cmd_mem(cmd, key, wrt_key_conv(key, k, e->conversation, n));
+    cmd_mem(cmd, key, wrt_key_log(key, k, e->conversation, n));
+    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_mem(cmd, key, wrt_key_version(key, k, e->conversation, n, "-", 1));
+    cmd_mem(cmd, key, wrt_chan_room(key, &cf->names, k, e->conversation, n));
+    cmd_text(cmd, e->conversation);
+    cmd_text(cmd, "-");
+    cmd_text(cmd, "");              /* the server itself */
+    cmd_text(cmd, "");              /* archived or not */
+    cmd_text(cmd, kind);
+    cmd_text(cmd, e->target);
+    cmd_text(cmd, e->event);
+    cmd_text(cmd, e->extra);
+    cmd_text(cmd, at);
+    cmd_num(cmd, WRT_BACKLOG_MAX);
+    cmd_num(cmd, e->expect);
+
+    for (i = 0; i < e->nops; i++) {
+        cmd_text(cmd, e->ops[i]);
+    }
+
+    return rds_run(c, cmd);
+}
+
+
+int
+life_publish(store_t *st, rds_t *c, cmd_t *cmd, const conf_t *cf,
+    const life_event_t *e)
+{
+    int       rc, try;
+    reply_t  *r;
+
+    for (try = 0; ; try++) {
+        r = emit_run(c, cmd, cf, e);
+
+        if (r == NULL || reply_is_error(r)) {
+            rds_fail(c, reply_text(r));
+            reply_free(r);
+            return -1;
+        }
+
+        if (strcmp(reply_text(reply_at(r, 0)), "noload") != 0 || try > 0) {
+            break;
+        }
+
+        reply_free(r);
+
+        if (load_conversation(st, c, cf, e->conversation) != STORE_OK) {
+            return rds_alive(c) ? 0 : -1;
+        }
+    }
+
+    rc = strcmp(reply_text(reply_at(r, 0)), "ok") == 0;
+    reply_free(r);
+
+    return rc;
+}
+
+
+/* {"event":"messages_removed",...} */
+static void
+withdraw_event(buf_t *out, const char *conversation, const json_t *messages,
+    const char *why)
+{
+    size_t    i;
+    json_t   *v, *ids, *event;
+
+    ids = json_array();
+
+    json_array_foreach(messages, i, v) {
+        json_array_append(ids, json_object_get(v, "id"));
+    }
+
+    event = json_pack("{s:s, s:{s:s, s:o, s:s}}", "event",
+                      "messages_removed", "data", "conversationId",
+                      conversation, "messageIds", ids, "reason", why);
+
+    buf_fmt(out, "%c 0 - -\n", WRT_EV_STATUS);
+    buf_json(out, event);
+    json_decref(event);
+}
+
+
+int
+life_withdraw(rds_t *c, cmd_t *cmd, const conf_t *cf,
+    const char *conversation, const json_t *messages, const char *why)
+{
+    int        rc;
+    char       name[WRT_NAME_BUF], id[32];
+    buf_t      text;
+    size_t     i, j, n;
+    json_t    *m, *number;
+    unsigned   k;
+
+    n = strlen(conversation);
+    k = wrt_shard(&cf->names, conversation, n);
+
+    cmd_begin(cmd, "XDEL");
+    cmd_mem(cmd, name, wrt_key_log(name, k, conversation, n));
+
+    json_array_foreach(messages, i, m) {
+        json_array_foreach(json_object_get(m, "numbers"), j, number) {
+            snprintf(id, sizeof(id), "%lld-0",
+                     (long long) json_integer_value(number));
+            cmd_text(cmd, id);
+        }
+    }
+
+    rds_push(c, cmd);
+
+    memset(&text, 0, sizeof(text));
+    withdraw_event(&text, conversation, messages, why);
+
+    cmd_begin(cmd, "PUBLISH");
+    cmd_mem(cmd, name, wrt_chan_room(name, &cf->names, k, conversation, n));
+    cmd_mem(cmd, text.p, text.n);
+    rds_push(c, cmd);
+    buf_free(&text);
+
+    rc = rds_drain(c);
+
+    if (rc != 0) {
+        rds_fail(c, rds_error(c));
+    }
+
+    return rc;
 }

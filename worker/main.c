@@ -54,6 +54,8 @@ static const char  main_usage[] =
     "  CLAMAV       who scans files: libclamav, clamd:/path of its socket,\n"
     "               clamd:host:port, or off (libclamav)\n"
     "  CLAMAV_DB    libclamav: directory of signatures (/var/lib/clamav)\n"
+    "  RETENTION_S  seconds between two looks for old messages (600)\n"
+    "  AUTO_ARCHIVE_DAYS  idle conversations are archived then (30)\n"
     "  THUMBNAILER  the program writeen-thumb (the one beside this)\n"
     "  FCM_CREDENTIALS    push by FCM: file of a service account (none)\n"
     "  WEBHOOK_URL, WEBHOOK_SECRET\n"

@@ -377,6 +377,17 @@ store_consultation(store_t *st, const char *id, json_t **out)
 
 
 store_rc_t
+store_due(store_t *st, const store_due_t *q, json_t **out,
+    char next[WRT_ID_MAX + 1])
+{
+    *out = NULL;
+    next[0] = '\0';
+
+    return finish(st, st->ops->due(st, q, out, next), out);
+}
+
+
+store_rc_t
 store_changes(store_t *st, const char *conversation, int64_t after, int max,
     json_t **out, int64_t *upto)
 {

@@ -299,6 +299,26 @@ store_rc_t store_session_part(store_t *st, const char *session,
  */
 store_rc_t store_consultation(store_t *st, const char *id, json_t **out);
 
+/* Which rooms to look at for what has had its time. */
+typedef struct {
+    const char  *after;         /* only those with ids above this one */
+    int          look;          /* at so many */
+    int          max;           /* rooms with something, at most */
+    int          limit;         /* messages of one of them */
+    int64_t      now_ms;
+    int64_t      idle_ms;       /* autoArchive: no activity since; -1: none */
+} store_due_t;
+
+/*
+ * What retention (settings.retention, days) and autoArchive end, in order of
+ * rooms: [{"conversationId","seq","before" (time),"messages":[{"id","numbers"
+ * (of the events that say what it said)}], "idle" (is it to be archived?)}].
+ * Nothing of what is held: the room, or somebody who is or was in it.  next:
+ * after which room to go on when nothing was found; "" when there are no more.
+ */
+store_rc_t store_due(store_t *st, const store_due_t *q, json_t **out,
+    char next[WRT_ID_MAX + 1]);
+
 /* {"id","name","avatar","role"}; a managed profile (a service set it) is not
  * changed by later ones that are not.  *managed: is it one? (may be NULL) */
 store_rc_t store_user(store_t *st, const char *id, json_t **out,

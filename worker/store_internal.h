@@ -113,7 +113,8 @@ typedef enum {
     STORE_OP_CONSULT,           /* a consultation's status */
     STORE_OP_SESSION,           /* its record */
     STORE_OP_PART,              /* of a transcript */
-    STORE_OP_RATE               /* how satisfied somebody was */
+    STORE_OP_RATE,              /* how satisfied somebody was */
+    STORE_OP_EXPIRE             /* messages that have had their time */
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;
@@ -208,7 +209,7 @@ struct store_op_s {
     json_t          *body;          /* create: the conversation; file,
                                        session: the record; hold: the hold;
                                        consultation: its context, NULL: as it
-                                       is */
+                                       is; expire: the messages */
     json_t          *audit;         /* the act that this is, NULL: none */
 
     unsigned         on:1;          /* react: added; profile: managed; edit: of
@@ -385,6 +386,15 @@ typedef struct {
     const char      *source;
     json_t          *details;
 } store_audit_row_t;
+
+/* A message that is due; numbers is taken over. */
+json_t *store_doc_due_message(const char *id, json_t *numbers);
+/* A room with something due; messages are taken over. */
+json_t *store_doc_due(const char *id, int64_t seq, int64_t before,
+    json_t *messages, int idle);
+/* Before when messages have had their time, by a room's settings;
+ * STORE_NO_TIME: never. */
+int64_t store_due_before(const store_due_t *q, int64_t days);
 
 /* What stands in a checked operation. */
 void store_hold_row(const json_t *hold, store_hold_row_t *out);
@@ -695,6 +705,8 @@ typedef struct {
     store_rc_t (*session_part)(store_t *st, const char *session,
                                const char *run, int64_t part, json_t **out);
     store_rc_t (*consult)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*due)(store_t *st, const store_due_t *q, json_t **out,
+                      char *next);
     /* appends the results of the page to out */
     store_rc_t (*search)(store_t *st, store_finder_t *f, json_t *out);
 } store_ops_t;

@@ -19,7 +19,17 @@ static const char *const  life_types[] = { "conversation", "user", NULL };
 int
 store_op_is_life(const store_op_t *op)
 {
-    return op->kind >= STORE_OP_AUDIT;
+    switch (op->kind) {
+
+    case STORE_OP_AUDIT:
+    case STORE_OP_HOLD:
+    case STORE_OP_RELEASE:
+    case STORE_OP_EXPIRE:
+        return 1;
+
+    default:
+        return 0;
+    }
 }
 
 
@@ -134,6 +144,48 @@ life_release(store_op_t *op, const json_t *body)
 }
 
 
+/* Ids of messages, no more than one event takes. */
+static const char *
+life_messages(store_op_t *op, const event_t *ev)
+{
+    size_t   i;
+    json_t  *v;
+
+    op->body = json_object_get(ev->body, "messages");
+
+    if (op->conv == NULL) {
+        return "not a conversation id";
+    }
+
+    if (!json_is_array(op->body)
+        || json_array_size(op->body) > WRT_EXPIRE_BATCH)
+    {
+        return "messages is no list, or too long";
+    }
+
+    json_array_foreach(op->body, i, v) {
+        if (!store_plan_id(json_string_value(v))) {
+            return "messages has what is not an id";
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
+life_expire(store_op_t *op, const event_t *ev)
+{
+    op->kind = STORE_OP_EXPIRE;
+
+    if (store_plan_time(ev->body, "before", &op->at) != 0) {
+        return "before is not a time";
+    }
+
+    return life_messages(op, ev);
+}
+
+
 const char *
 store_plan_life(store_op_t *op, const event_t *ev)
 {
@@ -164,7 +216,56 @@ store_plan_life(store_op_t *op, const event_t *ev)
         return life_release(op, ev->body);
     }
 
+    if (strcmp(what, "expire") == 0) {
+        return life_expire(op, ev);
+    }
+
     return "op is none that this program knows";
+}
+
+
+int64_t
+store_due_before(const store_due_t *q, int64_t days)
+{
+    int64_t  before;
+
+    if (days < 1 || days > WRT_RETENTION_DAYS_MAX) {
+        return STORE_NO_TIME;
+    }
+
+    before = q->now_ms - days * 86400 * 1000;
+
+    return before > 0 ? before : STORE_NO_TIME;
+}
+
+
+json_t *
+store_doc_due_message(const char *id, json_t *numbers)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "id", store_doc_string(id));
+    store_doc_set(o, "numbers", numbers);
+
+    return o;
+}
+
+
+json_t *
+store_doc_due(const char *id, int64_t seq, int64_t before, json_t *messages,
+    int idle)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "conversationId", store_doc_string(id));
+    store_doc_set(o, "seq", json_integer(seq));
+    store_doc_set(o, "before", store_doc_time(before));
+    store_doc_set(o, "messages", messages);
+    store_doc_set(o, "idle", json_boolean(idle));
+
+    return o;
 }
 
 

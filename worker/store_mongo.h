@@ -178,8 +178,22 @@ store_rc_t mg_spans(store_mongo_t *st, const char *conversation,
     store_docs_t *out);
 
 
+/* store_mongo_expire.c */
+store_rc_t mg_expire(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
+    int *again);
+/* What a conversation says of its messages, when some are gone. */
+store_rc_t mg_recount(store_mongo_t *st, store_plan_t *p, store_conv_t *c,
+    int *again);
+store_rc_t store_mongo_due(store_t *st, const store_due_t *q, json_t **out,
+    char *next);
+
+
 /* store_mongo_conv.c */
 
+/* c->last is the newest message up to the number that is not deleted. */
+store_rc_t mg_find_last(store_mongo_t *st, store_plan_t *p, store_conv_t *c);
+/* It, as lastMessage; there is one. */
+void mg_append_last(bson_t *b, const store_conv_t *c);
 /* The conversations; *again = 1 when somebody else was faster. */
 store_rc_t mg_write_convs(store_mongo_t *st, store_plan_t *p, int *again);
 

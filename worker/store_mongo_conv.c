@@ -55,6 +55,17 @@ stored_count(const store_conv_t *c)
 }
 
 
+void
+mg_append_last(bson_t *b, const store_conv_t *c)
+{
+    mg_append_slice(b, "content", c->last.text, c->last.n);
+    BSON_APPEND_UTF8(b, "senderId", c->last.sender);
+    BSON_APPEND_DATE_TIME(b, "sentAt", c->last.at);
+    BSON_APPEND_UTF8(b, "type", c->last.type);
+    mg_append_text(b, "id", c->last.id);
+}
+
+
 /* The conversation's state after its event c->seq.  The number has to stand
  * first: it decides which of two states is the later one. */
 static void
@@ -90,11 +101,7 @@ append_metadata(bson_t *b, const store_conv_t *c)
         BSON_APPEND_DATE_TIME(&meta, "activityAt", c->last.at);
         BSON_APPEND_DATE_TIME(&meta, "lastMessageAt", c->last.at);
         BSON_APPEND_DOCUMENT_BEGIN(&meta, "lastMessage", &last);
-        mg_append_slice(&last, "content", c->last.text, c->last.n);
-        BSON_APPEND_UTF8(&last, "senderId", c->last.sender);
-        BSON_APPEND_DATE_TIME(&last, "sentAt", c->last.at);
-        BSON_APPEND_UTF8(&last, "type", c->last.type);
-        mg_append_text(&last, "id", c->last.id);
+        mg_append_last(&last, c);
         bson_append_document_end(&meta, &last);
 
     } else if (c->last_moved || c->create) {
@@ -270,9 +277,8 @@ copy(const store_plan_t *p, const char *s)
 }
 
 
-/* The newest message up to the number that is not deleted. */
-static store_rc_t
-find_last(store_mongo_t *st, store_plan_t *p, store_conv_t *c)
+store_rc_t
+mg_find_last(store_mongo_t *st, store_plan_t *p, store_conv_t *c)
 {
     json_t  *rows, *row;
 
@@ -423,7 +429,7 @@ mg_write_convs(store_mongo_t *st, store_plan_t *p, int *again)
     for (i = 0; i < p->nconvs; i++) {
         c = p->convs[i];
 
-        if (c->last_gone && find_last(st, p, c) != STORE_OK) {
+        if (c->last_gone && mg_find_last(st, p, c) != STORE_OK) {
             return STORE_DOWN;
         }
     }

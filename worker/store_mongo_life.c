@@ -99,7 +99,8 @@ release_hold(store_mongo_t *st, const store_op_t *op, int *again)
 
 
 static store_rc_t
-write_op(store_mongo_t *st, const store_op_t *op, int *again)
+write_op(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
+    int *again)
 {
     store_rc_t  rc;
 
@@ -117,6 +118,9 @@ write_op(store_mongo_t *st, const store_op_t *op, int *again)
     case STORE_OP_RELEASE:
         return release_hold(st, op, again);
 
+    case STORE_OP_EXPIRE:
+        return mg_expire(st, p, op, again);
+
     default:
         return STORE_OK;
     }
@@ -133,7 +137,7 @@ mg_write_life(store_mongo_t *st, store_plan_t *p, int *again)
 
     for (i = 0; i < p->nops && rc == STORE_OK && !*again; i++) {
         if (store_op_is_life(&p->ops[i])) {
-            rc = write_op(st, &p->ops[i], again);
+            rc = write_op(st, p, &p->ops[i], again);
         }
     }
 

@@ -53,6 +53,7 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_sessions,
     store_sqlite_session_part,
     store_sqlite_consult,
+    store_sqlite_due,
     store_sqlite_search
 };
 

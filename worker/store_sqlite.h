@@ -56,6 +56,13 @@ typedef enum {
     SQ_FORGET_DEVICES,
     SQ_FORGET_QUIET,
     SQ_FORGET_MUTES,
+    SQ_HELD,
+    SQ_EXPIRE_FIND,
+    SQ_EXPIRE_EDITS,
+    SQ_EXPIRE_FILE,
+    SQ_EXPIRE_MESSAGE,
+    SQ_EXPIRE_MOVES,
+    SQ_RECOUNT,
     SQ_DELETE_FILE,
     SQ_PUT_CONSULT,
     SQ_PUT_SESSION,
@@ -95,6 +102,9 @@ typedef enum {
     SQ_PART,
     SQ_CONSULT,
     SQ_SPANS,
+    SQ_DUE_ROOMS,
+    SQ_DUE_MESSAGES,
+    SQ_DUE_EDITS,
     SQ_SEARCH,
     SQ_SEARCH_WALK,
     SQ_SEARCH_ROOM,
@@ -153,6 +163,9 @@ store_rc_t sq_find_conv(store_sqlite_t *st, const char *id, int64_t *row,
 store_rc_t store_sqlite_apply(store_t *st, const event_t *ev, size_t n,
     size_t *bad);
 
+/* c->last is the newest message that is not deleted. */
+store_rc_t sq_find_last(store_sqlite_t *st, store_conv_t *c);
+
 /* store_sqlite_change.c: an edit, a deletion, a reaction. */
 store_rc_t sq_change(store_sqlite_t *st, const store_op_t *op);
 
@@ -192,6 +205,13 @@ store_rc_t store_sqlite_sessions(store_t *st, const store_sessions_t *q,
 store_rc_t store_sqlite_session_part(store_t *st, const char *session,
     const char *run, int64_t part, json_t **out);
 store_rc_t store_sqlite_consult(store_t *st, const char *id, json_t **out);
+
+/* store_sqlite_expire.c */
+store_rc_t sq_expire(store_sqlite_t *st, const store_op_t *op);
+/* What a conversation says of its messages, when so many are gone. */
+store_rc_t sq_recount(store_sqlite_t *st, store_conv_t *c, int64_t gone);
+store_rc_t store_sqlite_due(store_t *st, const store_due_t *q, json_t **out,
+    char *next);
 
 /* store_sqlite_text.c */
 

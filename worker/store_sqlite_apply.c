@@ -361,6 +361,7 @@ write_op(store_sqlite_t *st, store_op_t *op)
     case STORE_OP_AUDIT:
     case STORE_OP_HOLD:
     case STORE_OP_RELEASE:
+    case STORE_OP_EXPIRE:
         return sq_write_life(st, op);
     case STORE_OP_CONSULT:
     case STORE_OP_SESSION:
@@ -405,9 +406,8 @@ set_cursor(store_sqlite_t *st, const store_member_t *m)
 }
 
 
-/* The newest message that is not deleted. */
-static store_rc_t
-find_last(store_sqlite_t *st, store_conv_t *c)
+store_rc_t
+sq_find_last(store_sqlite_t *st, store_conv_t *c)
 {
     int            step;
     json_t        *content;
@@ -572,7 +572,7 @@ write_plan(store_sqlite_t *st, store_plan_t *p)
 
     for (i = 0; rc == STORE_OK && i < p->nconvs; i++) {
         if (p->convs[i]->edited) {
-            rc = find_last(st, p->convs[i]);
+            rc = sq_find_last(st, p->convs[i]);
         }
 
         if (rc == STORE_OK) {

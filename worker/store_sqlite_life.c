@@ -110,6 +110,9 @@ sq_write_life(store_sqlite_t *st, const store_op_t *op)
     case STORE_OP_RELEASE:
         return release_hold(st, op);
 
+    case STORE_OP_EXPIRE:
+        return sq_expire(st, op);
+
     default:
         return STORE_OK;
     }

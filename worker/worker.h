@@ -196,6 +196,7 @@ typedef struct {
     _Atomic uint64_t  push_later;       /* put back */
     _Atomic uint64_t  push_dead;        /* tokens that are none */
     _Atomic uint64_t  blobs_collected;
+    _Atomic uint64_t  expired;          /* messages whose time had come */
 } counters_t;
 
 /* What a projector was doing, so that the parent can tell an entry that kills
@@ -253,38 +254,6 @@ void node_name(char out[NODE_SIZE]);
 /* Is the pool of that name known to have ended?  1 only for one of this host
  * (its process table tells), else 0. */
 int node_gone(const char *name, size_t n);
-
-
-/* life.c: acts that concern how long things live, as events */
-
-/* Who does it, and from where. */
-typedef struct {
-    const char  *user;
-    const char  *role;
-    const char  *from;
-} actor_t;
-
-/* A new id of ours. */
-void life_id(char out[WRT_OID_LEN + 1]);
-
-/* The act for the log; details (or NULL) are taken over. */
-json_t *life_audit(const char *id, const actor_t *who, const char *action,
-    const char *type, const char *target, json_t *details);
-/* {"op":"hold"...} and {"op":"release"...}; audit is taken over. */
-json_t *life_hold(const char *id, const actor_t *who, const char *type,
-    const char *target, const char *reason, json_t *audit);
-json_t *life_release(const char *id, const actor_t *who, json_t *audit);
-/* Queue an event (taken over) of kind 'x' or 'a' in the shard that `place`, a
- * conversation or a user, belongs to; c: the shard's server.  0, -1: Redis
- * failed, or is too far behind. */
-int life_record(rds_t *c, cmd_t *cmd, const conf_t *cf, char kind,
-    const char *place, const char *conversation, const char *actor,
-    json_t *body);
-
-/* life_command.c: the same from the command line; exit statuses */
-int life_command(const conf_t *cf, int argc, char **argv);
-/* Is this argument one of those, with so many behind it? */
-int life_command_is(int argc, char **argv);
 
 
 /* role.c: what all child processes have in common */
@@ -492,5 +461,71 @@ int notifier_note_file(rds_t *hub, cmd_t *cmd, const conf_t *cf,
 /* Queue the room lists' and user channels' part on the hub. */
 void effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf,
     const entry_t *e);
+
+
+/* life.c: acts that concern how long things live, as events */
+
+/* Who does it, and from where. */
+typedef struct {
+    const char  *user;
+    const char  *role;
+    const char  *from;
+} actor_t;
+
+/* A new id of ours. */
+void life_id(char out[WRT_OID_LEN + 1]);
+
+/* The act for the log; details (or NULL) are taken over. */
+json_t *life_audit(const char *id, const actor_t *who, const char *action,
+    const char *type, const char *target, json_t *details);
+/* {"op":"hold"...} and {"op":"release"...}; audit is taken over. */
+json_t *life_hold(const char *id, const actor_t *who, const char *type,
+    const char *target, const char *reason, json_t *audit);
+json_t *life_release(const char *id, const actor_t *who, json_t *audit);
+/* Queue an event (taken over) of kind 'x' or 'a' in the shard that `place`, a
+ * conversation or a user, belongs to; c: the shard's server.  0, -1: Redis
+ * failed, or is too far behind. */
+int life_record(rds_t *c, cmd_t *cmd, const conf_t *cf, char kind,
+    const char *place, const char *conversation, const char *actor,
+    json_t *body);
+/* The id of the last one's entry; "" when it was not queued. */
+const char *life_entry(void);
+
+/* A numbered event by the server itself: event and extra as wrt_emit wants
+ * them, ops of nops words, only if the room has not changed since expect. */
+typedef struct {
+    const char   *conversation;
+    char          kind;
+    const char   *target;           /* "-": none */
+    const char   *event;
+    const char   *extra;
+    int64_t       expect;
+    const char  **ops;
+    unsigned      nops;
+} life_event_t;
+
+/* 1 done, 0 refused (it has changed, or the store does not know it), -1 Redis
+ * failed. */
+int life_publish(store_t *st, rds_t *c, cmd_t *cmd, const conf_t *cf,
+    const life_event_t *e);
+/* Tell those who are in the room that these messages (ids) are no more, and
+ * take what says them out of its log.  0, -1. */
+int life_withdraw(rds_t *c, cmd_t *cmd, const conf_t *cf,
+    const char *conversation, const json_t *messages, const char *why);
+
+/* retain.c: what has had its time, a few at a time */
+
+typedef struct retain_s  retain_t;
+
+retain_t *retain_open(role_t *r);
+void retain_close(retain_t *t);
+/* One step, when it is due.  links: one a server.  Returns in how many ms the
+ * next one is. */
+int retain_turn(retain_t *t, link_t *links);
+
+/* life_command.c: the same from the command line; exit statuses */
+int life_command(const conf_t *cf, int argc, char **argv);
+/* Is this argument one of those, with so many behind it? */
+int life_command_is(int argc, char **argv);
 
 #endif

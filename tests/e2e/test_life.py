@@ -4,10 +4,13 @@ REST and by command (docs/life-of-data.md)."""
 import asyncio
 import json
 import re
+import secrets
 
 from harness import tokens
 from harness.cast import Cast
-from harness.scene import OID, TIME, unique
+from harness.scene import OID, TIME, fill, unique
+from harness.stack import Server
+from harness.upload import Files, info
 
 
 def admin(stack, name, nginx=0, server="bulk"):
@@ -139,3 +142,172 @@ async def test_a_hold_outlives_its_pool(make_stack):
     holds = (await adm.aget("/api/admin/holds", id=user)).data["holds"]
     assert [h["createdBy"] for h in holds] == ["operator"]
     assert len(await acts(stack, "main", target=user)) == 1
+
+
+# ---- retention ----------------------------------------------------------
+
+def age(stack, room, days, ids):
+    """Past the servers: messages were made so long ago."""
+    with stack.open_store() as db:
+        db.age(room, days, ids)
+
+
+async def until(what, timeout=20):
+    end = asyncio.get_running_loop().time() + timeout
+    while True:
+        got = await what()
+        if got:
+            return got
+        assert asyncio.get_running_loop().time() < end, "never"
+        await asyncio.sleep(0.05)
+
+
+def quick(make_stack, **options):
+    env = {"RETENTION_S": "1", "CLAMAV": "off", "BLOB_GRACE_S": "1"}
+    return make_stack(files="local", nginx=2, env=env, **options,
+                      servers={"bulk": Server(
+                          "writeen_rate 100000 burst=100000 user=100000;")})
+
+
+async def ids(cast, name="ann"):
+    r = await cast.do(name, "GET", "/messages?limit=200")
+    return [m["id"] for m in r.data["messages"]]
+
+
+async def test_retention(make_stack):
+    """Old messages go while people chat: from history, search, log and
+    storage; they are told; held ones stay; the log of acts says how many."""
+    stack = quick(make_stack)
+    marker = "x" + secrets.token_hex(8)
+    cast = await Cast.group(stack, "ann", "bob",
+                            settings={"retention": 30})
+    held = await Cast.group(stack, "ann", "bob", settings={"retention": 30})
+    other = await Cast.group(stack, "ann", "bob",
+                             settings={"retention": 365})
+    adm = unique("adm")
+    await hold(stack, adm, "conversation", held.room)
+
+    old = {}
+    for c in (cast, held, other):
+        await c.open("ann", "bob")
+        old[c] = [(await c.say("ann", f"{marker} {i}"))["messageId"]
+                  for i in range(20)]
+        await c.edit("ann", old[c][0], f"{marker} new")
+    files = Files(cast, "bulk")
+    r = await files.upload("ann", "notes.txt", marker.encode() * 9)
+    file = r.data["message"]
+    old[cast].append(file["id"])
+    young = (await cast.say("bob", "young"))["messageId"]
+    await asyncio.to_thread(stack.wait_applied)
+    for c in (cast, held, other):
+        await asyncio.to_thread(age, stack, c.room, 31, old[c])
+
+    async def gone():
+        await cast.say("bob", "chat goes on")
+        return not set(old[cast]) & set(await ids(cast))
+    await until(gone)
+
+    told = []
+    while len(told) < len(old[cast]):
+        e = await cast.ws["bob"].wait("messages_removed")
+        assert e["data"]["conversationId"] == cast.room
+        assert e["data"]["reason"] == "expired"
+        told += e["data"]["messageIds"]
+    assert set(told) == set(old[cast])
+
+    left = await ids(cast)
+    assert young in left
+    for c in (held, other):
+        assert set(old[c]) <= set(await ids(c))
+    assert marker not in await cast.log()
+    for c, n in ((cast, 0), (held, 20), (other, 20)):
+        r = await c.rest("bob").aget("/api/search", q=marker, limit=100)
+        assert len(r.data["results"]) == n
+    about = await files.about("ann", info(file)["fileId"])
+    about.refused(404, "not_found")
+
+    async def collected():
+        return not any(marker.encode() in p.read_bytes()
+                       for p in stack.blobs.rglob("*") if p.is_file())
+    await until(collected)
+
+    said = await acts(stack, actor="janitor", action="retention")
+    assert sum(a["details"]["messages"] for a in said) == len(old[cast])
+    assert said[0]["actor"]["role"] == "system"
+
+    # from now on, the held ones, too
+    (h,) = (await admin(stack, adm).aget("/api/admin/holds",
+                                         active="true")).data["holds"]
+    r = await admin(stack, adm).acall("DELETE", "/api/admin/holds/"
+                                      + h["id"])
+    assert r.status == 200
+
+    async def released():
+        return not set(old[held]) & set(await ids(held))
+    await until(released)
+    assert set(old[other]) <= set(await ids(other))
+    shown = await held.shown("ann")
+    assert shown["lastMessage"] is None
+    for c in (cast, held, other):
+        await c.close()
+
+
+async def test_killed_in_the_middle(make_stack):
+    """The janitor and the projector die again and again: in the end what is
+    old is gone, all of it, and nothing else."""
+    stack = quick(make_stack)
+    casts = [await Cast.group(stack, "ann", "bob", settings={
+        "retention": 1}) for _ in range(4)]
+    keep = {}
+    for c in casts:
+        await c.open("ann")
+        await fill(c.ws["ann"], c.room, 450)
+        keep[c] = [(await c.say("ann", "young"))["messageId"]]
+        await asyncio.to_thread(stack.wait_applied)
+        everything = [m["id"] for m in await asyncio.to_thread(
+            c.rest("ann").history, c.room)]
+        await asyncio.to_thread(age, stack, c.room, 2,
+                                [i for i in everything if i not in keep[c]])
+    for i in range(6):
+        await asyncio.sleep(0.15)       # in the middle of whatever it is
+        await asyncio.to_thread(stack.worker.kill_role,
+                                "janitor" if i % 2 else "projector")
+
+    async def gone():
+        return all([await ids(c) == keep[c] for c in casts])
+    await until(gone, 40)
+    for c in casts:
+        assert (await c.shown("ann"))["metadata"]["messageCount"] == 1
+        await c.close()
+
+
+async def test_idle_rooms_are_archived(make_stack):
+    stack = quick(make_stack)
+    idle = await Cast.group(stack, "ann", "bob",
+                            settings={"autoArchive": True})
+    never = await Cast.group(stack, "ann", "bob")
+    fresh = await Cast.group(stack, "ann", "bob",
+                             settings={"autoArchive": True})
+    for c in (idle, never, fresh):
+        await c.open("ann", "bob")
+        await c.say("ann", "hello")
+    await asyncio.to_thread(stack.wait_applied)
+    for c in (idle, never):
+        with stack.open_store() as db:
+            db.idle(c.room, 31)
+    data = await idle.told("conversation_updated", "ann", "bob")
+    assert data["conversation"]["isArchived"] is True
+    assert data["updatedBy"] is None and data["reason"] == "idle"
+    assert (await idle.shown("ann"))["isArchived"] is True
+    r = await idle.do("ann", "POST", "/messages", {"content": {"text": "x"}})
+    r.refused(409, "conversation_archived")
+    for c in (never, fresh):
+        assert (await c.shown("ann"))["isArchived"] is False
+    # opened again by somebody, it is used from then on
+    assert (await idle.do("ann", "POST", "/unarchive")).status == 200
+    assert (await idle.do("ann", "POST", "/messages", {
+        "content": {"text": "x"}})).status == 201
+    said = await acts(stack, actor="janitor", action="retention")
+    assert sum(a["details"]["archived"] for a in said) >= 1
+    for c in (idle, never, fresh):
+        await c.close()

@@ -132,6 +132,8 @@ void events_files(events_t *l, const char *conversation, const char *user);
 void events_devices(events_t *l, const char *conversation, const char *user);
 /* A hold, its end, acts in the log. */
 void events_life(events_t *l, const char *conversation, const char *user);
+/* A room (of s1) of which something has had its time and goes. */
+void events_gone(events_t *l, const char *conversation);
 void events_free(events_t *l);
 
 /* Apply all in one batch; each must be taken.  Then empty the list. */
@@ -148,7 +150,9 @@ void events_story(events_t *l, int n);
 /* Of everything something: each kind of write takes place; c1, c2, s1, s2 and
  * t1. */
 void events_mixed(events_t *l);
-/* The same, and more after it. */
+/* The same, and what has had its time, in c3. */
+void events_all(events_t *l);
+/* events_mixed(), and more after it. */
 void events_long(events_t *l);
 
 /* Compare and drop got.  Expected: JSON with ' instead of ". */

@@ -50,12 +50,40 @@ events_life(events_t *l, const char *conversation, const char *user)
 }
 
 
+void
+events_gone(events_t *l, const char *conversation)
+{
+    events_create(l, conversation, "group", "s1 t1", 0);
+    events_message(l, conversation, 1, "gone1", "s1", "pergi", NULL, 1000);
+    events_message(l, conversation, 2, "gone2", "t1", "tinggal", NULL, 9000);
+    events_edit(l, conversation, 3, "gone1", "s1", "pergi jauh", 2000);
+    events_set(l, conversation, 4, "s1",
+               json_pack("{s:{s:i}}", "settings", "retention", 1), 3000);
+    events_add(l, WRT_EV_LIFE, conversation, 0, "", "",
+               json_pack("{s:s, s:s, s:[s, s]}", "op", "expire", "before",
+                         "2024-01-15T10:00:08.000Z", "messages", "gone1",
+                         "gone2"),
+               NULL);
+}
+
+
+void
+events_all(events_t *l)
+{
+    events_mixed(l);
+    events_gone(l, "c3");
+}
+
+
 json_t *
 snapshot_life(store_t *st)
 {
     int             more;
+    char            next[WRT_ID_MAX + 1];
     json_t         *v, *into;
     int64_t         total;
+    store_due_t     late = { "", 1000, 100, 100,
+                             STORE_TEST_T0 + 86400LL * 1000 * 1000, -1 };
     store_holds_t   holds = { NULL, NULL, 0, 1, 100 };
     store_audit_t   acts = { NULL, NULL, NULL, -1, -1, 1, 100 };
 
@@ -70,6 +98,8 @@ snapshot_life(store_t *st)
 
     assert_int_equal(store_audit(st, &acts, &v, &more), STORE_OK);
     json_object_set_new(into, "audit", v);
+    assert_int_equal(store_due(st, &late, &v, next), STORE_OK);
+    json_object_set_new(into, "due", v);
 
     return into;
 }

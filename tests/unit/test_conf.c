@@ -228,7 +228,8 @@ uploads(void **state)
     pair_t  p[ENV_MAX] = { { "SPOOL", NULL } };
 
     static const char *const  numbers[] = {
-        "FILES_WORKERS", "UPLOAD_IDLE_S", "BLOB_GRACE_S"
+        "FILES_WORKERS", "UPLOAD_IDLE_S", "RETENTION_S",
+        "AUTO_ARCHIVE_DAYS", "BLOB_GRACE_S"
     };
     static const char *const  bad[] = { "0", "-1", "two", "1.5", "99999999" };
 
@@ -239,6 +240,8 @@ uploads(void **state)
     assert_int_equal(cf.files_workers, 2);
     assert_int_equal(cf.spool_idle_s, WRT_SPOOL_IDLE_S);
     assert_int_equal(cf.blob_grace_s, WRT_BLOB_GRACE_S);
+    assert_int_equal(cf.retention_s, 600);
+    assert_int_equal(cf.archive_days, 30);
 
     p[0].value = "/tmp";
     assert_int_equal(load(&cf, p, err), 0);

@@ -514,6 +514,7 @@ plans(void **state)
     events_sessions(&l, "c1", "s1");
     events_consultation(&l, "c9", "k9", 0);
     events_message(&l, "c9", 1, "m9", "s1", "x", NULL, 0);
+    events_gone(&l, "c3");
     events_put(base, &l);
     json_decref(snapshot(base, "c1", "s1"));
 

@@ -4,12 +4,16 @@ Both give messages(room): what the database holds of a conversation, in order
 of seq, as (seq, id, sender, clientMessageId, text).
 """
 
+import contextlib
 import json
 import sqlite3
+
+DAY = 86400 * 1000      # milliseconds
 
 
 class Sqlite:
     def __init__(self, path):
+        self.path = path
         self.db = sqlite3.connect(f"file:{path}?mode=ro", uri=True,
                                   timeout=10)
 
@@ -29,6 +33,24 @@ class Sqlite:
 
     def message_ids(self, room):
         return [row[1] for row in self.messages(room)]
+
+    def age(self, room, days, ids):
+        """Messages of these ids were made so many days earlier."""
+        self._write(
+            "UPDATE message SET created_at = created_at - ? WHERE id IN"
+            " (SELECT value FROM json_each(?))",
+            days * DAY, json.dumps(ids))
+
+    def idle(self, room, days):
+        """The room was last used so many days earlier."""
+        self._write(
+            "UPDATE conversation SET activity_at = activity_at - ?"
+            " WHERE id = ?", days * DAY, room)
+
+    def _write(self, sql, *args):
+        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+            with db:
+                assert db.execute(sql, args).rowcount > 0
 
     def count(self):
         return self.db.execute("SELECT count(*) FROM message").fetchone()[0]
@@ -54,6 +76,20 @@ class Mongo:
 
     def message_ids(self, room):
         return [row[1] for row in self.messages(room)]
+
+    def age(self, room, days, ids):
+        done = self.db.messages.update_many(
+            {"_id": {"$in": ids}},
+            [{"$set": {"createdAt": {"$subtract": [
+                "$createdAt", days * DAY]}}}])
+        assert done.modified_count == len(ids)
+
+    def idle(self, room, days):
+        done = self.db.conversations.update_one(
+            {"_id": room},
+            [{"$set": {"metadata.activityAt": {"$subtract": [
+                "$metadata.activityAt", days * DAY]}}}])
+        assert done.modified_count == 1
 
     def count(self):
         return self.db.messages.count_documents({})
