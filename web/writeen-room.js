@@ -252,6 +252,8 @@ export class Room {
     /* ---- what people do ---- */
 
     send({ text, sticker, replyTo }) {
+        this.#said = 0;             // a message ends typing
+
         return this.#client.outbox.add(this, sticker
             ? { type: "sticker", content: { sticker }, replyTo }
             : { type: "text", content: { text }, replyTo });

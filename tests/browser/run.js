@@ -9,6 +9,7 @@
  * build/browser/, those of a failed test with its name.
  */
 
+import assert from "node:assert/strict";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -52,6 +53,26 @@ class World {
     async shot(person, name) {
         await person.page.screenshot({ path: path.join(SHOTS,
                                                        name + ".png") });
+    }
+
+    /* What axe finds that is serious, in all of the page or a part of it. */
+    async accessible({ page }, what, part = "html") {
+        if (!await page.evaluate(() => Boolean(globalThis.axe))) {
+            await page.evaluate(this.axe);
+        }
+
+        const found = await page.evaluate(
+            (where) => globalThis.axe.run(where, {
+                resultTypes: ["violations"] }), part);
+        const bad = found.violations
+            .filter((v) => ["serious", "critical"].includes(v.impact))
+            .map((v) => `${what}: ${v.id}: ${v.help}\n`
+                + v.nodes.slice(0, 3).map((n) => `  ${n.html.slice(0, 200)}\n`
+                                                 + `  ${n.failureSummary}`)
+                    .join("\n"));
+
+        assert.ok(found.passes.length > 3, what + ": axe saw nothing");
+        assert.equal(bad.join("\n"), "");
     }
 
     async end(failed) {

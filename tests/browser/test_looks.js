@@ -14,26 +14,6 @@ const PHONE = { viewport: { width: 390, height: 780 }, hasTouch: true,
                 isMobile: true };
 
 
-/* What axe finds that is serious, in all of the page or a part of it. */
-async function accessible(world, person, what, part = "html") {
-    if (!await person.page.evaluate(() => Boolean(globalThis.axe))) {
-        await person.page.evaluate(world.axe);
-    }
-
-    const found = await person.page.evaluate(
-        (where) => globalThis.axe.run(where, {
-            resultTypes: ["violations"] }), part);
-    const bad = found.violations
-        .filter((v) => ["serious", "critical"].includes(v.impact))
-        .map((v) => `${what}: ${v.id}: ${v.help}\n` + v.nodes.slice(0, 3)
-            .map((n) => `  ${n.html.slice(0, 200)}\n  ${n.failureSummary}`)
-            .join("\n"));
-
-    assert.deepEqual(bad, [], bad.join("\n"));
-    assert.ok(found.passes.length > 3, what + ": axe saw nothing");
-}
-
-
 /* A conversation with something of everything in it. */
 async function full(ani, budi) {
     await ani.startWith(BUDI);
@@ -66,12 +46,12 @@ export const tests = {
 
         for (const scheme of ["light", "dark"]) {
             await ani.page.emulateMedia({ colorScheme: scheme });
-            await accessible(world, ani, scheme + " conversation");
+            await world.accessible(ani, scheme + " conversation");
             await world.shot(ani, scheme);
 
             await ani.page.getByRole("button", {
                 name: "status and settings" }).click();
-            await accessible(world, ani, scheme + " settings",
+            await world.accessible(ani, scheme + " settings",
                              ".popup");
             await ani.page.keyboard.press("Escape");
 
@@ -79,14 +59,14 @@ export const tests = {
 
             await li.hover();
             await li.getByRole("button", { name: "What to do" }).click();
-            await accessible(world, ani, scheme + " actions",
+            await world.accessible(ani, scheme + " actions",
                              ".popup");
             await ani.page.keyboard.press("Escape");
 
             for (const name of ["Emoji", "Stickers"]) {
                 await ani.page.getByRole("button", { name }).click();
                 await ani.page.getByRole("menu").waitFor();
-                await accessible(world, ani, scheme + " " + name,
+                await world.accessible(ani, scheme + " " + name,
                                  ".popup");
                 await ani.page.keyboard.press("Escape");
             }
@@ -94,13 +74,13 @@ export const tests = {
             for (const name of ["New conversation", "About this"]) {
                 await ani.page.getByRole("button", { name }).click();
                 await ani.page.getByRole("dialog").waitFor();
-                await accessible(world, ani, scheme + " " + name, "dialog");
+                await world.accessible(ani, scheme + " " + name, "dialog");
                 await ani.page.keyboard.press("Escape");
             }
 
             await ani.search("metode");
             await ani.page.locator("mark").first().waitFor();
-            await accessible(world, ani, scheme + " search",
+            await world.accessible(ani, scheme + " search",
                              ".side");
             await ani.search("");
             await ani.page.getByText("message found")
@@ -109,7 +89,7 @@ export const tests = {
 
         ani.line.cut();
         await ani.banner(true);
-        await accessible(world, ani, "without connection");
+        await world.accessible(ani, "without connection");
     },
 
     "the sign-in page, and nobody": async (world) => {
@@ -122,7 +102,7 @@ export const tests = {
             await p.page.goto(p.line.url);
             await p.page.getByRole("button", { name: "Continue as " + ANI })
                 .waitFor();
-            await accessible(world, p, scheme + " sign-in");
+            await world.accessible(p, scheme + " sign-in");
             await world.shot(p, "signin-" + scheme);
         }
 
@@ -154,7 +134,7 @@ export const tests = {
             participantIds: ["ani", "budi", "citra"] });
 
         await ani.room("Bimbingan skripsi").waitFor();
-        await accessible(world, ani, "list on a phone");
+        await world.accessible(ani, "list on a phone");
         await world.shot(ani, "phone-list");
         assert.equal(await ani.page.locator(".main").isVisible(), false);
 
@@ -169,7 +149,7 @@ export const tests = {
         }
 
         await ani.sees("panjang");
-        await accessible(world, ani, "conversation on a phone");
+        await world.accessible(ani, "conversation on a phone");
         await world.shot(ani, "phone-thread");
 
         // nothing sticks out
