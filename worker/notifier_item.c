@@ -551,21 +551,13 @@ item_invitation(look_t *l)
 static int64_t
 item_scheduled(const json_t *conv)
 {
-    size_t       i;
     int64_t      ms;
     const char  *s;
 
-    static const char *const  over[] = {
-        "started", "active", "ended", "completed", "cancelled", "no_show"
-    };
+    s = json_string_value(json_object_get(conv, "consultationStatus"));
 
-    s = json_string_value(json_object_get(json_object_get(conv,
-                              "consultation"), "status"));
-
-    for (i = 0; s && i < sizeof(over) / sizeof(over[0]); i++) {
-        if (strcmp(s, over[i]) == 0) {
-            return 0;
-        }
+    if (s && strcmp(s, "confirmed") != 0) {
+        return 0;
     }
 
     s = json_string_value(json_object_get(json_object_get(conv, "context"),

@@ -398,6 +398,35 @@ async def test_reminders(stack):
     room, token = await confirm(now - timedelta(minutes=1))
     assert stack.fcm.sends(token, "reminder") == []
 
+    # put off, taken off, on again
+    number = unique("c")
+    svc = stack.rest(tokens.token(unique("svc"), role="service"))
+    ann, token = unique("ann"), unique("t")
+    await stack.rest(tokens.token(ann)).acall(
+        "POST", "/api/devices",
+        {"platform": "web", "token": token, "locale": "en"})
+
+    async def tell(what, **body):
+        r = await svc.acall("POST", f"/api/consultations/{number}/{what}",
+                            body)
+        assert r.status in (200, 201), r
+        room = r.data["conversation"]["id"]
+        await settled(stack, room)
+        return room
+    far = (now + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    room = await tell("confirm", scheduledAt=far, participants=[
+        {"userId": ann, "role": "student"}])
+    await tell("reschedule",
+               scheduledAt=(at + timedelta(days=1)).strftime(
+                   "%Y-%m-%dT%H:%M:%SZ"))
+    assert due(stack, room)["r"] == (
+        at + timedelta(days=1, minutes=-15)).timestamp() * 1000
+    await tell("cancel")
+    assert "r" not in due(stack, room)
+    soon = (now + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    await tell("confirm", scheduledAt=soon)
+    assert len(stack.fcm.sends(token, "reminder")) == 1
+
 
 async def test_webhook_and_content(own_stack):
     """Beside FCM, signed; with content when that is allowed."""
