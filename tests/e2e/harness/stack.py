@@ -34,7 +34,7 @@ pid {dir}/nginx.pid;
 error_log {log} info;
 
 events {{
-    worker_connections 4096;
+    worker_connections {connections};
 }}
 
 http {{
@@ -130,7 +130,7 @@ class Stack:
     def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
                  nginx_workers=2, servers=None, http="", drain="2s",
                  redis_db=0, redis_password=None, redis_unix=False,
-                 redis_acl=False,
+                 redis_acl=False, connections=4096,
                  redis_of=None, pools=1, mongod=None, files=None, clamd=False,
                  env=None):
         """files: None (no uploads), "local", or "s3" (a MinIO of its own);
@@ -171,7 +171,8 @@ class Stack:
                                self.logs / "minio.log")
         self.database = "writeen_" + uuid.uuid4().hex[:12]
         self.nginx = [
-            self._nginx(i, nginx_workers, servers or {}, http, drain)
+            self._nginx(i, nginx_workers, servers or {}, http, drain,
+                        connections)
             for i in range(nginx)]
         self.pools = [
             Worker(name, self.dir / name, self._log(name), self._env(name))
@@ -184,7 +185,7 @@ class Stack:
         self.watch.add(path)
         return path
 
-    def _nginx(self, i, workers, servers, http, drain):
+    def _nginx(self, i, workers, servers, http, drain, connections):
         name = f"nginx{i}"
         directory = self.dir / f"n{i}"
         blocks, ports = [], {}
@@ -201,6 +202,7 @@ class Stack:
         load = f"load_module {module};" if module else ""
         conf = NGINX_CONF.format(
             load=load, workers=workers, dir=directory, http=http,
+            connections=connections,
             log=self._log(name), access=self._log(name + "-access"),
             redis=" ".join(r.url(self.redis_db, "writeen-nginx")
                            for r in self.redis),
