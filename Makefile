@@ -77,7 +77,7 @@ help:
 	@echo 'make browser  the browser client in Chromium'
 	@echo 'make e2e      the whole stack        make fault parts killed'
 	@echo 'make load     load test with k6      make fuzz  parsers'
-	@echo 'make autobahn WebSocket conformance'
+	@echo 'make autobahn WebSocket conformance  make abuse hostile clients'
 	@echo 'make lint     style, layering, cppcheck, shellcheck'
 	@echo 'make compile  gcc and clang, dynamic and compiled in'
 	@echo 'make deps     packages for run       make test-deps  for test'

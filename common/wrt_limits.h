@@ -31,6 +31,8 @@
 #define WRT_JSON_DEPTH_MAX       8      /* nesting of a client envelope */
 #define WRT_BAD_EVENTS_MAX       10     /* bad events before close 4400 */
 #define WRT_RESUME_ROOMS_MAX     5000   /* rooms named in one resume */
+#define WRT_CONTROL_RATE         200    /* Pings, Pongs, empty fragments of one
+                                           connection in one second */
 #define WRT_COMMANDS_MAX         32     /* of one connection, unanswered */
 
 /* REST */

@@ -162,6 +162,8 @@ struct ngx_http_writeen_session_s {
     ngx_uint_t                 nlinks;
     ngx_uint_t                 opening;    /* links not ready yet */
     ngx_uint_t                 floods;     /* events refused in a row */
+    ngx_uint_t                 ncontrol;   /* frames without events in */
+    time_t                     control_at; /* this second */
     ngx_uint_t                 ncommands;
 
     char                       id[WRT_OID_LEN + 1];
@@ -178,6 +180,7 @@ struct ngx_http_writeen_session_s {
     unsigned                   close_sent:1;
     unsigned                   close_received:1;
     unsigned                   failed:1;    /* protocol error: input is noise */
+    unsigned                   muted:1;     /* a flood: nothing more is read */
     unsigned                   shut:1;      /* our side of the socket */
     unsigned                   has_deadline:1;
     unsigned                   catching:1;  /* one catch-up is reading */

@@ -14,6 +14,8 @@
 
 static ngx_int_t ngx_http_writeen_session_input(
     ngx_http_writeen_session_t *s, u_char *p, size_t n);
+static ngx_uint_t ngx_http_writeen_session_idles(
+    ngx_http_writeen_session_t *s);
 static ngx_int_t ngx_http_writeen_session_payload(
     ngx_http_writeen_session_t *s, u_char *p, size_t n);
 static ngx_int_t ngx_http_writeen_session_store(ngx_http_writeen_session_t *s,
@@ -61,7 +63,7 @@ ngx_http_writeen_session_read_handler(ngx_event_t *rev)
         ngx_http_writeen_drain_start(wk);
     }
 
-    if (s->state == NGX_HTTP_WRITEEN_OPENING) {
+    if (s->state == NGX_HTTP_WRITEEN_OPENING || s->muted) {
         /* level-triggered methods would call us again and again */
         if (ngx_handle_read_event(rev, 0) != NGX_OK) {
             ngx_http_writeen_session_drop(s);
@@ -110,6 +112,10 @@ ngx_http_writeen_session_read_handler(ngx_event_t *rev)
             && !s->failed)
         {
             return;
+        }
+
+        if (s->muted) {
+            break;
         }
     }
 
@@ -177,6 +183,13 @@ ngx_http_writeen_session_input(ngx_http_writeen_session_t *s, u_char *p,
             s->frame_got = 0;
             s->in_payload = 1;
 
+            if (ngx_http_writeen_session_idles(s)) {
+                ngx_http_writeen_count(ngx_http_writeen_worker,
+                                       flood_closed_total);
+                return ngx_http_writeen_session_fail(s, WRT_CLOSE_FLOOD,
+                                                     "flood");
+            }
+
             rc = wrt_message_admit(&s->message, &s->frame,
                                    s->conf->max_message);
             if (rc != 0) {
@@ -207,6 +220,25 @@ ngx_http_writeen_session_input(ngx_http_writeen_session_t *s, u_char *p,
     }
 
     return NGX_OK;
+}
+
+
+/* Rates are those of events: is this one of too many frames that bring none,
+ * and so cost us more than the client? */
+
+static ngx_uint_t
+ngx_http_writeen_session_idles(ngx_http_writeen_session_t *s)
+{
+    if (!(s->frame.opcode & 0x8) && (s->frame.len != 0 || s->frame.fin)) {
+        return 0;
+    }
+
+    if (s->control_at != ngx_time()) {
+        s->control_at = ngx_time();
+        s->ncontrol = 0;
+    }
+
+    return ++s->ncontrol > WRT_CONTROL_RATE;
 }
 
 

@@ -271,6 +271,10 @@ ngx_http_writeen_session_close(ngx_http_writeen_session_t *s,
 
     s->state = NGX_HTTP_WRITEEN_CLOSING;
 
+    /* To wait for the Close of one who floods would be to read all that
+     * comes before it: the kernel's buffer is to hold him up instead. */
+    s->muted = (code == WRT_CLOSE_FLOOD);
+
     if (code == WRT_CLOSE_SLOW) {
         /* it will not read what is queued */
         ngx_http_writeen_output_clear(s, 1);

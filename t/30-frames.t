@@ -530,3 +530,27 @@ a connect u1 noclose=1
 a frame 3 "x"
 a expect_frame close
 a expect_eof 4
+
+
+=== TEST 28: who does nothing but ping is thrown out, the others go on
+--- steps
+user u1
+user u2
+a connect u1
+b connect u2
+repeat 100 a frame ping "x"
+repeat 100 a expect_frame pong "x"
+repeat 3000 a bytes 898000000000
+a expect_close 4429 any=1
+b frame ping "still"
+b expect_frame pong "still"
+metric writeen_flood_closed_total = 1
+
+
+=== TEST 29: and so is who sends fragments of nothing
+--- steps
+user u1
+a connect u1
+a frame text fin=0 "{"
+repeat 3000 a bytes 008000000000
+a expect_close 4429 any=1

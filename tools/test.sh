@@ -135,6 +135,7 @@ waiting_2() {
     step load load-short
     step flood flood-short
     step autobahn autobahn-short
+    step abuse abuse-short
 }
 
 
@@ -185,9 +186,8 @@ rm -f "$results"/*/row
 case "${1:-all}" in
 
 all)
-    steps=(lint unit t t-poll e2e browser fault load flood autobahn backlog
-           compile fuzz
-           unit-asan t-asan e2e-asan)
+    steps=(lint unit t t-poll e2e browser fault load flood autobahn abuse
+           backlog compile fuzz unit-asan t-asan e2e-asan)
     build
     plain_steps
     build SANITIZE=1

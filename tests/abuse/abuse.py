@@ -149,12 +149,6 @@ async def watch(bench, peak):
         await asyncio.sleep(0.05)
 
 
-def differ(before, now):
-    """None, or what is more than before."""
-    more = {k: (before[k], v) for k, v in now.items() if v > before[k]}
-    return more or None
-
-
 async def quiet_time(bench):
     """How long the others' messages take when nobody else is there."""
     await bench.others()
@@ -167,7 +161,7 @@ async def left_over(bench, before):
     gauges, files, keys = before
     return list(filter(None, [
         await bench.settled("left in nginx",
-                            lambda: differ(gauges, bench.gauges())),
+                            lambda: kinds.differ(gauges, bench.gauges())),
         await bench.settled("open files", lambda: None
                             if bench.files() <= files + 4
                             else (files, bench.files())),
