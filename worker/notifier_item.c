@@ -554,6 +554,7 @@ item_scheduled(const json_t *conv)
     int64_t      ms;
     const char  *s;
 
+    /* not once it has begun, was cancelled... */
     s = json_string_value(json_object_get(conv, "consultationStatus"));
 
     if (s && strcmp(s, "confirmed") != 0) {

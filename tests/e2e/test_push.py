@@ -362,13 +362,18 @@ async def test_invitations(stack):
 
 
 async def test_reminders(stack):
+    svc = stack.rest(tokens.token(unique("svc"), role="service"))
+
+    async def number_of(room):
+        r = await svc.aget(f"/api/conversations/{room}")
+        return r.data["conversation"]["consultationId"]
+
     async def confirm(at):
         ann = unique("ann")
         token = unique("t")
         await stack.rest(tokens.token(ann)).acall(
             "POST", "/api/devices",
             {"platform": "web", "token": token, "locale": "en"})
-        svc = stack.rest(tokens.token(unique("svc"), role="service"))
         r = await svc.acall(
             "POST", f"/api/consultations/{unique('c')}/confirm",
             {"participants": [{"userId": ann, "role": "student"}],
@@ -395,6 +400,30 @@ async def test_reminders(stack):
     assert stack.fcm.sends(token, "reminder") == []
     assert due(stack, room)["r"] == (at - timedelta(minutes=15)).timestamp() \
         * 1000
+    # it is moved: now it is soon
+    number = await number_of(room)
+    r = await svc.acall("POST", f"/api/consultations/{number}/reschedule", {
+        "scheduledAt": (now + timedelta(minutes=5)).isoformat()})
+    assert r.status == 200, r
+    await settled(stack, room)
+    assert [m["notification"]["body"] for m in
+            stack.fcm.sends(token, "reminder")] == ["In 5 min"]
+    # and later again, and cancelled: nobody is reminded of what is not
+    r = await svc.acall("POST", f"/api/consultations/{number}/reschedule", {
+        "scheduledAt": (now + timedelta(days=1)).isoformat()})
+    assert r.status == 200, r
+    r = await svc.acall("POST", f"/api/consultations/{number}/cancel", {})
+    assert r.status == 200, r
+    r = await svc.acall("POST", f"/api/consultations/{number}/reschedule", {
+        "scheduledAt": (now + timedelta(minutes=7)).isoformat()})
+    await settled(stack, room)
+    assert len(stack.fcm.sends(token, "reminder")) == 2
+
+    room, token = await confirm(now + timedelta(days=1))
+    number = await number_of(room)
+    r = await svc.acall("POST", f"/api/consultations/{number}/cancel", {})
+    await settled(stack, room)
+    assert "r" not in due(stack, room)
     room, token = await confirm(now - timedelta(minutes=1))
     assert stack.fcm.sends(token, "reminder") == []
 
