@@ -709,6 +709,7 @@ SPOOL=$RUN_DIR/spool
 
 export REDIS_URL STORE STORAGE JWT_SECRET SHARDS SPOOL
 unset PID_FILE
+[[ ${FCM_CREDENTIALS:-/} = /* ]] || export FCM_CREDENTIALS=$PWD/$FCM_CREDENTIALS
 
 if [ "$STORE" = sqlite ]; then
     export SQLITE_PATH=${SQLITE_PATH:-$RUN_DIR/data/writeen.db}

@@ -44,6 +44,7 @@ struct push_s {
     job_t              *jobs;
     unsigned            max;        /* of jobs */
     unsigned            busy;
+    unsigned            ended;      /* so many so far */
     unsigned            first;      /* whose turn it is */
     char                trouble[PUSH_ERROR_SIZE];
 };
@@ -358,6 +359,7 @@ push_end(push_t *p, job_t *j, push_rc_t rc, int64_t wait_ms)
 
     /* its place is free for what done may send */
     push_job_free(p, j);
+    p->ended++;
     done(data, bit, rc, wait_ms, why);
 }
 
@@ -474,10 +476,12 @@ push_start(push_t *p)
 void
 push_turn(push_t *p, int ms)
 {
-    int64_t  now, end;
+    int64_t   now, end;
+    unsigned  ended;
 
     now = push_mono_ms();
     end = now + ms;
+    ended = p->ended;
 
     /* also once when ms is 0 */
     do {
@@ -485,7 +489,7 @@ push_turn(push_t *p, int ms)
         push_http_turn(p->http, end - now > PUSH_STEP_MS ? PUSH_STEP_MS
                                 : end > now ? (int) (end - now) : 0);
         now = push_mono_ms();
-    } while (now < end);
+    } while (now < end && p->ended == ended);
 }
 
 

@@ -120,7 +120,8 @@ unsigned push_busy(const push_t *p);
 /* 0, or -1: no room, nothing happened.  done is called once for each service
  * of the message that is configured. */
 int push_send(push_t *p, const push_msg_t *m, push_done_pt done, void *data);
-/* Work, waiting for up to ms for something to happen. */
+/* Work for up to ms, or until something has ended, so that what became of it
+ * can be written down at once. */
 void push_turn(push_t *p, int ms);
 /* Why nothing goes out by a service, "" when all is well. */
 const char *push_trouble(const push_t *p);

@@ -460,7 +460,7 @@ async def test_reminders(stack):
 async def test_webhook_and_content(own_stack):
     """Beside FCM, signed; with content when that is allowed."""
     stack = own_stack(lambda fcm: {**fcm.env(), **fcm.hook_env(),
-                                   "PUSH_CONTENT": "on"})
+                                   "PUSH_CONTENT": "on"}, redis=2)
     cast = await room_of(stack, "ann", "bob")
     phone = await register(cast, "bob")
     stack.fcm.behave(path="hook", status=503, times=1)

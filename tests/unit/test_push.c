@@ -586,6 +586,8 @@ bounded(void **state)
     assert_int_equal(came("hook", "bounded-hook", 200), 1);
 
     /* closed with something in hand */
+    behave("{\"path\":\"hook\",\"match\":\"bounded-slow\",\"delay\":2}");
+    m.token = "bounded-slow";
     memset(&e, 0, sizeof(e));
     assert_int_equal(push_send(p, &m, done, &e), 0);
     push_turn(p, 0);

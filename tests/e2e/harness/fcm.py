@@ -256,17 +256,23 @@ class Fcm:
             h.answer(404, {"error": {"code": 404, "status": "NOT_FOUND",
                                      "message": "no such path"}})
 
-    def _ruled(self, h, rule):
-        """Answer as the rule says.  The status, None: as always."""
+    def _answer(self, h, entry, status, value, headers=None):
+        """What came is noted before who sent it knows."""
+        self.note({**entry, "status": status})
+        h.answer(status, value, headers)
+
+    def _ruled(self, h, rule, entry):
+        """Answer as the rule says.  False: as always."""
         if rule is None:
-            return None
+            return False
         if rule["delay"]:
             time.sleep(rule["delay"])
         if rule["close"]:
+            self.note({**entry, "status": 0})
             h.close_connection = True
-            return 0
+            return True
         if rule["status"] == 200:
-            return None
+            return False
         details = []
         if rule["code"]:
             details.append({
@@ -278,12 +284,12 @@ class Fcm:
             headers["Retry-After"] = str(rule["retry_after"])
         if rule["status"] // 100 == 3:
             headers["Location"] = self.url + "/elsewhere"
-        h.answer(rule["status"], {"error": {
+        self._answer(h, entry, rule["status"], {"error": {
             "code": rule["status"],
             "status": STATUS.get(rule["status"], "UNKNOWN"),
             "message": rule["message"] or "as the test wants it",
             "details": details}}, headers)
-        return rule["status"]
+        return True
 
     def _assertion(self, text):
         """Why it is refused, None: it is right."""
@@ -306,62 +312,47 @@ class Fcm:
         return None if ok else "invalid_grant"
 
     def _token(self, h, text):
-        status = self._ruled(h, self._rule("token", text))
-        if status is None:
-            why = self._assertion(text)
-            if why:
-                status = 400
-                h.answer(400, {"error": why, "error_description":
-                               "Invalid JWT Signature."})
-            else:
-                status = 200
-                token = "ya29." + secrets.token_urlsafe(24)
-                with self.lock:
-                    self.tokens[token] = time.time() + self.token_life
-                self.note({"path": "token", "status": 200})
-                h.answer(200, {"access_token": token, "token_type": "Bearer",
-                               "expires_in": self.token_life})
-                return
-        self.note({"path": "token", "status": status})
+        entry = {"path": "token"}
+        if self._ruled(h, self._rule("token", text), entry):
+            return
+        why = self._assertion(text)
+        if why:
+            self._answer(h, entry, 400, {
+                "error": why, "error_description": "Invalid JWT Signature."})
+            return
+        token = "ya29." + secrets.token_urlsafe(24)
+        with self.lock:
+            self.tokens[token] = time.time() + self.token_life
+        self._answer(h, entry, 200, {
+            "access_token": token, "token_type": "Bearer",
+            "expires_in": self.token_life})
 
     def _send(self, h, text):
         bearer = h.headers.get("Authorization", "")
         message = json.loads(text)["message"]
+        entry = {"path": "send", "message": message}
         with self.lock:
             known = self.tokens.get(bearer.removeprefix("Bearer "), 0)
         if not bearer.startswith("Bearer ") or known < time.time():
-            status = 401
-            h.answer(401, {"error": {
+            self._answer(h, entry, 401, {"error": {
                 "code": 401, "status": "UNAUTHENTICATED",
                 "message": "Request had invalid authentication "
                            "credentials."}})
         elif not all(isinstance(v, str) for v in message["data"].values()):
-            status = 400
-            h.answer(400, {"error": {
+            self._answer(h, entry, 400, {"error": {
                 "code": 400, "status": "INVALID_ARGUMENT",
                 "message": "Invalid value at 'message.data'"}})
-        else:
-            rule = self._rule("send", text)
-            status = self._ruled(h, rule)
-        if status is None:
-            status = 200
-            self.note({"path": "send", "status": 200, "message": message})
-            h.answer(200, {"name": f"projects/{PROJECT}/messages/"
-                                   + secrets.token_hex(8)})
-            return
-        self.note({"path": "send", "status": status, "message": message})
+        elif not self._ruled(h, self._rule("send", text), entry):
+            self._answer(h, entry, 200, {
+                "name": f"projects/{PROJECT}/messages/"
+                        + secrets.token_hex(8)})
 
     def _hook(self, h, body):
         text = body.decode()
-        status = self._ruled(h, self._rule("hook", text))
-        entry = {"path": "hook", "status": status or 200,
-                 "message": json.loads(text),
+        entry = {"path": "hook", "message": json.loads(text),
                  "signed": hook_signed(h.headers, body)}
-        if status is None:
-            self.note(entry)
-            h.answer(200, {})
-        else:
-            self.note(entry)
+        if not self._ruled(h, self._rule("hook", text), entry):
+            self._answer(h, entry, 200, {})
 
 
 def hook_signed(headers, body, secret=HOOK_SECRET):
