@@ -242,7 +242,7 @@ HOMES = {
     r"zip\.h": r"worker/upload_office\.c",
     r"clamav\.h": r"worker/scan_libclamav\.c",
     r"vips/.*": r"worker/thumb_child\.c",
-    r"seccomp\.h": r"worker/thumb_jail\.c",
+    r"seccomp\.h": r"worker/(thumb|scan)_jail\.c",
     r"zlib\.h": r"common/wrt_deflate\.c",
     r"(ngx_writeen_module/)?ngx_(?!http_writeen).*":
         r"ngx_writeen_module/\w+\.[ch]",

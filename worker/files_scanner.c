@@ -163,7 +163,7 @@ int
 scanner_run(role_t *r)
 {
     int            s;
-    char           about[SCAN_ABOUT_SIZE];
+    char           about[SCAN_ABOUT_SIZE], why[256];
     scan_t        *scan;
     int64_t        next;
     scan_rc_t      last;
@@ -177,6 +177,13 @@ scanner_run(role_t *r)
     about[0] = '\0';
     last = SCAN_OFF;
     next = 0;
+
+    /* A clamd takes files apart by itself.  Where the kernel has no filters,
+     * files are scanned all the same: they have to be. */
+    if (r->cf->scan.kind == SCAN_LIBCLAMAV && scan_jail(why, sizeof(why)) != 0)
+    {
+        log_warn("scanner_jail", "error=\"%s\"", why);
+    }
 
     p.fd = r->scanner;
     p.events = POLLIN;

@@ -7,8 +7,8 @@ SCAN_SRCS := $(wildcard worker/scan*.c)
 SCAN_OBJS := $(SCAN_SRCS:worker/%.c=$(BUILD)/scan/%.o)
 SCAN_LIB  := $(BUILD)/libwrt_scan.a
 
-SCAN_CFLAGS := $(shell pkg-config --cflags libclamav)
-SCAN_LIBS   := $(shell pkg-config --libs libclamav)
+SCAN_CFLAGS := $(shell pkg-config --cflags libclamav libseccomp)
+SCAN_LIBS   := $(shell pkg-config --libs libclamav libseccomp)
 
 $(SCAN_LIB): $(SCAN_OBJS)
 	rm -f $@

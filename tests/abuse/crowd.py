@@ -18,11 +18,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from harness import tokens                                    # noqa: E402
-from harness.light import many                                # noqa: E402
+from harness.light import Light                               # noqa: E402
 
 TICK = 0.25             # seconds between two bytes
 HEAD = (b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
         + b"X-Filler: " + b"x" * 4096)
+
+
+class Idle(Light):
+    """A ping is a frame of its own, without a payload."""
+
+    def data_received(self, data):
+        super().data_received(data)
+        if b"\x89\x00" in data:
+            self.transport.write(b"\x8a\x80\0\0\0\0")
 
 
 class Plain(asyncio.Protocol):
@@ -38,6 +47,16 @@ class Plain(asyncio.Protocol):
 
     def abort(self):
         self.transport.abort()
+
+
+async def idle(args):
+    gate = asyncio.Semaphore(200)
+
+    async def one(i):
+        async with gate:
+            return await Idle.connect(
+                args.port, tokens.token(f"{args.name}-{i}"), "x")
+    return await asyncio.gather(*map(one, range(args.n)))
 
 
 async def plain(args):
@@ -72,11 +91,7 @@ async def main():
     parser.add_argument("port", type=int)
     parser.add_argument("--name", default="idle")
     args = parser.parse_args()
-    if args.what == "idle":
-        crowd = await many(args.port, [tokens.token(f"{args.name}-{i}")
-                                       for i in range(args.n)], "x")
-    else:
-        crowd = await plain(args)
+    crowd = await (idle if args.what == "idle" else plain)(args)
     task = args.what == "trickle" and asyncio.create_task(trickle(crowd))
     print(f"ready {len(crowd)}", flush=True)
     reader = asyncio.StreamReader()

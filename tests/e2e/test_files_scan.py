@@ -6,11 +6,13 @@ known to be infected go on being served because it was sent before.
 
 import asyncio
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from harness import upload
 from harness.cast import Cast
+from harness.parts import comm, descendants
 from harness.upload import EICAR, Files, info
 
 MARK = b"a new kind of worm, known since this afternoon"
@@ -89,6 +91,21 @@ async def test_found_by_looking_again(make_files_stack, store, tmp_path):
     stack.worker.kill_role("files", 0)
     stack.worker.kill_role("files", 1)
     await out_of_circulation(stack, rooms)
+
+
+async def test_the_scanner_is_confined(make_files_stack):
+    """What takes files apart has no network and starts no programs."""
+    stack = make_files_stack("sqlite-local")
+    cast = await Cast.group(stack, "ann", "bob")
+    files = Files(cast)
+    r = await files.upload("ann", "house.jpg", upload.sample("house.jpg"))
+    assert r.status == 201, r
+    [scanner] = [p for p, _ in descendants(stack.worker.pid)
+                 if comm(p) == "scanner"]
+    said = dict(line.split(":\t", 1) for line in Path(
+        "/proc", str(scanner), "status").read_text().splitlines()
+        if ":\t" in line)
+    assert said["NoNewPrivs"] == "1" and said["Seccomp"] == "2", said
 
 
 @pytest.mark.parametrize("clamd", [True, False], ids=["clamd", "libclamav"])

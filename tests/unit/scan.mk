@@ -8,7 +8,8 @@ include worker/scan.mk
 SCAN_TESTS := libclamav clamd
 SCAN_PROGS := $(SCAN_TESTS:%=$(BUILD)/unit/test_scan_%)
 SCAN_CLAMD := $(BUILD)/unit/scan_clamd $(BUILD)/unit/scan_clamd_plain
-SCAN_BINS  := $(BUILD)/unit/test_scan_libclamav $(SCAN_CLAMD)
+SCAN_JAIL  := $(BUILD)/unit/test_scan_jail
+SCAN_BINS  := $(BUILD)/unit/test_scan_libclamav $(SCAN_CLAMD) $(SCAN_JAIL)
 UNIT_BINS  += $(SCAN_BINS)
 
 TEST_RESULTS ?= $(abspath build/test-results)
@@ -25,6 +26,10 @@ $(SCAN_PROGS): $(BUILD)/unit/test_scan_%: tests/unit/test_scan_%.c \
 	$(CC) $(CFLAGS) $(SCAN_CFLAGS) -o $@ $< tests/unit/scan_suite.c \
 	    $(SCAN_LIB) -lcmocka $(SCAN_LIBS) \
 	    $(shell pkg-config --cflags --libs libzip) $(LDFLAGS)
+
+$(SCAN_JAIL): tests/unit/test_scan_jail.c tests/unit/unit.h $(SCAN_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< $(SCAN_LIB) -lcmocka $(SCAN_LIBS) $(LDFLAGS)
 
 scan_setting = $(if $(findstring plain,$(1)),CLAMD_PLAIN=1)
 
