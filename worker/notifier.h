@@ -54,6 +54,7 @@ typedef struct {
     const char    *user;
     const json_t  *device;
     int64_t        seq;
+    unsigned       services;        /* that do not have it yet */
     char           field[NOTIFIER_FIELD];   /* in what he was sent */
     char           tag[PUSH_TAG_MAX + 1];
     char           again[NOTIFIER_ITEM];    /* item when it has to wait */
@@ -76,8 +77,8 @@ typedef struct {
     int64_t        at;              /* when it was handed over */
     unsigned       left;            /* services that have not answered */
     unsigned       sent;
+    unsigned       later;           /* services that want it later */
     int            dead;
-    int            later;
     int64_t        wait_ms;
 } sending_t;
 
@@ -140,9 +141,10 @@ void notifier_field(char out[NOTIFIER_FIELD], const char *conversation,
 int notifier_look(notifier_t *n, const char *conversation, person_t *people,
     unsigned count, const char *suffix, int park);
 void notifier_looked(person_t *people, unsigned count);
-/* The number that the i-th device was sent last, 0 none; *sure: it was taken,
- * and not only on its way when somebody died. */
-int64_t notifier_pushed(const person_t *p, size_t i, int *sure);
+/* The number that the i-th device was sent last, 0 none; *left: the services
+ * that do not have it, or nobody knows; 0 when all is done. */
+int64_t notifier_pushed(const notifier_t *n, const person_t *p, size_t i,
+    unsigned *left);
 
 
 /* notifier_send.c */

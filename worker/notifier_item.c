@@ -199,13 +199,15 @@ item_muted(const json_t *push, int64_t now)
 
 
 static void
-item_want(look_t *l, const person_t *p, const json_t *device)
+item_want(look_t *l, const person_t *p, const json_t *device,
+    unsigned services)
 {
     want_t        *w;
     const json_t  *content;
 
     w = notifier_want(l->n);
     w->kind = l->kind;
+    w->services = services;
     w->user = p->user;
     w->device = device;
     w->seq = p->seq;
@@ -236,12 +238,12 @@ item_want(look_t *l, const person_t *p, const json_t *device)
 static void
 item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
 {
-    int          sure, known;
+    int          known;
     char         text[NOTIFIER_ITEM];
     size_t       i;
     json_t      *d;
     int64_t      seq, until;
-    unsigned     before;
+    unsigned     before, left;
     const char  *more;
 
     before = l->n->nwants;
@@ -250,15 +252,15 @@ item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
     until = item_quiet(p->push, now);
 
     json_array_foreach(json_object_get(p->push, "devices"), i, d) {
-        seq = notifier_pushed(p, i, &sure);
+        seq = notifier_pushed(l->n, p, i, &left);
         known += seq > 0;
 
         if (p->read >= p->seq && l->kind == PUSH_MESSAGE) {
             continue;
         }
 
-        if (!p->open && until == 0 && !(sure && seq >= p->seq)) {
-            item_want(l, p, d);
+        if (!p->open && until == 0 && (left > 0 || seq < p->seq)) {
+            item_want(l, p, d, seq == p->seq ? left : l->n->services);
         }
     }
 
@@ -342,21 +344,23 @@ item_reach(look_t *l, person_t *people, unsigned count, json_t **push)
 static void
 item_withdraw(look_t *l, rds_t *hub, const person_t *p)
 {
-    int       sure, known;
-    size_t    i;
-    want_t   *w;
-    json_t   *d;
-    int64_t   seq;
+    int        known;
+    size_t     i;
+    want_t    *w;
+    json_t    *d;
+    int64_t    seq;
+    unsigned   left;
 
     known = 0;
 
     json_array_foreach(json_object_get(p->push, "devices"), i, d) {
-        seq = notifier_pushed(p, i, &sure);
+        seq = notifier_pushed(l->n, p, i, &left);
         known += seq > 0;
 
         if (seq > 0 && p->read >= seq) {
             w = notifier_want(l->n);
             w->kind = PUSH_WITHDRAW;
+            w->services = l->n->services;
             w->user = p->user;
             w->device = d;
             w->seq = seq;

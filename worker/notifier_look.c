@@ -248,14 +248,30 @@ notifier_looked(person_t *people, unsigned count)
 }
 
 
-/* "s <seq>" sent, "p <seq>" on its way */
+/* "s <seq>" sent, "p <seq> <services>" on its way to these */
 int64_t
-notifier_pushed(const person_t *p, size_t i, int *sure)
+notifier_pushed(const notifier_t *n, const person_t *p, size_t i,
+    unsigned *left)
 {
-    const char  *text;
+    int64_t      seq;
+    const char  *text, *bits;
 
     text = reply_text(reply_at(p->pushed, i));
-    *sure = text[0] == 's';
+    *left = n->services;
 
-    return text[0] && text[1] == ' ' ? atoll(text + 2) : 0;
+    if (text[0] == '\0' || text[1] != ' ') {
+        return 0;
+    }
+
+    seq = atoll(text + 2);
+    bits = strchr(text + 2, ' ');
+
+    if (text[0] == 's') {
+        *left = 0;
+
+    } else if (bits && (n->services & (unsigned) atoi(bits + 1))) {
+        *left = n->services & (unsigned) atoi(bits + 1);
+    }
+
+    return seq;
 }

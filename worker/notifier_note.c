@@ -105,7 +105,7 @@ note_change(rds_t *hub, cmd_t *cmd, const entry_t *e, int64_t now)
 void
 notifier_note(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 {
-    char         item[NOTIFIER_ITEM];
+    char         item[NOTIFIER_ITEM], key[WRT_NAME_BUF];
     int64_t      now;
     const char  *text;
 
@@ -154,6 +154,16 @@ notifier_note(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 
     case WRT_EV_CHANGE:
         note_change(hub, cmd, e, now);
+        break;
+
+    case WRT_EV_DEVICE:
+        text = json_string_value(json_object_get(e->ev.body, "op"));
+
+        if (text && strcmp(text, "forget") == 0) {
+            wrt_key_user_pushed(key, e->actor, strlen(e->actor));
+            rds_queue(hub, "DEL", key);
+        }
+
         break;
     }
 }

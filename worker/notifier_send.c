@@ -1,7 +1,7 @@
 /*
  * notifier_send.c: pushes on their way, and what became of them.
  *
- *   wanted --("p <seq>" in what he was sent)--> on its way
+ *   wanted --("p <seq> <services>" in what he was sent)--> on its way
  *   on its way --(all services have it)--> "s <seq>"
  *   on its way --(not now)--> its item is due again; stays "p"
  *   on its way --(somebody dies)--> "p": sent again, with the same id and tag
@@ -66,7 +66,7 @@ send_key(char key[WRT_NAME_BUF], const char *user)
 static int
 send_intents(notifier_t *n)
 {
-    char       key[WRT_NAME_BUF], value[32], life[16];
+    char       key[WRT_NAME_BUF], value[48], life[16];
     rds_t     *hub;
     want_t    *w;
     unsigned   i;
@@ -86,7 +86,8 @@ send_intents(notifier_t *n)
         }
 
         send_key(key, w->user);
-        snprintf(value, sizeof(value), "p %lld", (long long) w->seq);
+        snprintf(value, sizeof(value), "p %lld %u", (long long) w->seq,
+                 w->services);
         rds_queue(hub, "HSET", key, w->field, value);
         rds_queue(hub, "EXPIRE", key, life);
     }
@@ -132,7 +133,7 @@ send_done(void *data, unsigned service, push_rc_t rc, int64_t wait_ms,
         s->dead = 1;
 
     } else if (rc == PUSH_LATER) {
-        s->later = 1;
+        s->later |= service;
         s->wait_ms = wait_ms > s->wait_ms ? wait_ms : s->wait_ms;
     }
 
@@ -181,7 +182,7 @@ send_one(notifier_t *n, item_t *it, const char *conversation,
     }
 
     memset(&m, 0, sizeof(m));
-    m.services = n->services;
+    m.services = w->services;
     m.kind = w->kind;
     m.id = id;
     m.tag = w->tag;
@@ -207,7 +208,7 @@ send_one(notifier_t *n, item_t *it, const char *conversation,
     s->kind = w->kind;
     s->seq = w->seq;
     s->at = now_ms();
-    s->left = n->services;
+    s->left = w->services;
     text_copy(s->user, sizeof(s->user), w->user);
     text_copy(s->conversation, sizeof(s->conversation), conversation);
     text_copy(s->device, sizeof(s->device), m.device);
@@ -269,11 +270,18 @@ record_dead(notifier_t *n, const sending_t *s)
 static void
 record_queue(notifier_t *n, rds_t *hub, const sending_t *s)
 {
-    char  key[WRT_NAME_BUF], value[32];
+    char  key[WRT_NAME_BUF], value[48];
 
     send_key(key, s->user);
 
     if (s->later) {
+        /* who has it does not get it again */
+        if (s->kind != PUSH_WITHDRAW) {
+            snprintf(value, sizeof(value), "p %lld %u", (long long) s->seq,
+                     s->later);
+            rds_queue(hub, "HSET", key, s->field, value);
+        }
+
         notifier_due(n, hub, s->again, now_ms()
                      + (s->wait_ms > WRT_PUSH_AGAIN_MS ? s->wait_ms
                                                        : WRT_PUSH_AGAIN_MS));

@@ -471,6 +471,26 @@ async def test_webhook_and_content(own_stack):
     hooks = [e for e in stack.fcm.entries("hook") if e["status"] == 200]
     assert len(hooks) == 1 and hooks[0]["signed"]
     h, (m,) = hooks[0]["message"], stack.fcm.sends(phone)
+
+    # FCM says when it wants to be asked again, later than we try: who has it
+    # already does not get it twice
+    tablet = await register(cast, "bob")
+    stack.fcm.behave(match=tablet, status=503, retry_after=3600, times=1)
+    await say(cast, "ann", "Bab 5")
+
+    def put_back():
+        with stack.redis_client() as c:
+            return "p " in str(c.hgetall(
+                f"wrt:u:{cast.ids['bob']}:pushed")) and not c.zcard(HAND)
+    await asyncio.to_thread(net.wait_until, put_back, 20, "it to be put back")
+    stack.worker.kill_role("notifier")      # which was told to wait
+    stack.watch.allow(r"child_died .*signal=9", "killed by the test")
+    hasten(stack, cast.room, f"m {cast.ids['bob']}")
+    stack.fcm.wait(lambda: stack.fcm.sends(tablet))
+    await settled(stack, cast.room)
+    assert len([e for e in stack.fcm.entries("hook")
+                if e["message"]["token"] == tablet]) == 1
+    assert len(stack.fcm.sends(tablet)) == 1
     assert m["notification"]["body"] == h["body"] == "Bab 4 sudah selesai"
     assert h["id"] == m["data"]["pushId"] and h["token"] == phone
     assert h["userId"] == cast.ids["bob"] and h["platform"] == "android"
