@@ -60,7 +60,7 @@ include $(wildcard t/t.mk)
 endif
 
 .PHONY: all help run test deps test-deps module static asan worker \
-        unit t e2e browser fault load fuzz bench lint compile clean
+        unit t e2e browser ops fault load fuzz bench lint compile clean
 
 all: module worker
 
@@ -79,6 +79,7 @@ help:
 	@echo 'make load     load test with k6      make fuzz  parsers'
 	@echo 'make autobahn WebSocket conformance  make abuse hostile clients'
 	@echo 'make lint     style, layering, cppcheck, shellcheck'
+	@echo 'make ops      alert rules, dashboard, compose file, units'
 	@echo 'make compile  gcc and clang, dynamic and compiled in'
 	@echo 'make deps     packages for run       make test-deps  for test'
 	@echo 'make bench    figures                make clean'

@@ -114,7 +114,7 @@ install_wanted() {
 
     [ ${#wanted[@]} != 0 ] || return 0
 
-    for s in nginx redis-server clamav-daemon clamav-freshclam; do
+    for s in nginx redis-server clamav-daemon clamav-freshclam prometheus; do
         case " ${wanted[*]} " in
         *" $s "*)  servers+=("$s") ;;
         esac
@@ -164,6 +164,7 @@ need_for_test() {
     need "Test::Nginx suites" libprotocol-websocket-perl perl
     need "scanning by a server" clamav-daemon
     need "browser tests" chromium
+    need "alert rules, compose file" prometheus docker-compose
     need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
         curl procps
 

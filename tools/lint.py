@@ -79,7 +79,7 @@ def load(*patterns):
 
 def read_sources():
     suffixes = {".c", ".h", ".lua", ".py", ".sh", ".mk", ".t", ".pm", ".js",
-                ".sql", ".in", ".md", ".json", ".yml"}
+                ".sql", ".in", ".md", ".json", ".yml", ".conf"}
     names = {"Makefile", "config", "CHANGES", ".gitignore"}
     return [Source(p) for p in files()
             if p.suffix in suffixes or p.name in names]
@@ -400,29 +400,210 @@ def check_config():
 
 
 def command_table():
-    names = set()
+    """Directive -> its flags, as the module's command tables have them."""
+    table = {}
     for s in load("ngx_writeen_module/*.c"):
-        names.update(re.findall(r'ngx_string\("(writeen_\w+)"\),\s*\n?\s*'
-                                r'NGX_(?:HTTP_|CONF)', s.text))
-    return names
+        table.update(re.findall(r'ngx_string\("(writeen_\w+)"\),\s*'
+                                r'((?:NGX_HTTP_|NGX_CONF)[\w|\s]+),', s.text))
+    return table
+
+
+def c_number(text):
+    """The value of an expression of C, names of wrt_limits.h included."""
+    limits = defines("common/wrt_limits.h")
+    text = re.sub(r"\bWRT_\w+", lambda m: limits.get(m.group(0), "?"), text)
+    return eval(text) if re.fullmatch(r"[\d\s()*+]+", text) else None
+
+
+def conf_number(text):
+    """64k, 25s, 1h, on as the module keeps it: bytes or milliseconds."""
+    m = re.fullmatch(r"(\d+)(k|m|ms|s|h|d)?", text)
+    units = {None: 1, "k": 1 << 10, "m": 1 << 20, "ms": 1, "s": 1000,
+             "h": 3600000, "d": 86400000}
+    return (int(m.group(1)) * units[m.group(2)] if m
+            else {"on": 1, "off": 0, "log": 0, "store": 1}.get(text))
+
+
+def defaults():
+    """Directive -> its default, where the module keeps a number."""
+    text = source("ngx_writeen_module/ngx_http_writeen_module.c").text
+    fields = {field: name for name, field in re.findall(
+        r'ngx_string\("(writeen_\w+)"\),[^{}]*?offsetof\(\w+, (\w+)\)',
+        text)}
+    fields.update(shards="writeen_shards", ack_store="writeen_ack",
+                  leeway="writeen_jwt_leeway")
+    out = {}
+    for kind, field, value in re.findall(
+            r"ngx_conf_(?:merge|init)_(?:(\w+)_)?value\(\w+->(\w+),"
+            r"\s*(?:prev->\w+,\s*)?([^;]*)\);", text):
+        number = c_number(value)
+        if field in fields and number is not None:
+            out[fields[field]] = number * (1000 if kind == "sec" else 1)
+    return out
+
+
+def sections(text, mark="###"):
+    """Heading -> what stands under it."""
+    parts = re.split(rf"^{mark} (.*)$", text, flags=re.M)
+    return {h.strip(): re.split(r"^#{1,3} ", body, flags=re.M)[0]
+            for h, body in zip(parts[1::2], parts[2::2])}
 
 
 def check_directives():
-    """nginx.conf.in and docs/directives.md have every directive"""
+    """docs/directives.md and nginx.conf.in are what the command table is"""
     table = command_table()
     conf = source("tools/nginx.conf.in")
     docs = source("docs/directives.md")
-    if not table:
-        yield conf, 1, "no command table found in the module"
+    known = defaults()
+    if len(table) < 20 or len(known) < 10:
+        yield docs, 1, "the module's tables were not understood"
+    pages = {h: body for h, body in sections(docs.text).items()
+             if h.startswith("writeen_")}
+    for name in sorted(set(table) ^ set(pages)):
+        yield docs, 1, f"{name}: has a section or is a directive alone"
+    for name in sorted(set(table) & set(pages)):
+        body = pages[name]
+        m = re.search(r"^- Context: (.*)$", body, re.M)
+        want = ("http" if "MAIN" in table[name] else "location"
+                if "NGX_HTTP_LOC_CONF" in table[name]
+                else "http, server, location")
+        if not m or m.group(1) != want:
+            yield docs, 1, f"{name}: the context is {want}"
+        m = re.search(rf"^- Syntax: \*\*{name}\*\* .*;$", body, re.M)
+        if not m:
+            yield docs, 1, f"{name}: no line of syntax"
+        m = re.search(rf"^- Default: (?:{name} (\S+?);)?", body, re.M)
+        there = m and m.group(1) and conf_number(m.group(1))
+        if not m or name in known and there != known[name]:
+            yield docs, 1, f"{name}: the default is {known.get(name)}"
     for name in sorted(table):
         if not re.search(rf"\b{name}\s", conf.text):
             yield conf, 1, f"{name} is not shown"
-        if not docs or not re.search(rf"\b{name}\b", docs.text):
-            yield conf, 1, f"{name} is not in docs/directives.md"
-    for n, line in enumerate(conf.lines, 1):
-        for name in re.findall(r"^\s*#?\s*(writeen_\w+)\s.*;", line):
-            if name not in table:
-                yield conf, n, f"{name} is no directive"
+    for s in load("tools/*.conf.in", "docker/nginx/*.in", "examples/*.conf",
+                  "docs/*.md"):
+        for n, line in enumerate(s.lines, 1):
+            for name in re.findall(r"^\s*#?\s*(writeen_\w+)\s.*;", line):
+                if name not in table:
+                    yield s, n, f"{name} is no directive"
+
+
+# ---- docs/operations.md: what is measured and logged ----
+
+def metric_names():
+    """Every metric that /metrics can have, out of the sources."""
+    stats = source("ngx_writeen_module/ngx_http_writeen_stats.h").text
+    names = set(re.findall(r"^    X\((\w+), (?:gauge|counter), ", stats, re.M))
+    text = source("ngx_writeen_module/ngx_http_writeen_metrics.c").text
+    names.update(f"{n}_up" for n in re.findall(r'^        \{ "(\w+)", "',
+                                               text, re.M))
+    names.update(re.findall(r'^\s+"# TYPE writeen_(\w+) ', text, re.M))
+    text = source("ngx_writeen_module/ngx_http_writeen_rate.c").text
+    names.update(re.findall(r'\{ "(\w+_total)", "', text))
+    text = source("worker/metrics.c").text
+    names.update(re.findall(r'^    \{ "(\w+)", "(?:gauge|counter)"', text,
+                            re.M))
+    names.update(re.findall(r'metrics_(?:head|streams)\(out, (?:node, )?'
+                            r'"(\w+)"', text))
+    return {f"writeen_{n}" for n in names}
+
+
+def worker_events():
+    """Name -> levels of each line that the worker can log."""
+    events = {}
+    for s in load("worker/*.c"):
+        for level, name in re.findall(
+                r'\blog_(error|warn|info|debug)\("(\w+)"', s.text):
+            events.setdefault(name, set()).add(level)
+    return events
+
+
+def nginx_lines():
+    """Lines that the module can write into the error log; what is put in
+    is an ellipsis."""
+    lines = set()
+    for s in load("ngx_writeen_module/*.c"):
+        for m in re.finditer(r"\bngx_log_error\((\w+),(?:[^;\"]*?),\s*"
+                             r'("(?:\\.|[^"\\])*"(?:\s*"(?:\\.|[^"\\])*")*)',
+                             s.text):
+            text = "".join(re.findall(r'"((?:\\.|[^"\\])*)"', m.group(2)))
+            if not text.startswith("writeen: "):
+                continue
+            text = re.sub(r"%(?:\*s|u?[A-Za-z]\w?)(?=\W|$)|%\w+", "…",
+                          text.replace('\\"', '"'))
+            lines.add((m.group(1)[8:].lower(), text[9:]))
+    return lines
+
+
+def rows(text):
+    """Of a table: (what stands in backticks in the first column, the rest)."""
+    for line in text.split("\n"):
+        m = re.match(r"\| (`[^|]*) \| (.*) \|$", line)
+        if m:
+            for name in re.findall(r"`([^`]+)`", m.group(1)):
+                yield name, m.group(2)
+
+
+def check_operations():
+    """docs/operations.md explains each metric, log line and setting"""
+    doc = source("docs/operations.md")
+    pages = sections(doc.text)
+
+    def differ(title, have, want):
+        if title not in pages:
+            yield doc, 1, f"no section {title}"
+        for name in sorted(set(have) - set(want)):
+            yield doc, 1, f"{title}: there is no {name}"
+        for name in sorted(set(want) - set(have)):
+            yield doc, 1, f"{title}: {name} is not explained"
+
+    metrics = metric_names()
+    have = {n for title in ("Metrics of nginx", "Metrics of the worker pools")
+            for n, _ in rows(pages.get(title, ""))}
+    yield from differ("Metrics of nginx", have, metrics)
+
+    events = worker_events()
+    have = dict(rows(pages.get("The worker's log", "")))
+    yield from differ("The worker's log", have, events)
+    for name in sorted(set(have) & set(events)):
+        levels = set(re.findall(r"\w+", have[name].split("|")[0]))
+        if levels != events[name]:
+            yield doc, 1, (f"The worker's log: {name} is "
+                           f"{', '.join(sorted(events[name]))}")
+
+    have = {(rest.split("|")[0].strip(), n)
+            for n, rest in rows(pages.get("nginx's error log", ""))}
+    yield from differ("nginx's error log", map(" ".join, have),
+                      map(" ".join, nginx_lines()))
+
+    headings = {h.lower() for h in sections(doc.text)} \
+        | {h.lower() for h in sections(doc.text, "##")}
+    for name in ("docker/prometheus/writeen.rules.yml",
+                 "docker/prometheus/writeen.test.yml",
+                 "docker/grafana/dashboards/writeen.json"):
+        s = source(name)
+        for n, line in enumerate(s.lines, 1):
+            for metric in re.findall(r"\bwriteen_\w+", line):
+                if metric not in metrics and metric not in command_table():
+                    yield s, n, f"{metric} is no metric"
+            m = re.search(r"docs/operations\.md, ([^\"]+)\"", line)
+            if m and m.group(1).lower() not in headings:
+                yield s, n, f"no section {m.group(1)} in docs/operations.md"
+
+
+def check_settings():
+    """each setting of the worker is in its manual page"""
+    man = (ROOT / "worker/writeen-worker.8").read_text()
+    names = set()
+    for s in load("worker/conf*.c"):
+        names.update(re.findall(r'conf_value\(x, "(\w+)"', s.text))
+        names.update(re.findall(r'^    \{ "([A-Z_0-9]+)", ', s.text, re.M))
+        names.update(re.findall(r'conf_\w+\(x, "([A-Z][A-Z_0-9]+)"', s.text))
+    conf = source("worker/conf.c")
+    if len(names) < 20:
+        yield conf, 1, "the settings were not found"
+    for name in sorted(names):
+        if not re.search(rf"\b{name}\b", man):
+            yield conf, 1, f"{name} is not in worker/writeen-worker.8"
 
 
 def check_security():

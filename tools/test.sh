@@ -125,6 +125,7 @@ waiting_1() {
 
 computing_1() {
     step lint lint
+    step ops ops
     step unit unit
 }
 
@@ -186,8 +187,8 @@ rm -f "$results"/*/row
 case "${1:-all}" in
 
 all)
-    steps=(lint unit t t-poll e2e browser fault load flood autobahn abuse
-           backlog compile fuzz unit-asan t-asan e2e-asan)
+    steps=(lint ops unit t t-poll e2e browser fault load flood autobahn
+           abuse backlog compile fuzz unit-asan t-asan e2e-asan)
     build
     plain_steps
     build SANITIZE=1
