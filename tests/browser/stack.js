@@ -112,8 +112,40 @@ export class Stack {
         await until(async () => await this.health() === "ok", "health");
     }
 
-    log(name) {
-        return fs.readFileSync(path.join(this.dir, "logs", name), "utf8");
+    /* A signal to the processes of one role of the worker pool. */
+    signalRole(role, name) {
+        const session = this.pid("worker");
+        let n = 0;
+
+        for (const pid of fs.readdirSync("/proc").filter(Number)) {
+            let stat;
+
+            try {
+                stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+            } catch {
+                continue;           // it has just ended
+            }
+
+            const [, comm, rest] = /\((.*)\) (.*)/s.exec(stat);
+
+            if (comm === role && Number(rest.split(" ")[3]) === session) {
+                process.kill(Number(pid), name);
+                n++;
+            }
+        }
+
+        if (n === 0) {
+            throw new Error("no " + role);
+        }
+    }
+
+    /* All that was logged, and what the page was told of people. */
+    logs() {
+        const dir = path.join(this.dir, "logs");
+
+        return fs.readdirSync(dir).map(
+            (f) => fs.readFileSync(path.join(dir, f), "utf8")).join("\n")
+            + this.said;
     }
 
     async rest(token, method, route, body) {

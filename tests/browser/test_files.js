@@ -93,7 +93,7 @@ export const tests = {
     "what is refused says why": async (world) => {
         const ani = await world.person(ANI);
 
-        await ani.open(DIAN);
+        await ani.startWith(DIAN);
         await drop(ani, "virus.txt", EICAR);
         await ani.page.getByText("infected and was not kept").waitFor();
         await drop(ani, "program.exe", "MZ");
@@ -108,11 +108,41 @@ export const tests = {
                                 === 0, "the uploads to be gone");
     },
 
+    "a file that takes its time": async (world) => {
+        const ani = await world.person(ANI);
+        const dian = await world.person(DIAN);
+
+        await ani.startWith(DIAN);
+        await dian.open(ANI);
+        world.stack.signalRole("files", "SIGSTOP");
+
+        try {
+            const answered = ani.page.waitForResponse(
+                (r) => r.url().endsWith("/upload") && r.status() === 202);
+
+            await drop(ani, "lambat.txt", "Bab dua.\n");
+            await ani.page.getByText("being checked for viruses").waitFor();
+
+            // chat goes on meanwhile
+            await ani.say("sebentar ya");
+            await dian.sees("sebentar ya");
+            await answered;
+            assert.equal(await dian.message("lambat.txt").count(), 0);
+        } finally {
+            world.stack.signalRole("files", "SIGCONT");
+        }
+
+        await dian.message("lambat.txt").waitFor();
+        await until(async () => await ani.page.locator(".upload").count()
+                                === 0, "the upload to be a message");
+        assert.equal(await ani.message("lambat.txt").count(), 1);
+    },
+
     "an upload waits for the connection": async (world) => {
         const ani = await world.person(ANI);
         const dian = await world.person(DIAN);
 
-        await ani.open(DIAN);
+        await ani.startWith(DIAN);
         await dian.open(ANI);
         ani.line.cut();
         await ani.banner(true);

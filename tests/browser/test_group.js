@@ -55,10 +55,19 @@ export const tests = {
         await dialog.getByText(CITRA).getByText("read").waitFor();
         await dian.page.keyboard.press("Escape");
 
+        // another title
+        dialog = await about(ani);
+        await dialog.getByRole("textbox", { name: "Title" })
+            .fill("Kelompok B");
+        await dialog.getByRole("button", { name: "Change the title" })
+            .click();
+        await citra.page.getByRole("heading", { name: "Kelompok B" })
+            .waitFor();
+
         // out of it
         dialog = await about(dian);
         await dialog.getByRole("button", { name: "Leave" }).click();
-        await dian.room("Kelompok A").waitFor({ state: "detached" });
+        await dian.room("Kelompok B").waitFor({ state: "detached" });
         await system(citra, DIAN + " left.");
 
         // archived: nothing can be written, until it is opened again
@@ -68,11 +77,31 @@ export const tests = {
             .waitFor();
         assert.equal(await citra.field.isVisible(), false);
         await citra.page.getByText("Archived", { exact: true }).click();
-        await citra.room("Kelompok A").waitFor();
+        await citra.room("Kelompok B").waitFor();
         dialog = await about(ani);
         await dialog.getByRole("button", { name: "Open again" }).click();
         await citra.field.waitFor();
         await citra.say("Masih ada");
         await ani.sees("Masih ada");
+    },
+
+    "somebody is blocked": async (world) => {
+        const ani = await world.person(ANI);
+        const dian = await world.person(DIAN);
+
+        await dian.startWith(ANI);
+        await dian.say("Halo");
+        await ani.open(DIAN);
+        await ani.sees("Halo");
+
+        let dialog = await about(ani);
+
+        await dialog.getByRole("button", { name: "Block" }).click();
+        await dian.page.getByText("you were blocked").waitFor();
+        assert.equal(await dian.field.isVisible(), false);
+        dialog = await about(ani);
+        await dialog.getByRole("button", { name: "Unblock" }).click();
+        await dian.say("Halo lagi");
+        await ani.sees("Halo lagi");
     },
 };

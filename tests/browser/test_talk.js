@@ -34,7 +34,8 @@ export const tests = {
         await both.waitFor();
         await both.click();
         await ani.message("Terima kasih!").getByRole("button", {
-            name: "❤️ by " + CITRA, pressed: false, exact: true }).waitFor();
+            name: "❤️ by " + CITRA, pressed: false,
+            exact: true }).waitFor();
 
         // the quotation follows what is quoted
         await ani.act("Bab tiga sudah saya kirim.", "Edit");
@@ -61,7 +62,7 @@ export const tests = {
         const citra = await world.person(CITRA);
         const keys = ani.page.keyboard;
 
-        await ani.open(CITRA);
+        await ani.startWith(CITRA);
         await ani.page.getByRole("button", { name: "Stickers" }).click();
         await ani.page.getByRole("menuitem", { name: "Hello!" }).click();
         await citra.open(ANI);
@@ -144,6 +145,7 @@ export const tests = {
         const menu = citra.page.getByRole("button", {
             name: "status and settings" });
 
+        await ani.startWith(CITRA);
         await ani.room(CITRA).getByRole("img", { name: "online" }).waitFor();
         await menu.click();
         await citra.page.getByRole("menuitemradio", { name: "busy" }).click();

@@ -76,6 +76,7 @@ export class Composer {
     update() {
         const room = this.thread.room;
         const why = room.archived ? t("error_conversation_archived")
+            : room.member(this.chat.userId)?.blockedBy ? t("blockedYou")
             : room.may("write") ? "" : t("error_forbidden");
 
         this.form.hidden = why !== "";

@@ -60,6 +60,9 @@ export function openInfo(chat, id) {
 
     const group = room.type !== "direct";
     const may = leads(chat, room);
+    const other = group ? null : room.others[0];
+    const name = h("input", { id: "info-title", maxlength: "120",
+                              value: room.conversation.title ?? "" });
     const button = (label, run) => h("button", { type: "button",
                                                  onclick: run }, label);
 
@@ -69,12 +72,19 @@ export function openInfo(chat, id) {
         s.allowFileUpload && h("p", { class: "muted" },
             (s.allowedFileTypes ?? []).join(" ") + " · "
             + size(s.maxFileSize)),
+        group && may && h("label", { for: "info-title" }, t("title")),
+        group && may && h("div", { class: "row" }, name,
+            iconButton("check", t("rename"), () => act(
+                "PATCH", "", { title: name.value.trim() }))),
         group && may && !room.archived && h("label", { for: "info-add" },
                                             t("addSomebody")),
         group && may && !room.archived && h("div", { class: "row" }, input,
             iconButton("plus", t("addPerson"), add)),
         problem,
         h("div", { class: "row end" },
+            other && (other.blockedBy
+                ? button(t("unblock"), () => act("DELETE", "/block"))
+                : button(t("block"), () => act("POST", "/block"))),
             group && button(t("leaveRoom"), () => act(
                 "DELETE", "/participants/" + chat.userId)),
             may && (room.archived

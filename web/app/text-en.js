@@ -205,4 +205,10 @@ export const en = {
     comment: "Comment (optional)",
     rate: "Send the rating",
     ratedBy: "{n} of 5",
+
+    title: "Title",
+    rename: "Change the title",
+    block: "Block",
+    unblock: "Unblock",
+    blockedYou: "Nothing can be sent here: you were blocked.",
 };

@@ -190,4 +190,10 @@ export const id = {
     comment: "Komentar (opsional)",
     rate: "Kirim penilaian",
     ratedBy: "{n} dari 5",
+
+    title: "Judul",
+    rename: "Ubah judul",
+    block: "Blokir",
+    unblock: "Buka blokir",
+    blockedYou: "Tidak ada yang dapat dikirim: Anda diblokir.",
 };
