@@ -33,7 +33,7 @@ export class Person {
             ...options });
         const page = await context.newPage();
 
-        page.setDefaultTimeout(15000);
+        page.setDefaultTimeout(30000);
         return new Person(page, line, name);
     }
 

@@ -25,7 +25,7 @@ const DEPS = path.resolve(process.env.BROWSER_DEPS
 const RESULTS = process.env.TEST_RESULTS
                 ?? path.join(ROOT, "build/test-results");
 const SHOTS = path.join(ROOT, "build/browser");
-const TEST_MS = Number(process.env.BROWSER_TEST_MS ?? 90000);
+const TEST_MS = Number(process.env.BROWSER_TEST_MS ?? 120000);
 
 const require = createRequire(DEPS + "/");
 const { chromium } = require("playwright-core");

@@ -17,7 +17,7 @@ const START_MS = 60000;
 
 
 /* Until check() is true; what it says last is in the error. */
-export async function until(check, what, timeout = 20000) {
+export async function until(check, what, timeout = 30000) {
     const end = Date.now() + timeout;
 
     for (;;) {
