@@ -36,14 +36,22 @@ export async function until(check, what, timeout = 30000) {
 }
 
 
-function freePort() {
-    return new Promise((done) => {
-        const s = net.createServer().listen(0, "127.0.0.1", () => {
-            const { port } = s.address();
+/* Below those that the kernel gives to outgoing connections: one of those may
+ * be taken before the server has it. */
+async function freePort() {
+    for (;;) {
+        const port = 27000 + Math.floor(Math.random() * 2000);
+        const free = await new Promise((done) => {
+            const s = net.createServer();
 
-            s.close(() => done(port));
+            s.on("error", () => done(false));
+            s.listen(port, "127.0.0.1", () => s.close(() => done(true)));
         });
-    });
+
+        if (free) {
+            return port;
+        }
+    }
 }
 
 
