@@ -181,9 +181,9 @@ create_people(api_t *a, const call_t *c, store_t *st, body_t *b,
                       p->role, "permissions", perms, "joinedAt", at));
 
         json_array_append_new(shown,
-            json_pack("{s:s, s:s, s:s, s:n, s:o, s:o}", "userId", p->user,
-                      "role", p->role, "joinedAt", at, "leftAt",
-                      "permissions", perms, "user",
+            json_pack("{s:s, s:s, s:s, s:n, s:o, s:n, s:o}", "userId",
+                      p->user, "role", p->role, "joinedAt", at, "leftAt",
+                      "permissions", perms, "blockedBy", "user",
                       create_person(c, p, user, managed, p->role)));
 
         json_decref(user);

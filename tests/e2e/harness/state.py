@@ -117,8 +117,11 @@ class Room:
             m["reactions"] = plain(data)["reactions"]
 
     def _conversation_updated(self, data):
+        # what is not said is as it was: a message that takes a room out of
+        # the archive says nothing of the others
         c = data["conversation"]
-        self.title, self.settings = c["title"], c["settings"]
+        self.title = c.get("title", self.title)
+        self.settings = c.get("settings", self.settings)
         self.archived = c["isArchived"]
 
     def _message_status(self, data):
