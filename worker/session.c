@@ -291,7 +291,10 @@ read_messages(session_t *s, const json_t *list, char *err)
         s->n += !skip;
     }
 
-    qsort(s->message, s->n, sizeof(session_message_t), cmp_message);
+    if (s->n > 0) {
+        qsort(s->message, s->n, sizeof(session_message_t), cmp_message);
+    }
+
     cut_texts(s);
 
     return 0;

@@ -404,7 +404,10 @@ best(const session_t *s, table_t *t, size_t max)
     const phrase_t           *p;
     const session_message_t  *m;
 
-    qsort(t->phrase, t->n, sizeof(phrase_t), cmp_phrase);
+    if (t->n > 0) {
+        qsort(t->phrase, t->n, sizeof(phrase_t), cmp_phrase);
+    }
+
     list = json_array();
     n = 0;
 
