@@ -10,7 +10,7 @@ ARG BASE=docker.io/library/debian:bookworm-20250520-slim
 
 FROM ${BASE} AS build
 ARG NGINX_VERSION=1.28.3
-ENV DEBIAN_FRONTEND=noninteractive
+ARG DEBIAN_FRONTEND=noninteractive
 
 RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends \
@@ -33,7 +33,7 @@ RUN tools/nginx.sh static /obj /out/nginx ${NGINX_VERSION} \
 
 
 FROM ${BASE}
-ENV DEBIAN_FRONTEND=noninteractive
+ARG DEBIAN_FRONTEND=noninteractive
 
 RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends \

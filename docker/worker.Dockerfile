@@ -8,7 +8,7 @@
 ARG BASE=docker.io/library/debian:bookworm-20250520-slim
 
 FROM ${BASE} AS build
-ENV DEBIAN_FRONTEND=noninteractive
+ARG DEBIAN_FRONTEND=noninteractive
 
 RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends \
@@ -30,7 +30,7 @@ RUN make -s -j"$(nproc)" worker \
 
 
 FROM ${BASE}
-ENV DEBIAN_FRONTEND=noninteractive
+ARG DEBIAN_FRONTEND=noninteractive
 
 RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends \

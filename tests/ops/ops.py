@@ -59,9 +59,10 @@ def compose(**change):
                    DOCKER / "docker-compose.yml", "config", env=clean)
 
 
-def parsed():
-    import yaml
-    return yaml.safe_load(compose())
+def parsed(**change):
+    return json.loads(run("python3", "-c", "import json, sys, yaml; "
+                          "json.dump(yaml.safe_load(sys.stdin), sys.stdout)",
+                          input=compose(**change)))
 
 
 def check_rules():
