@@ -80,6 +80,7 @@ help:
 	@echo 'make autobahn WebSocket conformance  make abuse hostile clients'
 	@echo 'make lint     style, layering, cppcheck, shellcheck'
 	@echo 'make ops      alert rules, dashboard, compose file, units'
+	@echo 'make images   docker/ built by buildah, and chatted with'
 	@echo 'make compile  gcc and clang, dynamic and compiled in'
 	@echo 'make deps     packages for run       make test-deps  for test'
 	@echo 'make bench    figures                make clean'

@@ -218,6 +218,10 @@ class World:
             print(f"starting {part.name}")
             part.start()
         net.wait_until(self.ok, 60, "/healthz to be ok")
+        net.wait_until(lambda: "\nwriteen_scanner_up{" in figures()
+                       and not re.search(r"^writeen_scanner_up\S* 0$",
+                                         figures(), re.M),
+                       60, "clamd to be believed")
 
     def health(self):
         try:
@@ -234,6 +238,11 @@ class World:
     def kill(self):
         for part in reversed(self.parts):
             part.kill()
+
+
+def figures():
+    with urllib.request.urlopen("http://127.0.0.1:9145/metrics") as r:
+        return r.read().decode()
 
 
 def rest(user, **claims):
@@ -292,7 +301,7 @@ async def chat(world):
             {"userId": ann, "role": "student"},
             {"userId": bob, "role": "tutor"}]})
     assert r.status == 201, r
-    room = r.data["id"]
+    room = r.data["conversation"]["id"]
     a, b = [await Ws.hello("ws://127.0.0.1:8080/ws", u) for u in (ann, bob)]
     await send(a, room, "hello")
     await send(b, room, "hello, too")
@@ -326,7 +335,7 @@ def test_files(world):
         file = body["data"]["message"]["content"]["fileInfo"]["fileId"]
         r = rest(bob).call("GET", f"/api/files/{file}/download")
         assert r.status == 200 and r.raw == picture.read_bytes(), r.status
-        r = rest(bob).call("GET", f"/api/files/{file}/thumbnails/150")
+        r = rest(bob).call("GET", f"/api/files/{file}/thumbnails/small")
         assert r.status == 200 and len(r.raw) > 500, r.status
         virus = world.dir / "virus.txt"
         virus.write_bytes(upload.EICAR)
@@ -341,8 +350,7 @@ def test_pages(world):
         with urllib.request.urlopen(URL + path) as r:
             assert want in r.headers["Content-Type"], r.headers
     assert rest("ann").call("GET", "/metrics").status == 404
-    with urllib.request.urlopen("http://127.0.0.1:9145/metrics") as r:
-        text = r.read().decode()
+    text = figures()
     assert "\nwriteen_redis_up 1\n" in text, text
     assert "\nwriteen_scanner_up{" in text, text
 
