@@ -105,7 +105,7 @@ export class Room {
         const p = this.conversation.participants.find(
             (q) => q.userId === user);
 
-        return p?.user?.name || user;
+        return p?.user?.name || this.#client.names.get(user) || user;
     }
 
     get title() {

@@ -71,6 +71,7 @@ export class Writeen extends EventTarget {
         this.retryAt = 0;           // when it will try again, ms
         this.rooms = new Map();
         this.presence = new Map();  // user -> {status, lastSeen}
+        this.names = new Map();     // of users whom the server does not know
         this.uploads = new Uploads(this);
 
         const claims = claimsOf(token);

@@ -116,6 +116,16 @@ export const tests = {
             .waitFor();
         await p.page.getByText("No conversation yet").waitFor();
 
+        // he is called by his name, though he never was here: a new person
+        // that nobody knows is not
+        await p.page.getByRole("button", { name: "New conversation" })
+            .click();
+        await p.page.getByLabel("Id of a person").fill("tidak_dikenal");
+        await p.page.getByRole("checkbox", { name: CITRA }).check();
+        await p.page.getByRole("button", { name: "Start" }).click();
+        await p.page.getByRole("heading", { name: CITRA + ", tidak_dikenal" })
+            .waitFor();
+
         // a token that is not good
         await p.page.goto(p.line.url + "/#token=a.eyJzdWIiOiJ4In0.c");
         await p.page.getByText("Your sign-in has expired.").waitFor();

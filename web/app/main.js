@@ -10,7 +10,7 @@ import { Writeen, claimsOf } from "/writeen.js";
 import { announce, h } from "./dom.js";
 import { LANGUAGES, language, setLanguage, t } from "./i18n.js";
 import { Shell } from "./shell.js";
-import { signIn } from "./signin.js";
+import { knownPeople, signIn } from "./signin.js";
 
 const TOKEN = "writeen.token";
 const THEMES = ["auto", "light", "dark"];
@@ -75,6 +75,18 @@ function begin(token) {
     chat.addEventListener("problem", (e) => announce(e.error.message));
     chat.start();
     show();
+    nameOthers(chat);
+}
+
+
+/* Those who never were here have no name yet; a development server's page
+ * knows whom it offers. */
+async function nameOthers(to) {
+    for (const p of await knownPeople()) {
+        to.names.set(p.id, p.name);
+    }
+
+    to.emit("rooms");
 }
 
 

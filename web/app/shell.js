@@ -112,7 +112,11 @@ export class Shell {
             name, f, { signal: this.abort.signal });
 
         on(this.chat, "state", () => this.#state());
-        on(this.chat, "rooms", () => { this.update(); this.#route(); });
+        on(this.chat, "rooms", () => {
+            this.update();
+            this.#route();
+            this.thread?.update();
+        });
         on(this.chat, "room", (e) => {
             this.update();
 

@@ -11,6 +11,7 @@ import { avatar, h, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
 
 const DAY_S = 86400;
+const DEV = "writeen.dev";
 
 
 async function people() {
@@ -77,6 +78,7 @@ export async function signIn(box, looks, begin) {
     if (!dev) {
         box.append(h("p", {}, t("signInNone")));
     } else {
+        sessionStorage.setItem(DEV, "1");
         box.append(
             h("p", {}, t("signInLead")),
             h("ul", { class: "signin-people" }, dev.people.map((p) =>
@@ -103,7 +105,8 @@ export async function signIn(box, looks, begin) {
 }
 
 
-/* Who can be written to, on a development server. */
+/* Who can be written to, where one signed in with that page. */
 export async function knownPeople() {
-    return (await people())?.people ?? [];
+    return sessionStorage.getItem(DEV)
+        ? (await people())?.people ?? [] : [];
 }
