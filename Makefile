@@ -50,7 +50,7 @@ export NGINX_BIN NGINX_MODULE WORKER_BIN TOKEN_BIN TEST_RESULTS
 
 # The fragments ask pkg-config and the like, which a fresh machine may not have
 # yet: goals that install first do without them.
-EARLY := run test deps test-deps help clean
+EARLY := run dev test deb deb-test chroot-test deps test-deps help clean
 
 ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
 include $(wildcard common/common.mk)
@@ -61,12 +61,14 @@ endif
 
 .PHONY: all help run test deps test-deps module static asan worker \
         unit t e2e browser ops fault load fuzz bench lint compile clean
+.PHONY: dev deb deb-test chroot-test
 
 all: module worker
 
 help:
 	@echo 'make run      install what is missing, build, start everything'
 	@echo 'make test     install what is missing, run every suite'
+	@echo 'make dev      make run that rebuilds and restarts on change'
 	@echo
 	@echo 'make          module and worker'
 	@echo 'make module   build/ngx_http_writeen_module.so for Debian nginx'
@@ -84,6 +86,10 @@ help:
 	@echo 'make compile  gcc and clang, dynamic and compiled in'
 	@echo 'make deps     packages for run       make test-deps  for test'
 	@echo 'make bench    figures                make clean'
+	@echo
+	@echo 'make deb          Debian packages, into build/deb'
+	@echo 'make deb-test     those, installed on a fresh Debian 12'
+	@echo 'make chroot-test  make run and make test on a fresh Debian 12'
 
 deps:
 	@tools/install.sh run
@@ -100,9 +106,27 @@ run:
 	@$(MAKE) -s -j"$$(nproc)" module worker
 	@exec tools/run.sh
 
+dev:
+	@tools/install.sh run
+	@exec tools/dev.sh
+
 test:
 	@tools/install.sh test
 	@exec tools/test.sh
+
+deb:
+	@tools/install.sh deb
+	@tools/deb.sh build/deb
+
+# These two fetch a Debian and take minutes: not part of `make test`.
+
+deb-test: deb
+	@tools/install.sh fresh
+	@tests/fresh/packages.sh build/deb $(TEST_RESULTS)/deb-test.txt
+
+chroot-test:
+	@tools/install.sh fresh
+	@tests/fresh/newcomer.sh $(TEST_RESULTS)/chroot-test.txt
 
 module:
 ifdef SANITIZE

@@ -1,10 +1,13 @@
 #!/bin/bash
 #
-# install.sh run|test: installs what is missing, and says what and why.
+# install.sh run|test|deb|fresh: installs what is missing, and says what and
+# why.
 #
 #   run   what `make run` needs: a compiler, nginx, Redis, libraries
 #   test  that, and what the suites need; programs that are no Debian packages
 #         go to build/deps and build/venv
+#   deb   what `make deb` needs: run, and debhelper
+#   fresh what the trials on a fresh Debian need: debootstrap, and a client
 #
 # Made for Debian 12; root, or a user who may sudo.  Does nothing, and takes
 # no time, when all is there.
@@ -179,6 +182,18 @@ need_for_test() {
     if ! command -v cargo > /dev/null; then
         need "the source of nginx 1.28 (a crate)" cargo-web
     fi
+}
+
+
+need_for_deb() {
+    need "to make packages" debhelper dpkg-dev
+}
+
+
+need_for_fresh() {
+    need "a fresh Debian, and a network of its own" \
+        debootstrap util-linux iproute2 procps
+    need "a client" python3 python3-venv python3-pip
 }
 
 
@@ -369,8 +384,20 @@ test)
     once "$deps/autobahn/wstest" $autobahn_version install_autobahn
     ;;
 
+deb)
+    need_for_run
+    need_for_deb
+    install_wanted
+    ;;
+
+fresh)
+    need_for_fresh
+    install_wanted
+    install_venv
+    ;;
+
 *)
-    die "usage: install.sh run|test"
+    die "usage: install.sh run|test|deb|fresh"
     ;;
 
 esac

@@ -676,6 +676,25 @@ def check_secret():
         yield run, 1, "dev_secret is not that of worker/token.c"
 
 
+def check_packages():
+    """debian/ has the worker's version and what install.sh installs"""
+    header = source("worker/worker.h")
+    control = Source(ROOT / "debian/control")
+    changelog = Source(ROOT / "debian/changelog")
+    version = re.search(r'WORKER_VERSION\s+"([^"]+)"', header.text)
+    if not changelog.text.startswith(f"writeen ({version.group(1)})"):
+        yield changelog, 1, f"is not of version {version.group(1)}"
+    install = source("tools/install.sh").text
+    wanted = re.search(r"^need_for_run\(\) \{\n(.*?)^\}", install, re.M | re.S)
+    libraries = set(re.findall(r"\blib[\w.+-]+-dev\b|\bzlib1g-dev\b",
+                               wanted.group(1))) - {"libc6-dev"}
+    depends = re.search(r"^Build-Depends:\n((?: .*\n)+)", control.text, re.M)
+    listed = set(re.findall(r"^ ([\w.+-]+-dev)\b", depends.group(1), re.M))
+    for name in sorted(libraries ^ listed):
+        yield control, 1, (f"Build-Depends: {name} is not in both this and "
+                           "tools/install.sh")
+
+
 def check_links():
     """links between documents lead somewhere"""
     for s in load("*.md"):
@@ -707,6 +726,8 @@ def check_cppcheck():
 def check_shellcheck():
     """shellcheck"""
     scripts = [s.name for s in load("*.sh")]
+    scripts += [str(p.relative_to(ROOT)) for p in sorted(
+        (ROOT / "debian").glob("*.p*[mt]"))]
     code, out = run("shellcheck", "-x", ".ci/run", *scripts)
     if code:
         yield None, 0, out.strip()
