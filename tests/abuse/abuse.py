@@ -66,6 +66,7 @@ class Bench:
             users = (f"ann-{i}", f"bob-{i}")
             room = self.stack.make_room(*users, room=f"pair-{i}")
             self.pairs.append(":".join((room, *users)))
+            self.rooms.add(room)
         self.probe = await asyncio.create_subprocess_exec(
             sys.executable, str(HERE / "probe.py"), self.stack.ws(),
             *self.pairs, stdin=asyncio.subprocess.PIPE,
@@ -244,7 +245,8 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     connections = min(hard - 1000, 30000)
-    stack = Stack(f"abuse-{args.store}", args.store, http=HTTP,
+    # the second nginx is there to be reloaded
+    stack = Stack(f"abuse-{args.store}", args.store, nginx=2, http=HTTP,
                   connections=connections,
                   servers={"free": Server("writeen_rate off;", "sndbuf=16k"),
                            "limited": Server(

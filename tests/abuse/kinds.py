@@ -9,6 +9,7 @@ import time
 import zlib
 
 from harness import tokens
+from harness.client import ChatClient
 from harness.light import Light, many
 from harness.rest import Rest
 from harness.ws import Closed, Ws, raw_frame
@@ -438,3 +439,45 @@ class rooms:
                 except Closed:
                     pass
         return [f"{len(wrong)} had other rooms: {wrong[:1]}"] if wrong else []
+
+
+@kind
+class reloads:
+    """nginx is reloaded again and again while people chat, who lose nothing.
+
+    (The others of probe.py, who do not come back, must not see it: they are
+    on another nginx.)"""
+    long, short, kib = 100, 3, 0
+
+    @staticmethod
+    async def run(bench, n):
+        users = [f"chatter-{i}" for i in range(4)]
+        room = bench.stack.make_room(*users, room="reloaded")
+        bench.rooms.add(room)
+        nginx = bench.stack.nginx[1]
+        where = (bench.stack.ws(1), "127.0.0.1", bench.stack.port(1))
+        clients = [ChatClient(u, [where], [room], seed=i)
+                   for i, u in enumerate(users)]
+        for c in clients:
+            c.start()
+        stop, sent = asyncio.Event(), []
+
+        async def chat(c):
+            while not stop.is_set():
+                sent.append((await c.send(room, f"{c.user} says").done)[1])
+                await asyncio.sleep(0.1)
+        tasks = [asyncio.create_task(chat(c)) for c in clients]
+        for _ in range(n):
+            await asyncio.to_thread(nginx.reload)
+        stop.set()
+        await asyncio.gather(*tasks)
+        wrong = []
+        for c in clients:
+            await c.wait_seq(room, max(sent), 60)
+            await c.stop()
+            wrong += c.violations
+        if sorted(sent) != list(range(1, len(sent) + 1)):
+            wrong.append(f"{len(sent)} sent, the last is {max(sent)}")
+        problem = await bench.settled("old workers stay", lambda: (
+            nginx.old_workers() or None), 60)
+        return wrong + ([problem] if problem else [])
