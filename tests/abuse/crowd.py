@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from harness import tokens                                    # noqa: E402
-from harness.light import Light                               # noqa: E402
+from harness.light import Light, many                         # noqa: E402
 
 TICK = 0.25             # seconds between two bytes
 HEAD = (b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -50,13 +50,9 @@ class Plain(asyncio.Protocol):
 
 
 async def idle(args):
-    gate = asyncio.Semaphore(200)
-
-    async def one(i):
-        async with gate:
-            return await Idle.connect(
-                args.port, tokens.token(f"{args.name}-{i}"), "x")
-    return await asyncio.gather(*map(one, range(args.n)))
+    return await many(args.port, [tokens.token(f"{args.name}-{i}")
+                                  for i in range(args.n)], "x", kind=Idle,
+                      tries=5)
 
 
 async def plain(args):

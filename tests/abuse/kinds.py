@@ -334,7 +334,7 @@ class storm:
         port = bench.stack.port()
         keys = [tokens.token(f"storm-{i}") for i in range(n)]
         for _ in range(2):
-            ones = await many(port, keys, "x", at_once=n)
+            ones = await many(port, keys, "x", at_once=n, tries=5)
             lost = sum(c.gone.is_set() for c in ones)
             for c in ones:
                 c.abort()

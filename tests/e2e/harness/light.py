@@ -1,6 +1,7 @@
 """Connections by the thousand: they count what comes and keep nothing."""
 
 import asyncio
+import random
 
 REQUEST = ("GET /ws?token={token} HTTP/1.1\r\nHost: {host}:{port}\r\n"
            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -65,12 +66,19 @@ class Light(asyncio.Protocol):
         self.transport.abort()
 
 
-async def many(port, tokens, *words, at_once=200):
-    """One for each token, some at a time."""
+async def many(port, tokens, *words, at_once=200, kind=Light, tries=1):
+    """One for each token, some at a time.  tries: who is told to come back
+    does so, as an app would."""
     gate = asyncio.Semaphore(at_once)
 
     async def one(token):
         async with gate:
-            return await Light.connect(port, token, *words)
+            for left in reversed(range(tries)):
+                try:
+                    return await kind.connect(port, token, *words)
+                except (ConnectionError, asyncio.TimeoutError):
+                    if left == 0:
+                        raise
+                await asyncio.sleep(0.5 + random.random())
 
     return await asyncio.gather(*[one(t) for t in tokens])
