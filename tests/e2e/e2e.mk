@@ -33,7 +33,7 @@ define e2e_each_store
 endef
 
 .PHONY: e2e fault fault-short load load-short backlog backlog-short \
-        flood flood-short bench-uploads bench-push
+        flood flood-short bench-uploads bench-push bench-idle
 
 $(E2E_VENV)/ok: tests/e2e/requirements.txt
 	python3 -m venv $(E2E_VENV)
@@ -79,6 +79,9 @@ backlog-short: module worker $(E2E_VENV)/ok
 
 bench-push: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/bench/push.py)
+
+bench-idle: module worker $(E2E_VENV)/ok
+	@$(E2E_ENV) $(E2E_PYTHON) tests/bench/idle.py $(SOCKETS)
 
 bench-uploads: module worker $(E2E_VENV)/ok
 	@$(E2E_PYTHON) tests/bench/uploads.py --stack sqlite-local
