@@ -508,16 +508,20 @@ async def test_killed_at_any_moment(own_stack):
     phones = {n: await register(cast, n) for n in names}
     stack.fcm.behave(delay=0.05)
 
+    def lease():
+        with stack.redis_client() as c:
+            return c.get("wrt:push:lease")
+
     async def kill(i):
         if i == 3:
-            with stack.redis_client() as c:
-                holder = c.get("wrt:push:lease") or ""
-            pool = next((p for p in stack.pools
-                         if f"-{p.pid}-" in holder), stack.worker)
+            # the one whose notifier works: the other's goes on
+            holder = await asyncio.to_thread(
+                net.wait_until, lease, 20, "a notifier to work", 0.05)
+            pool = next(p for p in stack.pools if f"-{p.pid}-" in holder)
             pool.kill()
-            # the other one goes on at once
-            stack.fcm.wait(lambda n=len(stack.fcm.entries("send")): len(
-                stack.fcm.entries("send")) > n)
+            await asyncio.to_thread(
+                net.wait_until, lambda: lease() not in (None, holder), 20,
+                "the other notifier to work", 0.05)
             pool.start()
         elif i == 5:
             stack.redis[0].kill()
