@@ -117,7 +117,8 @@ install_wanted() {
 
     [ ${#wanted[@]} != 0 ] || return 0
 
-    for s in nginx redis-server clamav-daemon clamav-freshclam prometheus; do
+    for s in nginx redis-server clamav-daemon clamav-freshclam prometheus \
+        haproxy; do
         case " ${wanted[*]} " in
         *" $s "*)  servers+=("$s") ;;
         esac
@@ -168,6 +169,7 @@ need_for_test() {
     need "scanning by a server" clamav-daemon
     need "browser tests" chromium
     need "alert rules, compose file" prometheus docker-compose
+    need "failover of Redis" haproxy
     need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
         curl procps
 
