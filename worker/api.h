@@ -27,6 +27,7 @@
  *   api_file.c      FILE, records of files, links to them (api_file.h)
  *   api_file_doc.c  a record as clients see it
  *   api_admin.c     legal holds and the log of administrative acts
+ *   api_admin_user.c  erasure and export of a user
  *   api_internal.c  LOAD, USER, CHANGES, MESSAGE: nginx asks for itself
  */
 
@@ -557,6 +558,10 @@ api_rc_t hold_create(api_t *a, call_t *c);
 api_rc_t hold_list(api_t *a, call_t *c);
 api_rc_t hold_release(api_t *a, call_t *c);
 api_rc_t audit_list(api_t *a, call_t *c);
+
+/* api_admin_user.c */
+api_rc_t user_erase(api_t *a, call_t *c);
+api_rc_t user_export(api_t *a, call_t *c);
 
 /* api_internal.c */
 api_rc_t internal_load(api_t *a, call_t *c);

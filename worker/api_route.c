@@ -83,6 +83,8 @@ const api_route_t  api_routes[] = {
     { "GET",  "/api/admin/holds", hold_list, "holds" },
     { "DELETE", "/api/admin/holds/:", hold_release, "release_hold" },
     { "GET",  "/api/admin/audit", audit_list, "audit" },
+    { "POST", "/api/admin/users/:/erase", user_erase, "erase_user" },
+    { "GET",  "/api/admin/users/:/export", user_export, "export_user" },
 
     { "PUT",  "/api/users/:", user_put, "put_user" },
     { "GET",  "/api/users/:/presence", presence_get, "presence" },

@@ -30,6 +30,8 @@ typedef struct {
     int64_t    sessions_at;
     int64_t    retain_at;
     retain_t  *retain;
+    int64_t    erase_at;
+    erase_t   *erase;
     cmd_t      cmd;
 } janitor_t;
 
@@ -53,6 +55,7 @@ janitor_run(role_t *r)
     j.dead = mem_zero(r->cf->names.shards * sizeof(int64_t));
 
     j.retain = retain_open(r);
+    j.erase = erase_open(r);
 
     for (i = 0; i < r->cf->nredis; i++) {
         link_init(&j.links[i], r->cf, i, &r->slot->counters);
@@ -87,6 +90,10 @@ janitor_run(role_t *r)
             j.retain_at = mono_ms() + retain_turn(j.retain, j.links);
         }
 
+        if (now >= j.erase_at && link_up(&j.links[0]) == 0) {
+            j.erase_at = mono_ms() + erase_turn(j.erase, j.links);
+        }
+
         role_sleep(janitor_wait_ms(&j));
     }
 
@@ -101,6 +108,7 @@ janitor_run(role_t *r)
 
     role_store_close(r);
     retain_close(j.retain);
+    erase_close(j.erase);
     free(j.links);
     free(j.backlog);
     free(j.dead);
@@ -124,6 +132,10 @@ janitor_wait_ms(const janitor_t *j)
 
     if (rds_alive(j->links[0].c) && j->retain_at < at) {
         at = j->retain_at;
+    }
+
+    if (rds_alive(j->links[0].c) && j->erase_at < at) {
+        at = j->erase_at;
     }
 
     at -= mono_ms();

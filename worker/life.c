@@ -7,11 +7,14 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "worker/worker.h"
+
+#define LIFE_LOCK_MS  15000
 
 
 void
@@ -81,6 +84,92 @@ life_release(const char *id, const actor_t *who, json_t *audit)
     return json_pack("{s:s, s:o, s:s, s:s, s:s}", "op", "release",
                      "audit", audit, "holdId", id, "by", who->user,
                      "at", at);
+}
+
+
+json_t *
+life_erase(const char *op, const char *user, const char *alias,
+    json_t *audit)
+{
+    char     at[WRT_TIME_LEN + 1];
+    json_t  *o;
+
+    wrt_time_format(now_ms(), at);
+    o = json_pack("{s:s, s:s, s:s, s:s}", "op", op, "userId", user, "alias",
+                  alias, "at", at);
+
+    if (audit) {
+        json_object_set_new(o, "audit", audit);
+    }
+
+    return o;
+}
+
+
+/* Says nothing of when: the id that he had, and when he was erased, would give
+ * away which alias is his. */
+void
+life_alias(char out[WRT_OID_LEN + 8])
+{
+    int      i;
+    uint8_t  raw[WRT_OID_LEN / 2];
+
+    if (getrandom(raw, sizeof(raw), 0) != sizeof(raw)) {
+        abort();
+    }
+
+    memcpy(out, "erased-", sizeof("erased-"));
+
+    for (i = 0; i < (int) sizeof(raw); i++) {
+        snprintf(out + 7 + 2 * i, 3, "%02x", raw[i]);
+    }
+}
+
+
+store_rc_t
+life_held(store_t *st, const char *user, char *why, size_t size)
+{
+    char         after[WRT_ID_MAX + 1];
+    size_t       i, n;
+    json_t      *traces, *v;
+    store_rc_t   rc;
+
+    rc = store_user_held(st, user);
+
+    if (rc != STORE_NOT_FOUND) {
+        snprintf(why, size, "the user is held");
+        return rc;
+    }
+
+    after[0] = '\0';
+
+    do {
+        rc = store_traces(st, user, after, 100, &traces);
+
+        if (rc != STORE_OK) {
+            return rc;
+        }
+
+        n = json_array_size(traces);
+        rc = STORE_NOT_FOUND;
+
+        json_array_foreach(traces, i, v) {
+            text_copy(after, sizeof(after), json_string_value(
+                          json_object_get(v, "conversationId")));
+
+            if (json_is_true(json_object_get(v, "held"))) {
+                snprintf(why, size, "conversation %s, in which the user is or"
+                         " was, is held", after);
+                rc = STORE_OK;
+                break;
+            }
+        }
+
+        json_decref(traces);
+
+    } while (rc == STORE_NOT_FOUND && n == 100);
+
+    return rc;
 }
 
 
@@ -277,4 +366,70 @@ life_withdraw(rds_t *c, cmd_t *cmd, const conf_t *cf,
     }
 
     return rc;
+}
+
+
+int
+life_lock(rds_t *hub, const char *node)
+{
+    int       mine;
+    char      ms[16];
+    reply_t  *r;
+
+    snprintf(ms, sizeof(ms), "%d", LIFE_LOCK_MS);
+
+    r = rds_call(hub, "SET", WRT_KEY_LIFE, node, "NX", "PX", ms);
+    mine = !reply_is_nil(r) && !reply_is_error(r);
+    reply_free(r);
+
+    if (mine) {
+        return 1;
+    }
+
+    r = rds_call(hub, "GET", WRT_KEY_LIFE);
+    mine = strcmp(reply_text(r), node) == 0;
+    reply_free(r);
+
+    if (mine) {
+        reply_free(rds_call(hub, "PEXPIRE", WRT_KEY_LIFE, ms));
+    }
+
+    return mine;
+}
+
+
+/* Is this id of a stream after the other one? */
+static int
+life_after(const char *a, const char *b)
+{
+    char                *x, *y;
+    unsigned long long   m, n;
+
+    m = strtoull(a, &x, 10);
+    n = strtoull(b, &y, 10);
+
+    if (m != n) {
+        return m > n;
+    }
+
+    return strtoull(*x ? x + 1 : x, NULL, 10)
+           > strtoull(*y ? y + 1 : y, NULL, 10);
+}
+
+
+int
+life_stored(rds_t *c, unsigned shard, const char *entry)
+{
+    int       done;
+    char      key[WRT_NAME_BUF];
+    reply_t  *r;
+
+    wrt_key_ingest(key, shard);
+    r = rds_call(c, "XRANGE", key, "-", "+", "COUNT", "1");
+    done = r && !reply_is_error(r)
+           && (reply_count(r) == 0
+               || life_after(reply_text(reply_at(reply_at(r, 0), 0)), entry));
+    reply_free(r);
+
+    return done;
 }

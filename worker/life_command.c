@@ -1,9 +1,10 @@
 /*
- * life_command.c: holds and the log of administrative acts from the command
- * line.
+ * life_command.c: holds, erasure, export and the log of administrative acts
+ * from the command line.
  *
  *   --hold conversation|user <id> <reason>    --release-hold <hold>
  *   --holds                                   --audit [<n>]
+ *   --erase-user <id>                         --export-user <id>
  *
  * What is to be changed is queued as the REST routes do; the pool that runs
  * brings it into the store, and we wait until it has.
@@ -39,12 +40,16 @@ static int command_hold(command_t *k, char **args, int n);
 static int command_release(command_t *k, char **args, int n);
 static int command_holds(command_t *k, char **args, int n);
 static int command_audit(command_t *k, char **args, int n);
+static int command_erase(command_t *k, char **args, int n);
+static int command_export(command_t *k, char **args, int n);
 
 static const command_name_t  commands[] = {
     { "--hold",         3, 3, command_hold },
     { "--release-hold", 1, 1, command_release },
     { "--holds",        0, 0, command_holds },
     { "--audit",        0, 1, command_audit },
+    { "--erase-user",   1, 1, command_erase },
+    { "--export-user",  1, 1, command_export },
     { NULL, 0, 0, NULL }
 };
 
@@ -120,7 +125,7 @@ command_print(json_t *doc)
 
 /* Queue it in the place's shard; takes the body. */
 static int
-command_record(command_t *k, const char *place, json_t *body)
+command_record(command_t *k, char kind, const char *place, json_t *body)
 {
     int       rc;
     rds_t    *c;
@@ -131,7 +136,7 @@ command_record(command_t *k, const char *place, json_t *body)
     rc = rds_connect(c);
 
     if (rc == 0) {
-        rc = life_record(c, &k->cmd, k->cf, WRT_EV_LIFE, place, "-",
+        rc = life_record(c, &k->cmd, k->cf, kind, place, "-",
                          k->who.user, body);
     } else {
         json_decref(body);
@@ -232,8 +237,8 @@ command_hold(command_t *k, char **args, int n)
                        json_pack("{s:s, s:s}", "holdId", id, "reason",
                                  reason));
 
-    if (command_record(k, target, life_hold(id, &k->who, type, target, reason,
-                                            audit))
+    if (command_record(k, WRT_EV_LIFE, target,
+                       life_hold(id, &k->who, type, target, reason, audit))
         != 0)
     {
         return EXIT_FAILURE;
@@ -265,7 +270,8 @@ command_release(command_t *k, char **args, int n)
         audit = life_audit(id, &k->who, "hold_released",
                            json_string_value(json_object_get(hold, "type")),
                            target, json_pack("{s:s}", "holdId", args[0]));
-        rc = command_record(k, target, life_release(args[0], &k->who, audit));
+        rc = command_record(k, WRT_EV_LIFE, target,
+                            life_release(args[0], &k->who, audit));
     }
 
     json_decref(hold);
@@ -358,6 +364,150 @@ command_audit(command_t *k, char **args, int n)
     } while (status == EXIT_SUCCESS && more && left > 0);
 
     return status;
+}
+
+
+/* How often he was erased, as the log says; -1. */
+static int
+erase_count(command_t *k, const char *user)
+{
+    int             n, more;
+    json_t         *list;
+    store_audit_t   q;
+
+    memset(&q, 0, sizeof(q));
+    q.target = user;
+    q.action = "user_erased";
+    q.before_ms = -1;
+    q.after_ms = -1;
+    q.limit = WRT_PAGE_AUDIT_MAX;
+
+    if (store_audit(k->store, &q, &list, &more) != STORE_OK) {
+        return -1;
+    }
+
+    n = (int) json_array_size(list);
+    json_decref(list);
+
+    return n;
+}
+
+
+/* Until it is done, as long as that takes; but not when nobody begins. */
+static int
+erase_wait(command_t *k, const char *user, int before)
+{
+    size_t   open;
+    json_t  *list;
+    int64_t  until;
+
+    until = mono_ms() + COMMAND_WAIT_MS;
+
+    while (!role_stopping() && mono_ms() < until) {
+        if (erase_count(k, user) > before) {
+            printf("erased\n");
+            return EXIT_SUCCESS;
+        }
+
+        if (store_erasures(k->store, &list) == STORE_OK) {
+            open = json_array_size(list);
+            json_decref(list);
+
+            if (open) {
+                until = mono_ms() + COMMAND_WAIT_MS;
+            }
+        }
+
+        role_sleep(COMMAND_LOOK_MS);
+    }
+
+    fprintf(stderr, "writeen-worker: it is queued, and goes on when a worker"
+            " pool runs\n");
+
+    return EXIT_FAILURE;
+}
+
+
+static int
+command_erase(command_t *k, char **args, int n)
+{
+    int          before;
+    char         id[WRT_OID_LEN + 1], alias[WRT_OID_LEN + 8], why[160];
+    json_t      *body;
+    store_rc_t   rc;
+
+    (void) n;
+
+    if (!wrt_id_valid(args[0], strlen(args[0]))) {
+        return command_refuse("an id is 1 to 64 letters, digits, underscores"
+                              " or hyphens");
+    }
+
+    rc = life_held(k->store, args[0], why, sizeof(why));
+
+    if (rc != STORE_NOT_FOUND) {
+        return command_refuse(rc == STORE_OK ? why : store_error(k->store));
+    }
+
+    before = erase_count(k, args[0]);
+    life_id(id);
+    life_alias(alias);
+    body = life_erase("erase", args[0], alias,
+                      life_audit(id, &k->who, "erasure_requested", "user",
+                                 args[0], NULL));
+    json_object_set_new(body, "by", json_string(k->who.user));
+
+    return command_record(k, WRT_EV_LIFE, args[0], body) == 0
+           ? erase_wait(k, args[0], before) : EXIT_FAILURE;
+}
+
+
+static void
+export_print(void *data, json_t *record)
+{
+    (void) data;
+
+    command_print(record);
+}
+
+
+static int
+command_export(command_t *k, char **args, int n)
+{
+    char         id[WRT_OID_LEN + 1];
+    export_t     x;
+    store_rc_t   rc;
+
+    (void) n;
+
+    if (!wrt_id_valid(args[0], strlen(args[0]))) {
+        return command_refuse("an id is 1 to 64 letters, digits, underscores"
+                              " or hyphens");
+    }
+
+    life_id(id);
+
+    if (command_record(k, WRT_EV_AUDIT, args[0],
+                       json_pack("{s:o}", "audit",
+                                 life_audit(id, &k->who, "user_exported",
+                                            "user", args[0], NULL)))
+        != 0)
+    {
+        return EXIT_FAILURE;
+    }
+
+    memset(&x, 0, sizeof(x));
+    x.user = args[0];
+    x.limit = SIZE_MAX;
+    x.add = export_print;
+
+    rc = life_export(&x, k->store);
+
+    if (rc != STORE_OK) {
+        fprintf(stderr, "writeen-worker: %s\n", store_error(k->store));
+    }
+
+    return rc == STORE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 

@@ -26,6 +26,8 @@
 
 #include "worker/projector.h"
 
+#define PROJECTOR_TIDY_MS    20     /* between two steps of tidying up */
+#define PROJECTOR_LOOK_MS    2000
 #define PROJECTOR_IDLE_MS    200
 #define PROJECTOR_BLOCK_MS   1000
 #define PROJECTOR_GRACE_MS   5000       /* over the block: Redis is stuck */
@@ -109,6 +111,25 @@ projector_ready(projector_t *p)
 }
 
 
+/* What was erased, out of the files of the database: a step. */
+static void
+projector_tidy(projector_t *p)
+{
+    int         more;
+    store_rc_t  rc;
+
+    if (mono_ms() < p->tidy_at) {
+        return;
+    }
+
+    rc = store_tidy(p->role->store, &more);
+    role_store_result(p->role, rc);
+
+    p->tidy_at = mono_ms() + (rc == STORE_OK && more ? PROJECTOR_TIDY_MS
+                                                     : PROJECTOR_LOOK_MS);
+}
+
+
 static void
 projector_turn(projector_t *p)
 {
@@ -156,6 +177,7 @@ projector_turn(projector_t *p)
     case STORE_OK:
         p->delay = 0;
         projector_drop(p, 0);
+        projector_tidy(p);
         break;
 
     case STORE_DOWN:

@@ -62,6 +62,7 @@ typedef struct {
     unsigned      nreplies;
 
     uint64_t     *checked;          /* see reemit.c */
+    int64_t       tidy_at;          /* mono: when store_tidy() is due */
 
     cmd_t         cmd;              /* scratch */
     buf_t         text;

@@ -20,7 +20,6 @@
 
 #include "worker/worker.h"
 
-#define RETAIN_LOCK_MS   15000
 #define RETAIN_LOOK_MS   20         /* between two pages, two looks */
 #define RETAIN_AWAY_MS   2000       /* something does not answer */
 #define RETAIN_PAUSE_MS  2000       /* the longest */
@@ -67,38 +66,6 @@ retain_close(retain_t *t)
 }
 
 
-/* Are we the ones?  1, 0. */
-static int
-retain_lock(retain_t *t)
-{
-    int       mine;
-    char      ms[16];
-    rds_t    *hub;
-    reply_t  *r;
-
-    hub = t->links[0].c;
-    snprintf(ms, sizeof(ms), "%d", RETAIN_LOCK_MS);
-
-    r = rds_call(hub, "SET", WRT_KEY_LIFE, t->role->node, "NX", "PX", ms);
-    mine = !reply_is_nil(r) && !reply_is_error(r);
-    reply_free(r);
-
-    if (mine) {
-        return 1;
-    }
-
-    r = rds_call(hub, "GET", WRT_KEY_LIFE);
-    mine = strcmp(reply_text(r), t->role->node) == 0;
-    reply_free(r);
-
-    if (mine) {
-        reply_free(rds_call(hub, "PEXPIRE", WRT_KEY_LIFE, ms));
-    }
-
-    return mine;
-}
-
-
 static rds_t *
 retain_shard(retain_t *t, unsigned k)
 {
@@ -110,52 +77,18 @@ retain_shard(retain_t *t, unsigned k)
 }
 
 
-/* Is this id of a stream after the other one? */
-static int
-retain_after(const char *a, const char *b)
-{
-    char                *x, *y;
-    unsigned long long   m, n;
-
-    m = strtoull(a, &x, 10);
-    n = strtoull(b, &y, 10);
-
-    if (m != n) {
-        return m > n;
-    }
-
-    return strtoull(*x ? x + 1 : x, NULL, 10)
-           > strtoull(*y ? y + 1 : y, NULL, 10);
-}
-
-
 /* Has the store all that was queued?  1, 0. */
 static int
 retain_done(retain_t *t)
 {
-    int             done;
-    char            key[WRT_NAME_BUF];
     rds_t          *c;
-    reply_t        *r;
     retain_wait_t  *w;
 
     while (t->nwait > 0) {
         w = &t->wait[t->nwait - 1];
         c = retain_shard(t, w->shard);
 
-        if (c == NULL) {
-            return 0;
-        }
-
-        wrt_key_ingest(key, w->shard);
-        r = rds_call(c, "XRANGE", key, "-", "+", "COUNT", "1");
-        done = r && !reply_is_error(r)
-               && (reply_count(r) == 0
-                   || retain_after(reply_text(reply_at(reply_at(r, 0), 0)),
-                                   w->entry));
-        reply_free(r);
-
-        if (!done) {
+        if (c == NULL || !life_stored(c, w->shard, w->entry)) {
             return 0;
         }
 
@@ -473,7 +406,7 @@ retain_turn(retain_t *t, link_t *links)
 
     st = role_store(t->role);
 
-    if (st == NULL || !retain_lock(t)) {
+    if (st == NULL || !life_lock(links[0].c, t->role->node)) {
         return RETAIN_AWAY_MS;
     }
 

@@ -206,8 +206,7 @@ scribe_run(char out[WRT_OID_LEN + 1])
 }
 
 
-/* Queue the pieces of a transcript; {"run","parts","head"}, NULL: not now. */
-static json_t *
+json_t *
 scribe_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf,
     const json_t *session, int64_t rev, const json_t *transcript)
 {

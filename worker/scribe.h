@@ -41,4 +41,15 @@ store_rc_t scribe_read(store_t *st, const json_t *session, json_t **room,
 json_t *scribe_now(const conf_t *cf, const json_t *session,
     const json_t *room, const json_t *messages, json_t **transcript);
 
+/* Queue the pieces of a transcript; {"run","parts","head"}, null: it can not be
+ * written, NULL: not now. */
+json_t *scribe_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf,
+    const json_t *session, int64_t rev, const json_t *transcript);
+
+/* A user out of a session that is written up, its record and transcript: an
+ * alias stands in his place, the summary is gone, the chain of hashes is as it
+ * was.  1 queued, 0 he is not in it, -1 not now. */
+int scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
+    const json_t *session, const char *user, const char *alias);
+
 #endif

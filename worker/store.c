@@ -388,6 +388,55 @@ store_due(store_t *st, const store_due_t *q, json_t **out,
 
 
 store_rc_t
+store_erasures(store_t *st, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->erasures(st, out), out);
+}
+
+
+store_rc_t
+store_traces(store_t *st, const char *user, const char *after, int limit,
+    json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->traces(st, user, after, limit, out), out);
+}
+
+
+store_rc_t
+store_said(store_t *st, const char *conversation, const char *user,
+    int limit, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->said(st, conversation, user, limit, out), out);
+}
+
+
+store_rc_t
+store_user_held(store_t *st, const char *user)
+{
+    json_t  *none = NULL;
+
+    return finish(st, st->ops->user_held(st, user), &none);
+}
+
+
+store_rc_t
+store_tidy(store_t *st, int *more)
+{
+    json_t  *none = NULL;
+
+    *more = 0;
+
+    return finish(st, st->ops->tidy(st, more), &none);
+}
+
+
+store_rc_t
 store_changes(store_t *st, const char *conversation, int64_t after, int max,
     json_t **out, int64_t *upto)
 {

@@ -319,6 +319,26 @@ typedef struct {
 store_rc_t store_due(store_t *st, const store_due_t *q, json_t **out,
     char next[WRT_ID_MAX + 1]);
 
+/* Who is being erased, the longest first: [{"userId","alias","requestedBy",
+ * "requestedAt"}]. */
+store_rc_t store_erasures(store_t *st, json_t **out);
+/*
+ * Rooms in which he is or ever was, in order, above `after`:
+ * [{"conversationId","seq","present","role","type",
+ * "held" (is anything of it?)}].
+ */
+store_rc_t store_traces(store_t *st, const char *user, const char *after,
+    int limit, json_t **out);
+/* Messages there that are his, or system messages about him, the first ones:
+ * [{"id","numbers"}] as store_due() has them. */
+store_rc_t store_said(store_t *st, const char *conversation, const char *user,
+    int limit, json_t **out);
+/* Is he himself held?  (STORE_OK, STORE_NOT_FOUND) */
+store_rc_t store_user_held(store_t *st, const char *user);
+/* Bring what was erased out of the files of the database, a step at a time.
+ * For the projector; *more: there is something left to do. */
+store_rc_t store_tidy(store_t *st, int *more);
+
 /* {"id","name","avatar","role"}; a managed profile (a service set it) is not
  * changed by later ones that are not.  *managed: is it one? (may be NULL) */
 store_rc_t store_user(store_t *st, const char *id, json_t **out,

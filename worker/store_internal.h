@@ -114,7 +114,11 @@ typedef enum {
     STORE_OP_SESSION,           /* its record */
     STORE_OP_PART,              /* of a transcript */
     STORE_OP_RATE,              /* how satisfied somebody was */
-    STORE_OP_EXPIRE             /* messages that have had their time */
+    STORE_OP_EXPIRE,            /* messages that have had their time */
+    STORE_OP_ERASE,             /* a user is to be erased */
+    STORE_OP_SCRUB,             /* messages of his */
+    STORE_OP_FORGET,            /* what else a room knows of him */
+    STORE_OP_ERASED             /* it is done */
 } store_op_kind_t;
 
 typedef struct store_op_s  store_op_t;
@@ -392,6 +396,10 @@ json_t *store_doc_due_message(const char *id, json_t *numbers);
 /* A room with something due; messages are taken over. */
 json_t *store_doc_due(const char *id, int64_t seq, int64_t before,
     json_t *messages, int idle);
+json_t *store_doc_trace(const char *id, int64_t seq, int present,
+    const char *role, const char *type, int held);
+json_t *store_doc_erasure(const char *user, const char *alias,
+    const char *by, int64_t at);
 /* Before when messages have had their time, by a room's settings;
  * STORE_NO_TIME: never. */
 int64_t store_due_before(const store_due_t *q, int64_t days);
@@ -705,6 +713,13 @@ typedef struct {
     store_rc_t (*session_part)(store_t *st, const char *session,
                                const char *run, int64_t part, json_t **out);
     store_rc_t (*consult)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*erasures)(store_t *st, json_t **out);
+    store_rc_t (*traces)(store_t *st, const char *user, const char *after,
+                         int limit, json_t **out);
+    store_rc_t (*said)(store_t *st, const char *conversation,
+                       const char *user, int limit, json_t **out);
+    store_rc_t (*user_held)(store_t *st, const char *user);
+    store_rc_t (*tidy)(store_t *st, int *more);
     store_rc_t (*due)(store_t *st, const store_due_t *q, json_t **out,
                       char *next);
     /* appends the results of the page to out */

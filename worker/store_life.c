@@ -25,6 +25,10 @@ store_op_is_life(const store_op_t *op)
     case STORE_OP_HOLD:
     case STORE_OP_RELEASE:
     case STORE_OP_EXPIRE:
+    case STORE_OP_ERASE:
+    case STORE_OP_SCRUB:
+    case STORE_OP_FORGET:
+    case STORE_OP_ERASED:
         return 1;
 
     default:
@@ -186,6 +190,43 @@ life_expire(store_op_t *op, const event_t *ev)
 }
 
 
+/* op->user becomes op->by. */
+static const char *
+life_erase(store_op_t *op, const event_t *ev, const char *what)
+{
+    op->user = store_plan_text(ev->body, "userId");
+    op->by = store_plan_text(ev->body, "alias");
+
+    if (!store_plan_id(op->user) || !store_plan_id(op->by)) {
+        return "userId or alias is not an id";
+    }
+
+    if (store_plan_time(ev->body, "at", &op->at) != 0) {
+        return "at is not a time";
+    }
+
+    if (strcmp(what, "scrub") == 0) {
+        op->kind = STORE_OP_SCRUB;
+        return life_messages(op, ev);
+    }
+
+    if (strcmp(what, "forget") == 0) {
+        op->kind = STORE_OP_FORGET;
+        return op->conv ? NULL : "not a conversation id";
+    }
+
+    if (strcmp(what, "erased") == 0) {
+        op->kind = STORE_OP_ERASED;
+        return NULL;
+    }
+
+    op->kind = STORE_OP_ERASE;
+    op->sender = store_plan_text(ev->body, "by");
+
+    return store_plan_id(op->sender) ? NULL : "by is not an id";
+}
+
+
 const char *
 store_plan_life(store_op_t *op, const event_t *ev)
 {
@@ -220,6 +261,12 @@ store_plan_life(store_op_t *op, const event_t *ev)
         return life_expire(op, ev);
     }
 
+    if (strcmp(what, "erase") == 0 || strcmp(what, "scrub") == 0
+        || strcmp(what, "forget") == 0 || strcmp(what, "erased") == 0)
+    {
+        return life_erase(op, ev, what);
+    }
+
     return "op is none that this program knows";
 }
 
@@ -236,6 +283,40 @@ store_due_before(const store_due_t *q, int64_t days)
     before = q->now_ms - days * 86400 * 1000;
 
     return before > 0 ? before : STORE_NO_TIME;
+}
+
+
+json_t *
+store_doc_trace(const char *id, int64_t seq, int present, const char *role,
+    const char *type, int held)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "conversationId", store_doc_string(id));
+    store_doc_set(o, "seq", json_integer(seq));
+    store_doc_set(o, "present", json_boolean(present));
+    store_doc_set(o, "role", store_doc_string(role));
+    store_doc_set(o, "type", store_doc_string(type));
+    store_doc_set(o, "held", json_boolean(held));
+
+    return o;
+}
+
+
+json_t *
+store_doc_erasure(const char *user, const char *alias, const char *by,
+    int64_t at)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "userId", store_doc_string(user));
+    store_doc_set(o, "alias", store_doc_string(alias));
+    store_doc_set(o, "requestedBy", store_doc_string(by));
+    store_doc_set(o, "requestedAt", store_doc_time(at));
+
+    return o;
 }
 
 

@@ -52,6 +52,11 @@ static const store_ops_t  mongo_ops = {
     store_mongo_sessions,
     store_mongo_session_part,
     store_mongo_consult,
+    store_mongo_erasures,
+    store_mongo_traces,
+    store_mongo_said,
+    store_mongo_user_held,
+    store_mongo_tidy,
     store_mongo_due,
     store_mongo_search
 };

@@ -184,6 +184,25 @@ store_rc_t mg_expire(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
 /* What a conversation says of its messages, when some are gone. */
 store_rc_t mg_recount(store_mongo_t *st, store_plan_t *p, store_conv_t *c,
     int *again);
+/* {"key": {"$in": [...]}} of a list of ids. */
+void mg_append_ids(bson_t *b, const char *key, const json_t *ids);
+/* Is the conversation, or somebody who is or was in it, held?  1, 0, -1. */
+int mg_held(store_mongo_t *st, const char *conversation);
+/* {"id","numbers"} of a row. */
+json_t *mg_due_message(const json_t *row);
+store_rc_t mg_delete_many(store_mongo_t *st, mongoc_collection_t *c,
+    const char *what, bson_t *query);
+
+/* store_mongo_erase.c */
+store_rc_t mg_erase(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
+    int *again);
+store_rc_t store_mongo_erasures(store_t *st, json_t **out);
+store_rc_t store_mongo_traces(store_t *st, const char *user,
+    const char *after, int limit, json_t **out);
+store_rc_t store_mongo_said(store_t *st, const char *conversation,
+    const char *user, int limit, json_t **out);
+store_rc_t store_mongo_user_held(store_t *st, const char *user);
+store_rc_t store_mongo_tidy(store_t *st, int *more);
 store_rc_t store_mongo_due(store_t *st, const store_due_t *q, json_t **out,
     char *next);
 

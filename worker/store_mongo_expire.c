@@ -15,9 +15,8 @@
 #include "worker/store_mongo.h"
 
 
-/* {"_id": {"$in": [...]}} of the list of ids, or another key. */
-static void
-append_ids(bson_t *b, const char *key, const json_t *ids)
+void
+mg_append_ids(bson_t *b, const char *key, const json_t *ids)
 {
     char         buf[16];
     size_t       i;
@@ -57,7 +56,7 @@ held_user(store_mongo_t *st, const char *conversation, const json_t *holds)
     }
 
     bson_init(&query);
-    append_ids(&query, "_id", ids);
+    mg_append_ids(&query, "_id", ids);
     json_decref(ids);
 
     rows = mg_find(st, st->participants, bson_copy(&query),
@@ -72,9 +71,8 @@ held_user(store_mongo_t *st, const char *conversation, const json_t *holds)
 }
 
 
-/* Is the conversation, or somebody who is or was in it, held?  1, 0, -1. */
-static int
-held(store_mongo_t *st, const char *conversation)
+int
+mg_held(store_mongo_t *st, const char *conversation)
 {
     int      is;
     json_t  *rows;
@@ -109,8 +107,8 @@ held(store_mongo_t *st, const char *conversation)
 
 /* -- finding -- */
 
-static json_t *
-due_message(const json_t *row)
+json_t *
+mg_due_message(const json_t *row)
 {
     size_t    i;
     json_t   *numbers, *edit;
@@ -155,7 +153,7 @@ due_messages(store_mongo_t *st, const char *id, int64_t before, int limit)
     list = json_array();
 
     json_array_foreach(rows, i, row) {
-        store_doc_append(list, due_message(row));
+        store_doc_append(list, mg_due_message(row));
     }
 
     json_decref(rows);
@@ -194,7 +192,7 @@ due_room(store_mongo_t *st, const store_due_t *q, const json_t *row,
     }
 
     if (json_array_size(messages)) {
-        is = held(st, id);
+        is = mg_held(st, id);
 
         if (is != 0) {
             json_array_clear(messages);
@@ -278,8 +276,8 @@ store_mongo_due(store_t *base, const store_due_t *q, json_t **out,
 
 /* -- taking out -- */
 
-static store_rc_t
-delete_many(store_mongo_t *st, mongoc_collection_t *c, const char *what,
+store_rc_t
+mg_delete_many(store_mongo_t *st, mongoc_collection_t *c, const char *what,
     bson_t *query)
 {
     bool          ok;
@@ -301,7 +299,7 @@ expire_find(store_mongo_t *st, const store_op_t *op)
     json_t   *rows, *row, *ids;
 
     query = bson_new();
-    append_ids(query, "_id", op->body);
+    mg_append_ids(query, "_id", op->body);
     BCON_APPEND(query, "conversationId", BCON_UTF8(op->conv->id),
                 "createdAt", "{", "$lt", BCON_DATE_TIME(op->at), "}");
 
@@ -347,7 +345,7 @@ expire_moves(store_mongo_t *st, const char *id)
         return STORE_OK;
     }
 
-    return delete_many(st, st->cursors, "expire cursor moves",
+    return mg_delete_many(st, st->cursors, "expire cursor moves",
                        BCON_NEW("conversationId", BCON_UTF8(id), "seq",
                                 "{", "$lt", BCON_INT64(least), "}"));
 }
@@ -432,7 +430,7 @@ mg_expire(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
     json_t      *ids;
     store_rc_t   rc;
 
-    is = op->conv->seq < 0 ? 1 : held(st, op->conv->id);
+    is = op->conv->seq < 0 ? 1 : mg_held(st, op->conv->id);
 
     if (is != 0) {
         return is < 0 ? STORE_DOWN : STORE_OK;
@@ -450,14 +448,14 @@ mg_expire(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
 
     if (json_array_size(ids)) {
         query = bson_new();
-        append_ids(query, "messageId", ids);
-        rc = delete_many(st, st->files, "expire files", query);
+        mg_append_ids(query, "messageId", ids);
+        rc = mg_delete_many(st, st->files, "expire files", query);
     }
 
     if (rc == STORE_OK && json_array_size(ids)) {
         query = bson_new();
-        append_ids(query, "_id", ids);
-        rc = delete_many(st, st->messages, "expire messages", query);
+        mg_append_ids(query, "_id", ids);
+        rc = mg_delete_many(st, st->messages, "expire messages", query);
     }
 
     json_decref(ids);

@@ -121,6 +121,12 @@ write_op(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
     case STORE_OP_EXPIRE:
         return mg_expire(st, p, op, again);
 
+    case STORE_OP_ERASE:
+    case STORE_OP_SCRUB:
+    case STORE_OP_FORGET:
+    case STORE_OP_ERASED:
+        return mg_erase(st, p, op, again);
+
     default:
         return STORE_OK;
     }

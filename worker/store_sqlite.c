@@ -19,6 +19,7 @@
  * checkpoint writes each page once however often it changed since. */
 #define CONNECTION_SQL  \
     "PRAGMA synchronous = FULL;" \
+    "PRAGMA secure_delete = ON;" \
     "PRAGMA temp_store = MEMORY;" \
     "PRAGMA cache_size = -32768;" \
     "PRAGMA wal_autocheckpoint = 4096;" \
@@ -53,6 +54,11 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_sessions,
     store_sqlite_session_part,
     store_sqlite_consult,
+    store_sqlite_erasures,
+    store_sqlite_traces,
+    store_sqlite_said,
+    store_sqlite_user_held,
+    store_sqlite_tidy,
     store_sqlite_due,
     store_sqlite_search
 };

@@ -63,6 +63,19 @@ typedef enum {
     SQ_EXPIRE_MESSAGE,
     SQ_EXPIRE_MOVES,
     SQ_RECOUNT,
+    SQ_ADD_ERASURE,
+    SQ_UNTIDY,
+    SQ_SCRUB,
+    SQ_FORGET_REACTIONS,
+    SQ_FORGET_DELETED_BY,
+    SQ_FORGET_MOVES,
+    SQ_FORGET_BLOCKED,
+    SQ_FORGET_FILES,
+    SQ_FORGET_CREATED,
+    SQ_FORGET_RATINGS,
+    SQ_FORGET_MEMBER,
+    SQ_ERASED_USER,
+    SQ_ERASED,
     SQ_DELETE_FILE,
     SQ_PUT_CONSULT,
     SQ_PUT_SESSION,
@@ -102,6 +115,13 @@ typedef enum {
     SQ_PART,
     SQ_CONSULT,
     SQ_SPANS,
+    SQ_ERASURES,
+    SQ_TRACES,
+    SQ_SAID,
+    SQ_USER_HELD,
+    SQ_TIDY,
+    SQ_MERGE,
+    SQ_TIDIED,
     SQ_DUE_ROOMS,
     SQ_DUE_MESSAGES,
     SQ_DUE_EDITS,
@@ -210,6 +230,24 @@ store_rc_t store_sqlite_consult(store_t *st, const char *id, json_t **out);
 store_rc_t sq_expire(store_sqlite_t *st, const store_op_t *op);
 /* What a conversation says of its messages, when so many are gone. */
 store_rc_t sq_recount(store_sqlite_t *st, store_conv_t *c, int64_t gone);
+/* A statement with one value, a number or (not NULL) a text. */
+store_rc_t sq_run_with(store_sqlite_t *st, sq_id_t id, const char *sql,
+    int64_t n, const char *text);
+/* Is the conversation, or somebody who is or was in it, held?  1, 0, -1. */
+int sq_held(store_sqlite_t *st, int64_t conv, const char *id);
+/* A message of row n: {"id","numbers"}; NULL: down. */
+json_t *sq_due_message(store_sqlite_t *st, int64_t n, const char *id,
+    int64_t seq, int64_t change);
+
+/* store_sqlite_erase.c */
+store_rc_t sq_erase(store_sqlite_t *st, const store_op_t *op);
+store_rc_t store_sqlite_erasures(store_t *st, json_t **out);
+store_rc_t store_sqlite_traces(store_t *st, const char *user,
+    const char *after, int limit, json_t **out);
+store_rc_t store_sqlite_said(store_t *st, const char *conversation,
+    const char *user, int limit, json_t **out);
+store_rc_t store_sqlite_user_held(store_t *st, const char *user);
+store_rc_t store_sqlite_tidy(store_t *st, int *more);
 store_rc_t store_sqlite_due(store_t *st, const store_due_t *q, json_t **out,
     char *next);
 

@@ -362,7 +362,12 @@ write_op(store_sqlite_t *st, store_op_t *op)
     case STORE_OP_HOLD:
     case STORE_OP_RELEASE:
     case STORE_OP_EXPIRE:
+    case STORE_OP_ERASE:
+    case STORE_OP_SCRUB:
+    case STORE_OP_FORGET:
+    case STORE_OP_ERASED:
         return sq_write_life(st, op);
+
     case STORE_OP_CONSULT:
     case STORE_OP_SESSION:
     case STORE_OP_PART:

@@ -11,9 +11,8 @@
 
 #include "worker/store_sqlite.h"
 
-/* Is the conversation, or somebody who is or was in it, held?  1, 0, -1. */
-static int
-held(store_sqlite_t *st, int64_t conv, const char *id)
+int
+sq_held(store_sqlite_t *st, int64_t conv, const char *id)
 {
     int            step;
     sqlite3_stmt  *s;
@@ -60,14 +59,35 @@ append_edits(store_sqlite_t *st, int64_t row, json_t *numbers)
 }
 
 
+json_t *
+sq_due_message(store_sqlite_t *st, int64_t n, const char *id, int64_t seq,
+    int64_t change)
+{
+    json_t  *numbers;
+
+    numbers = json_array();
+    store_doc_append(numbers, json_integer(seq));
+
+    if (change > seq) {
+        store_doc_append(numbers, json_integer(change));
+    }
+
+    if (append_edits(st, n, numbers) != STORE_OK) {
+        json_decref(numbers);
+        return NULL;
+    }
+
+    return store_doc_due_message(id, numbers);
+}
+
+
 /* Its first ones that are older than that. */
 static store_rc_t
 due_messages(store_sqlite_t *st, int64_t conv, int64_t before, int limit,
     json_t *out)
 {
     int            step;
-    json_t        *numbers;
-    int64_t        change;
+    json_t        *m;
     sqlite3_stmt  *s;
 
     s = sq_get(st, SQ_DUE_MESSAGES,
@@ -83,25 +103,16 @@ due_messages(store_sqlite_t *st, int64_t conv, int64_t before, int limit,
     sqlite3_bind_int(s, 3, limit);
 
     while ((step = sqlite3_step(s)) == SQLITE_ROW) {
-        numbers = json_array();
-        change = sqlite3_column_int64(s, 3);
-        store_doc_append(numbers, json_integer(sqlite3_column_int64(s, 2)));
-
-        if (change > sqlite3_column_int64(s, 2)) {
-            store_doc_append(numbers, json_integer(change));
-        }
-
-        if (append_edits(st, sqlite3_column_int64(s, 0), numbers)
-            != STORE_OK)
-        {
-            json_decref(numbers);
+        m = sq_due_message(st, sqlite3_column_int64(s, 0),
+                           (const char *) sqlite3_column_text(s, 1),
+                           sqlite3_column_int64(s, 2),
+                           sqlite3_column_int64(s, 3));
+        if (m == NULL) {
             sqlite3_reset(s);
             return STORE_DOWN;
         }
 
-        store_doc_append(out, store_doc_due_message(
-                                  (const char *) sqlite3_column_text(s, 1),
-                                  numbers));
+        store_doc_append(out, m);
     }
 
     return sq_done(st, s, step);
@@ -136,7 +147,7 @@ due_room(store_sqlite_t *st, const store_due_t *q, sqlite3_stmt *s,
     }
 
     if (json_array_size(messages)) {
-        is = held(st, conv, id);
+        is = sq_held(st, conv, id);
 
         if (is != 0) {
             json_array_clear(messages);
@@ -234,9 +245,8 @@ store_sqlite_due(store_t *base, const store_due_t *q, json_t **out,
 
 /* -- taking out -- */
 
-/* A statement with one value, a number or a text. */
-static store_rc_t
-run_with(store_sqlite_t *st, sq_id_t id, const char *sql, int64_t n,
+store_rc_t
+sq_run_with(store_sqlite_t *st, sq_id_t id, const char *sql, int64_t n,
     const char *text)
 {
     sqlite3_stmt  *s;
@@ -307,18 +317,18 @@ expire_one(store_sqlite_t *st, const store_op_t *op, const char *id,
     json_decref(content);
 
     if (rc == STORE_OK) {
-        rc = run_with(st, SQ_EXPIRE_EDITS,
+        rc = sq_run_with(st, SQ_EXPIRE_EDITS,
                       "DELETE FROM message_edit WHERE message = ?1", row,
                       NULL);
     }
 
     if (rc == STORE_OK) {
-        rc = run_with(st, SQ_EXPIRE_FILE,
+        rc = sq_run_with(st, SQ_EXPIRE_FILE,
                       "DELETE FROM file_upload WHERE message = ?1", 0, id);
     }
 
     if (rc == STORE_OK) {
-        rc = run_with(st, SQ_EXPIRE_MESSAGE,
+        rc = sq_run_with(st, SQ_EXPIRE_MESSAGE,
                       "DELETE FROM message WHERE n = ?1", row, NULL);
     }
 
@@ -332,7 +342,7 @@ expire_one(store_sqlite_t *st, const store_op_t *op, const char *id,
 static store_rc_t
 expire_moves(store_sqlite_t *st, int64_t conv)
 {
-    return run_with(st, SQ_EXPIRE_MOVES,
+    return sq_run_with(st, SQ_EXPIRE_MOVES,
                     "DELETE FROM cursor_move WHERE conversation = ?1"
                     " AND seq < coalesce((SELECT min(seq) FROM message"
                     " WHERE conversation = ?1), 0)", conv, NULL);
@@ -380,7 +390,7 @@ sq_expire(store_sqlite_t *st, const store_op_t *op)
     int64_t      n;
     store_rc_t   rc;
 
-    is = op->conv->seq < 0 ? 1 : held(st, op->conv->row, op->conv->id);
+    is = op->conv->seq < 0 ? 1 : sq_held(st, op->conv->row, op->conv->id);
 
     if (is != 0) {
         return is < 0 ? STORE_DOWN : STORE_OK;

@@ -113,6 +113,12 @@ sq_write_life(store_sqlite_t *st, const store_op_t *op)
     case STORE_OP_EXPIRE:
         return sq_expire(st, op);
 
+    case STORE_OP_ERASE:
+    case STORE_OP_SCRUB:
+    case STORE_OP_FORGET:
+    case STORE_OP_ERASED:
+        return sq_erase(st, op);
+
     default:
         return STORE_OK;
     }

@@ -513,6 +513,43 @@ int life_publish(store_t *st, rds_t *c, cmd_t *cmd, const conf_t *cf,
 int life_withdraw(rds_t *c, cmd_t *cmd, const conf_t *cf,
     const char *conversation, const json_t *messages, const char *why);
 
+/* Is this pool the one that ends what is due?  1, 0. */
+int life_lock(rds_t *hub, const char *node);
+/* Has the store this entry of a shard's ingest?  1, 0. */
+int life_stored(rds_t *c, unsigned shard, const char *entry);
+
+/* {"op":"erase"...} and the like; audit (or NULL) is taken over. */
+json_t *life_erase(const char *op, const char *user, const char *alias,
+    json_t *audit);
+
+/* A new alias for who is erased. */
+void life_alias(char out[WRT_OID_LEN + 8]);
+/* Does a hold stop the erasure of this user?  STORE_OK: why says which. */
+store_rc_t life_held(store_t *st, const char *user, char *why, size_t size);
+
+/* life_export.c: all of a user's data, a piece at a time */
+
+typedef struct {
+    const char  *user;
+    char         after[WRT_ID_MAX + 1];     /* where to go on: a room ("": */
+    int64_t      seq;               /* the beginning), and a number there */
+    size_t       bytes;                     /* of the records so far */
+    size_t       limit;                     /* stop above this */
+    void       (*add)(void *data, json_t *record);
+    void        *data;
+} export_t;
+
+/* x->after is "" afterwards when that was all. */
+store_rc_t life_export(export_t *x, store_t *st);
+
+/* erase.c: users who are to be forgotten, a step at a time */
+
+typedef struct erase_s  erase_t;
+
+erase_t *erase_open(role_t *r);
+void erase_close(erase_t *t);
+int erase_turn(erase_t *t, link_t *links);
+
 /* retain.c: what has had its time, a few at a time */
 
 typedef struct retain_s  retain_t;

@@ -11,6 +11,7 @@ from harness.cast import Cast
 from harness.scene import OID, TIME, fill, unique
 from harness.stack import Server
 from harness.upload import Files, info
+from harness.ws import Ws
 
 
 def admin(stack, name, nginx=0, server="bulk"):
@@ -311,3 +312,174 @@ async def test_idle_rooms_are_archived(make_stack):
     assert sum(a["details"]["archived"] for a in said) >= 1
     for c in (idle, never, fresh):
         await c.close()
+
+
+# ---- erasure, export ----------------------------------------------------
+
+def everywhere(stack, marker):
+    """Where the marker is, past the servers: files of the store or its
+    collections, Redis, spool, storage."""
+    found = []
+    needle = marker.encode()
+    for name in ("spool", "files"):
+        found += [str(p) for p in (stack.dir / name).rglob("*")
+                  if p.is_file() and needle in p.read_bytes()]
+    if stack.store == "sqlite":
+        found += [p.name for p in stack.dir.glob("writeen.db*")
+                  if needle in p.read_bytes()]
+    else:
+        with stack.mongod.client() as c:
+            db = c[stack.database]
+            found += [name for name in db.list_collection_names()
+                      if any(marker in repr(doc) for doc in db[name].find())]
+    for i in range(len(stack.redis)):
+        with stack.redis_client(i) as c:
+            for key in c.scan_iter(count=1000):
+                kind = c.type(key)
+                kind = kind.decode() if isinstance(kind, bytes) else kind
+                read = {"stream": lambda: c.xrange(key),
+                        "hash": lambda: c.hgetall(key),
+                        "zset": lambda: c.zrange(key, 0, -1),
+                        "string": lambda: c.get(key),
+                        "none": lambda: None}[kind]     # gone meanwhile
+                if marker in repr(read()) + repr(key):
+                    found.append(repr(key))
+    return found
+
+
+async def live_a_life(stack, marker):
+    """ann says and sends all kinds of things with the marker in them."""
+    cast = await Cast.group(stack, "ann", "bob")
+    await cast.open("bob")
+    cast.ws["ann"] = await Ws.hello(stack.ws(0, "bulk"), cast.ids["ann"],
+                                    username="Ann " + marker)
+    mids = [(await cast.say("ann", f"{marker} {i}"))["messageId"]
+            for i in range(120)]
+    await cast.edit("ann", mids[0], f"{marker} edited")
+    await cast.delete("ann", mids[1])
+    theirs = (await cast.say("bob", "hello"))["messageId"]
+    await cast.react("ann", theirs, "❤")
+    await cast.react("bob", mids[2], "❤")
+    r = await cast.do("ann", "POST", "/read", {"messageId": theirs})
+    assert r.status == 200
+    r = await Files(cast, "bulk").upload("ann", marker + ".txt",
+                                         marker.encode() * 99)
+    assert r.status == 201, r
+    r = await cast.rest("ann").acall("POST", "/api/devices", {
+        "platform": "android", "token": marker * 3})
+    assert r.status in (200, 201), r
+    return cast, mids, theirs
+
+
+async def test_erasure(make_stack):
+    stack = quick(make_stack)
+    marker = "q" + secrets.token_hex(8)
+    cast, mids, theirs = await live_a_life(stack, marker)
+    user = cast.ids["ann"]
+    adm = unique("adm")
+    await asyncio.to_thread(stack.wait_applied)
+    assert await asyncio.to_thread(everywhere, stack, marker)
+
+    # while he is held, or somebody he shares a room with, nothing of it
+    for held in (user, cast.ids["bob"]):
+        h = await hold(stack, adm, "user", held)
+        r = await admin(stack, adm).acall(
+            "POST", f"/api/admin/users/{user}/erase")
+        r.refused(409, "conflict")
+        r = await admin(stack, adm).acall("DELETE", "/api/admin/holds/"
+                                          + h["id"])
+        assert r.status == 200
+
+    r = await admin(stack, adm).acall("POST",
+                                      f"/api/admin/users/{user}/erase")
+    assert r.status == 202, r
+    assert r.json["data"]["erasure"]["userId"] == user
+    # its parts may die meanwhile
+    for role in ("janitor", "projector", "janitor"):
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(stack.worker.kill_role, role)
+
+    async def done():
+        said = await acts(stack, target=user, action="user_erased")
+        return said
+    (act,) = await until(done, 40)
+    assert act["details"]["requestedBy"] == adm
+    assert marker not in repr(act)
+    assert (await cast.ws["ann"].wait_closed())[0] == 4403
+
+    async def clean():
+        return not await asyncio.to_thread(everywhere, stack, marker)
+    await until(clean, 30)
+
+    # the others still have their room; who he was is not to be seen
+    left = await asyncio.to_thread(cast.rest("bob").history, cast.room)
+    by = {m["id"]: m for m in left}
+    assert by[theirs]["content"] == {"text": "hello"}
+    assert by[theirs]["reactions"] == []
+    alias = by[mids[0]]["senderId"]
+    assert re.match(r"^erased-[0-9a-f]{24}$", alias)
+    for mid in mids:
+        assert by[mid]["content"] == {} and by[mid]["senderId"] == alias
+        assert by[mid]["deletedAt"]
+    assert user not in repr(left) + repr(await cast.shown("bob"))
+    assert [m["seq"] for m in left] == sorted(m["seq"] for m in left)
+    await cast.say("bob", "who was that?")
+    r = await cast.rest("bob").aget("/api/search", q=marker)
+    assert r.data["results"] == []
+    told = []
+    while len(told) < len(mids):
+        e = await cast.ws["bob"].wait("messages_removed")
+        assert e["data"]["reason"] == "erased"
+        told += e["data"]["messageIds"]
+    assert set(mids) <= set(told)
+    await cast.close()
+
+
+async def test_export_and_erase_by_command(stack):
+    marker = "q" + secrets.token_hex(8)
+    cast, mids, theirs = await live_a_life(stack, marker)
+    user = cast.ids["ann"]
+    await asyncio.to_thread(stack.wait_applied)
+
+    records = await command(stack, "--export-user", user)
+    kinds = [r["record"] for r in records]
+    assert kinds[0] == "profile" and records[0]["id"] == user
+    mine = [r for r in records if r["record"] == "message"
+            and r["type"] != "system"]
+    assert {r["id"] for r in mine} >= set(mids)
+    assert all(r["senderId"] == user for r in mine)
+    (edited,) = [r for r in mine if r["id"] == mids[0]]
+    assert edited["content"] == {"text": f"{marker} edited"}
+    assert [e["previousContent"] for e in edited["editHistory"]] == [
+        f"{marker} 0"]
+    (reaction,) = [r for r in records if r["record"] == "reaction"]
+    assert reaction["messageId"] == theirs
+    (file,) = [r for r in records if r["record"] == "file"]
+    assert file["originalFileName"] == marker + ".txt"
+    (push,) = [r for r in records if r["record"] == "push"]
+    assert push["devices"][0]["token"] == marker * 3
+    assert "hello" not in repr(records)
+
+    # by REST the same, in pieces
+    adm, got, query = unique("adm"), [], {}
+    while query is not None:
+        r = await admin(stack, adm).aget(
+            f"/api/admin/users/{user}/export", **query)
+        got += r.data["records"]
+        query = r.data["next"]
+    assert got == records
+    for who in ("service", "tutor", "student"):
+        rest = stack.rest(tokens.token(user, role=who))
+        (await rest.aget(f"/api/admin/users/{user}/export")).refused(
+            403, "forbidden")
+        (await rest.acall("POST", f"/api/admin/users/{user}/erase")).refused(
+            403, "forbidden")
+
+    status, out = await asyncio.to_thread(
+        stack.worker.run_once, "--erase-user", user, timeout=50)
+    assert status == 0 and out.endswith("erased\n"), out
+    said = [a["action"] for a in await acts(stack, target=user)]
+    assert said == ["user_erased", "erasure_requested", "user_exported",
+                    "user_exported"]
+    assert await command(stack, "--export-user", user) == []
+    await cast.close()

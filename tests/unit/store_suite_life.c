@@ -595,6 +595,195 @@ holds_stop_retention(void **state)
 }
 
 
+/* -- erasure -- */
+
+static void
+erase(events_t *l, const char *op, const char *room, json_t *messages)
+{
+    json_t  *body;
+
+    body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "op", op, "userId", "s1",
+                     "alias", "erased-1", "by", "adm", "at",
+                     "2024-01-16T10:00:00.000Z");
+
+    if (messages) {
+        json_object_set_new(body, "messages", messages);
+    }
+
+    events_add(l, WRT_EV_LIFE, room, 0, "", "", body, NULL);
+}
+
+
+/* What is his there goes, as the janitor has it; how many messages. */
+static size_t
+scrub(const char *room)
+{
+    size_t     i, n;
+    json_t    *v, *m, *ids;
+    events_t   l = { 0 };
+
+    assert_int_equal(store_said(st, room, "s1", 100, &v), STORE_OK);
+    n = json_array_size(v);
+    ids = json_array();
+
+    json_array_foreach(v, i, m) {
+        json_array_append(ids, json_object_get(m, "id"));
+    }
+
+    json_decref(v);
+    erase(&l, "scrub", room, ids);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    events_free(&l);
+
+    return n;
+}
+
+
+static json_t *
+traces(void)
+{
+    json_t  *v;
+
+    assert_int_equal(store_traces(st, "s1", "", 100, &v), STORE_OK);
+
+    return v;
+}
+
+
+static void
+a_life(events_t *l)
+{
+    rooms(l, 2);
+    events_profile(l, "s1", "Marker", NULL, "student");
+    events_edit(l, "a", 3, "a0", "s1", "naskah baru", 2 * DAY);
+    events_react(l, "a", 4, "a1", "s1", "+1", 1, 2 * DAY);
+    events_react(l, "a", 5, "a1", "t1", "+1", 1, 2 * DAY);
+    events_member(l, 'j', "a", 6, "a6", "t1", "s2", 3 * DAY, NULL);
+    events_cursor(l, "a", "s1", 'r', 2, 3 * DAY);
+    events_file(l, "a", "a0", 2, "s1", "0123456789abcdef0123456789abcdef"
+                "0123456789abcdef0123456789abcdef", "clean", 0);
+    events_member(l, 'l', "a", 7, "a7", "s1", "s1", 4 * DAY, NULL);
+}
+
+
+static void
+erasure(void **state)
+{
+    int            more;
+    char          *text;
+    json_t        *v;
+    events_t       l = { 0 };
+
+    (void) state;
+
+    a_life(&l);
+    erase(&l, "erase", "-", NULL);
+    events_put(st, &l);
+    assert_int_equal(store_erasures(st, &v), STORE_OK);
+    expect_json(v, "[{'userId':'s1','alias':'erased-1','requestedBy':'adm',"
+                "'requestedAt':'2024-01-16T10:00:00.000Z'}]");
+    expect_json(traces(), "[{'conversationId':'a','seq':7,'present':false,"
+                "'role':'student','type':'group','held':false},"
+                "{'conversationId':'b','seq':2,'present':true,"
+                "'role':'student','type':'group','held':false},"
+                "{'conversationId':'c','seq':2,'present':true,"
+                "'role':'student','type':'group','held':false}]");
+    assert_int_equal(store_said(st, "a", "s1", 100, &v), STORE_OK);
+    expect_json(v, "[{'id':'a0','numbers':[1,3,3]},"
+                "{'id':'a7','numbers':[7]}]");
+
+    assert_int_equal(scrub("a"), 2);
+    assert_int_equal(scrub("a"), 0);
+    erase(&l, "forget", "a", NULL);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
+    events_free(&l);
+
+    v = get_msg("a", "a0");
+    expect_json(json_incref(json_object_get(v, "content")), "{}");
+    expect_json(json_incref(json_object_get(v, "senderId")), "'erased-1'");
+    expect_json(json_incref(json_object_get(v, "seq")), "1");
+    expect_json(json_incref(json_object_get(v, "deletedBy")), "'erased-1'");
+    json_decref(v);
+    expect_json(pick(get_msg("a", "a1"), "content", "text"),
+                "'ujian besok'");
+    v = pick(get_msg("a", "a1"), "reactions", NULL);
+    assert_int_equal(json_array_size(v), 1);
+    expect_json(json_incref(json_object_get(json_array_get(v, 0), "userId")),
+                "'t1'");
+    json_decref(v);
+    assert_int_equal(store_file(st, "a0", &v), STORE_NOT_FOUND);
+
+    /* nothing in the room says who he was */
+    v = json_pack("{s:o, s:o, s:o}", "room", get_conv("a"), "messages",
+                  get_msgs("a"), "state", get_state("a"));
+    text = json_dumps(v, JSON_COMPACT);
+    assert_null(strstr(text, "\"s1\""));
+    assert_null(strstr(text, "naskah"));
+    assert_null(strstr(text, "Marker"));
+    assert_non_null(strstr(text, "erased-1"));
+    free(text);
+    json_decref(v);
+    v = traces();
+    assert_int_equal(json_array_size(v), 2);
+    json_decref(v);
+
+    /* others still chat there */
+    events_message(&l, "a", 8, "a8", "t1", "lanjut", NULL, 5 * DAY);
+    events_put(st, &l);
+    expect_json(pick(get_conv("a"), "metadata", "messageCount"), "5");
+
+    assert_int_equal(scrub("b") + scrub("c"), 2);
+    erase(&l, "forget", "b", NULL);
+    erase(&l, "forget", "c", NULL);
+    erase(&l, "erased", "-", NULL);
+    events_put(st, &l);
+    expect_json(traces(), "[]");
+    assert_int_equal(store_erasures(st, &v), STORE_OK);
+    expect_json(v, "[]");
+    assert_int_equal(store_user(st, "s1", &v, NULL), STORE_NOT_FOUND);
+    assert_string_equal(found("naskah"), "");
+
+    do {
+        assert_int_equal(store_tidy(st, &more), STORE_OK);
+    } while (more);
+}
+
+
+static void
+holds_stop_erasure(void **state)
+{
+    json_t    *v;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    a_life(&l);
+    hold(&l, "h1", "user", "t1", "2024-01-15T10:00:00.000Z");
+    erase(&l, "forget", "a", NULL);
+    events_put(st, &l);
+    assert_int_equal(store_user_held(st, "t1"), STORE_OK);
+    assert_int_equal(store_user_held(st, "s1"), STORE_NOT_FOUND);
+    v = traces();
+    assert_int_equal(json_array_size(v), 3);
+    expect_json(json_incref(json_object_get(json_array_get(v, 0), "held")),
+                "true");
+    json_decref(v);
+    assert_int_equal(scrub("a"), 2);
+    assert_int_equal(scrub("a"), 2);
+    expect_json(pick(get_msg("a", "a0"), "content", "text"),
+                "'naskah baru'");
+
+    add(&l, WRT_EV_LIFE, "{'op':'release','holdId':'h1','by':'adm',"
+        "'at':'2024-01-15T11:00:00.000Z'}");
+    events_put(st, &l);
+    assert_int_equal(store_user_held(st, "t1"), STORE_NOT_FOUND);
+    assert_int_equal(scrub("a"), 2);
+    assert_int_equal(scrub("a"), 0);
+}
+
+
 const struct CMUnitTest  suite_life[] = {
     SUITE_TEST(holds_come_and_go),
     SUITE_TEST(pages_of_holds),
@@ -603,7 +792,9 @@ const struct CMUnitTest  suite_life[] = {
     SUITE_TEST(what_is_due),
     SUITE_TEST(retention),
     SUITE_TEST(retention_among_others),
-    SUITE_TEST(holds_stop_retention)
+    SUITE_TEST(holds_stop_retention),
+    SUITE_TEST(erasure),
+    SUITE_TEST(holds_stop_erasure)
 };
 
 const size_t  suite_life_count = UNIT_COUNT(suite_life);

@@ -132,6 +132,8 @@ void events_files(events_t *l, const char *conversation, const char *user);
 void events_devices(events_t *l, const char *conversation, const char *user);
 /* A hold, its end, acts in the log. */
 void events_life(events_t *l, const char *conversation, const char *user);
+/* t1 is erased, in that room alone. */
+void events_erased(events_t *l, const char *conversation);
 /* A room (of s1) of which something has had its time and goes. */
 void events_gone(events_t *l, const char *conversation);
 void events_free(events_t *l);

@@ -68,10 +68,35 @@ events_gone(events_t *l, const char *conversation)
 
 
 void
+events_erased(events_t *l, const char *conversation)
+{
+    size_t   i;
+    json_t  *body;
+
+    static const char *const  ops[] = { "erase", "scrub", "forget",
+                                        "erased" };
+
+    for (i = 0; i < UNIT_COUNT(ops); i++) {
+        body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "op", ops[i], "userId",
+                         "t1", "alias", "erased-1", "by", "adm", "at",
+                         "2024-01-16T10:00:00.000Z");
+
+        if (i == 1) {
+            json_object_set_new(body, "messages", json_pack("[s]", "gone2"));
+        }
+
+        events_add(l, WRT_EV_LIFE, i % 3 ? conversation : "-", 0, "", "",
+                   body, NULL);
+    }
+}
+
+
+void
 events_all(events_t *l)
 {
     events_mixed(l);
     events_gone(l, "c3");
+    events_erased(l, "c3");
 }
 
 
@@ -100,6 +125,17 @@ snapshot_life(store_t *st)
     json_object_set_new(into, "audit", v);
     assert_int_equal(store_due(st, &late, &v, next), STORE_OK);
     json_object_set_new(into, "due", v);
+    assert_int_equal(store_erasures(st, &v), STORE_OK);
+    json_object_set_new(into, "erasures", v);
+    assert_int_equal(store_traces(st, "t1", "", 100, &v), STORE_OK);
+    json_object_set_new(into, "traces", v);
+
+    if (store_said(st, "c1", "t1", 100, &v) == STORE_OK) {
+        json_object_set_new(into, "said", v);
+    }
+
+    assert_int_equal(store_user_held(st, "t1"), STORE_NOT_FOUND);
+    assert_int_equal(store_tidy(st, &more), STORE_OK);
 
     return into;
 }
