@@ -22,6 +22,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -353,6 +355,59 @@ def test_pages(world):
     text = figures()
     assert "\nwriteen_redis_up 1\n" in text, text
     assert "\nwriteen_scanner_up{" in text, text
+
+
+class Prometheus(Part):
+    """docker/prometheus, in a hurry; nginx is where we know it to be."""
+
+    def command(self):
+        for f in (ROOT / "docker/prometheus").glob("*.yml"):
+            text = f.read_text().replace("15s", "1s")
+            (self.dir / f.name).write_text(
+                text.replace("nginx:9145", "127.0.0.1:9145"))
+        return ["prometheus", f"--config.file={self.dir}/prometheus.yml",
+                f"--storage.tsdb.path={self.dir}/data",
+                "--web.listen-address=127.0.0.1:9090"]
+
+    def ask(self, path, **query):
+        url = f"http://127.0.0.1:9090/api/v1/{path}"
+        if query:
+            url += "?" + urllib.parse.urlencode(query)
+        try:
+            with urllib.request.urlopen(url, timeout=5) as r:
+                return json.load(r)["data"]
+        except (ConnectionError, urllib.error.URLError):
+            return {}
+
+    def value(self, expr):
+        found = self.ask("query", query=expr).get("result", [])
+        return [float(r["value"][1]) for r in found]
+
+
+def test_prometheus(world):
+    """Prometheus reads the figures; every panel has some, no alert fires"""
+    text = figures()
+    ops.run("promtool", "check", "metrics", input=text)
+    p = Prometheus("prometheus", world.dir / "prometheus",
+                   world.logs / "prometheus")
+    try:
+        p.start()
+        net.wait_until(lambda: p.value("up") == [1.0], 30, "a scrape")
+        net.wait_until(
+            lambda: p.value("rate(writeen_events_in_total[1m])"), 30, "two")
+        board = json.loads((ROOT / "docker/grafana/dashboards/writeen.json")
+                           .read_text())
+        empty = [t["expr"] for panel in board["panels"]
+                 for t in panel.get("targets", ())
+                 if not p.value(t["expr"])]
+        assert not empty, empty
+        rules = [r for g in p.ask("rules")["groups"] for r in g["rules"]]
+        assert len(rules) > 15, rules
+        assert {r["health"] for r in rules} == {"ok"}, rules
+        firing = [r["name"] for r in rules if r.get("state") == "firing"]
+        assert firing in ([], ["WriteenInfected"]), firing
+    finally:
+        p.kill()
 
 
 def test_parts_that_die(world):
