@@ -33,7 +33,7 @@ define e2e_each_store
 endef
 
 .PHONY: e2e fault fault-short load load-short backlog backlog-short \
-        flood flood-short bench-uploads bench-push bench-idle
+        flood flood-short bench-uploads bench-retention bench-push bench-idle
 
 $(E2E_VENV)/ok: tests/e2e/requirements.txt
 	python3 -m venv $(E2E_VENV)
@@ -86,3 +86,12 @@ bench-idle: module worker $(E2E_VENV)/ok
 bench-uploads: module worker $(E2E_VENV)/ok
 	@$(E2E_PYTHON) tests/bench/uploads.py --stack sqlite-local
 	@$(E2E_PYTHON) tests/bench/uploads.py --stack mongo-s3
+
+# Half of so many messages are deleted while people chat.
+RETENTION_MESSAGES ?= 1000000
+
+bench-retention: module worker $(E2E_VENV)/ok
+	@for store in $(E2E_STORES); do \
+	    $(E2E_ENV) $(E2E_PYTHON) tests/bench/retention.py \
+	        --store $$store --messages $(RETENTION_MESSAGES) || exit 1; \
+	done
