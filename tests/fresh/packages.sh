@@ -47,15 +47,20 @@ install_debs() {
 }
 
 
-# As the heads of the examples say.
-# shellcheck disable=SC2016  # the inner shell's
+# The commands of README.Debian and of the head of the example, but for those
+# that need a systemd that runs.
 configure() {
-    enter sh -ec '
-        doc=/usr/share/doc/libnginx-mod-http-writeen/examples/chat.conf
-        install -d -m 711 /etc/writeen
-        (umask 077; openssl rand -hex 32 > /etc/writeen/jwt.key)
-        cp $doc /etc/nginx/conf.d/writeen.conf
-        nginx -t'
+    local doc=$dir/usr/share/doc
+
+    {
+        sed -n '/^    doc=/,/^$/p' "$doc/writeen-worker/README.Debian"
+        echo 'cd /usr/share/doc/libnginx-mod-http-writeen/examples'
+        sed -n 's/^#   //p' \
+            "$doc/libnginx-mod-http-writeen/examples/nginx-debian.conf"
+    } | sed 's/systemctl .*/true/' > "$dir/root/configure.sh"
+
+    cat "$dir/root/configure.sh"
+    enter sh -exu /root/configure.sh
 }
 
 
@@ -90,7 +95,7 @@ purge() {
 
 try "a fresh Debian 12" "$root/tools/chroot.sh" new "$dir"
 try "apt-get install of both packages" install_debs
-try "the example configuration, as its head says" configure
+try "what README.Debian and the example say to do" configure
 
 try "the unit, as systemd-analyze sees it" verify_unit
 try "services: started, chatted with, restarted" services

@@ -177,7 +177,7 @@ def check_units():
         for unit in (ROOT / "examples").glob("*.service"):
             text = unit.read_text()
             # programs and users that are not on this machine
-            text = re.sub(r"^ExecStart=/usr/bin/writeen-worker$",
+            text = re.sub(r"^ExecStart=/usr/sbin/writeen-worker$",
                           "ExecStart=/bin/true", text, flags=re.M)
             text = re.sub(r"^(Documentation|BindsTo|After|User|Group)=.*\n",
                           "", text, flags=re.M)
