@@ -6,8 +6,8 @@
 # In a chroot that debootstrap has made (tools/chroot.sh), with a copy of the
 # checkout as `git clone` would leave it: what is not in git is not there.
 # First `make run` until it says it is ready, with a chat over its socket, then
-# once more; then `make test`, unless NEWCOMER_TEST names other goals (`unit`)
-# or is empty.
+# once more; then `make test`, unless NEWCOMER_TEST names other goals
+# (`test-deps unit`) or is empty.
 
 set -euo pipefail
 
@@ -52,16 +52,26 @@ fresh() {
 }
 
 
-# Until it says ready.  Its process is that of the namespace: what it started
-# ends with it.
+# Until it says ready, and then until the file `stop` is there: as with Ctrl-C.
 run() {
     local what=$1 log=$dir/root/run.log pid
 
     begin=$SECONDS
     : > "$log"
-    enter make -C /root/writeen run "PORT=$port" > "$log" 2>&1 &
+    rm -f "$dir/root/stop"
+
+    # shellcheck disable=SC2016  # the inner shell's
+    "$root/tools/chroot.sh" enter "$dir" sh -c '
+        make -C /root/writeen run "PORT=$1" & pid=$!
+        while [ ! -e /root/stop ] && kill -0 $pid 2> /dev/null; do
+            sleep 0.2
+        done
+        kill -TERM $pid 2> /dev/null
+        wait $pid' run "$port" > "$log" 2>&1 &
     pid=$!
-    trap 'kill -KILL $pid 2> /dev/null || :' EXIT
+
+    # shellcheck disable=SC2064  # this one, now
+    trap "kill -KILL $pid 2> /dev/null || :" EXIT
 
     while ! grep -q '^ready: ' "$log"; do
         if ! kill -0 $pid 2> /dev/null || [ $((SECONDS - begin)) -gt $limit_s ]
@@ -85,9 +95,17 @@ run() {
         not_ok "two people chat"
     fi
 
-    kill -TERM $pid 2> /dev/null || :
-    wait $pid 2> /dev/null || :
+    begin=$SECONDS
+    touch "$dir/root/stop"
+    wait $pid || :
     trap - EXIT
+
+    if tail -n 3 "$log" | grep -qx 'run: stopping'; then
+        ok "stopped"
+    else
+        tail -n 5 "$log"
+        not_ok "stopped"
+    fi
 }
 
 
