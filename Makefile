@@ -78,6 +78,7 @@ help:
 	@echo 'make unit     C unit tests           make t     Test::Nginx'
 	@echo 'make browser  the browser client in Chromium'
 	@echo 'make e2e      the whole stack        make fault parts killed'
+	@echo 'make api      REST against docs/api, by schemathesis'
 	@echo 'make load     load test with k6      make fuzz  parsers'
 	@echo 'make autobahn WebSocket conformance  make abuse hostile clients'
 	@echo 'make lint     style, layering, cppcheck, shellcheck'
@@ -152,6 +153,6 @@ compile:
 # Downloads (build/deps, build/venv) stay; `rm -rf build` takes them, too.
 clean:
 	@if [ -d build ]; then \
-	    find build -mindepth 1 -maxdepth 1 ! -name deps ! -name venv \
+	    find build -mindepth 1 -maxdepth 1 ! -name deps ! -name 'venv*' \
 	        -exec rm -rf {} +; \
 	fi

@@ -152,7 +152,7 @@ erase_leave(erase_t *t, const char *user, const json_t *trace)
             ",\"message\":{\"id\":\"%s\",\"conversationId\":\"%s\","
             "\"senderId\":\"%s\",\"sender\":{\"name\":\"\",\"avatar\":null},"
             "\"type\":\"system\",\"content\":{\"systemMessage\":{\"action\":"
-            "\"user_left\",\"data\":{\"userId\":\"%s\",\"userName\":\"\"}}},"
+            "\"user_left\",\"data\":{\"userId\":\"%s\",\"name\":\"\"}}},"
             "\"status\":\"sent\",\"readBy\":[],\"replyTo\":null,"
             "\"reactions\":[],\"createdAt\":\"" WRT_EMIT_AT "\",\"seq\":"
             WRT_EMIT_SEQ "}}}", room, id, room, user, user);

@@ -1,9 +1,12 @@
-"""The REST side: one call, one connection, the envelope checked."""
+"""The REST side: one call, one connection, the answer checked by
+docs/api/openapi.yaml."""
 
 import asyncio
 import http.client
 import json
 from urllib.parse import urlencode
+
+from . import spec
 
 
 class Reply:
@@ -63,9 +66,12 @@ class Rest:
         try:
             conn.request(method, path, data, head)
             r = conn.getresponse()
-            return Reply(r.status, r.headers, r.read())
+            reply = Reply(r.status, r.headers, r.read())
         finally:
             conn.close()
+        spec.check_answer(method, path, reply.status,
+                          reply.headers["Content-Type"], reply.raw)
+        return reply
 
     async def acall(self, *args, **kw):
         return await asyncio.to_thread(self.call, *args, **kw)

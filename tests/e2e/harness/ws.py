@@ -2,7 +2,8 @@
 
 The protocol machine is that of the `websockets` package without its I/O, so
 that a test can see every frame, write raw bytes, keep silent or stop reading.
-Everything in and out is kept as evidence (frames) for when a test fails.
+Everything in and out is kept as evidence (frames) for when a test fails, and
+compared with docs/api/asyncapi.yaml (spec.py).
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from . import tokens
+from . import spec, tokens
 
 _numbers = itertools.count(1)
 
@@ -69,6 +70,7 @@ class Ws(asyncio.Protocol):
         self.on_event = None        # called instead of the inbox
         self.ignore = {"user_presence"}     # events nobody here looks at
         self.pings = 0
+        self.judge = spec.Judge()
         opened.append(self)
 
     # ---- opening --------------------------------------------------------
@@ -229,6 +231,7 @@ class Ws(asyncio.Protocol):
         event = json.loads(text)
         assert isinstance(event["event"], str), event
         assert isinstance(event["data"], dict), event
+        self.judge.told(event)
         return event
 
     def _gone(self, code, reason):
@@ -264,6 +267,7 @@ class Ws(asyncio.Protocol):
         if not self.open:
             raise self.closed or Closed(1006, "closing")
         self._note(">", text if len(text) < 600 else text[:600] + "...")
+        self.judge.said(text)
         self.machine.send_text(text.encode())
         self._flush()
 
@@ -274,6 +278,7 @@ class Ws(asyncio.Protocol):
 
     def send_fragments(self, *parts):
         """A text message in so many frames."""
+        self.judge.unsure = True
         for i, part in enumerate(parts):
             fin = i == len(parts) - 1
             self._note(">", f"fragment fin={fin} {part[:80]!r}")
@@ -285,6 +290,7 @@ class Ws(asyncio.Protocol):
 
     def send_raw(self, data):
         """Bytes past the protocol machine."""
+        self.judge.unsure = True
         self._note(">", f"RAW {data[:80]!r}")
         self.transport.write(data)
 
@@ -383,6 +389,8 @@ class Ws(asyncio.Protocol):
                 self.abort()
                 raise AssertionError(
                     f"{self.name}: Close was not answered") from None
+            if self.closed.code == code:
+                self.judge.over()
         self.transport.close()
         return self.closed.code
 
