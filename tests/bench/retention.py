@@ -78,7 +78,12 @@ def fill(stack, rooms):
 async def chat(stack, times, stop):
     """A pair: how long each message takes, in ms."""
     a, b = unique("ann"), unique("bob")
-    room = await asyncio.to_thread(stack.make_room, a, b)
+    while True:
+        try:
+            room = await asyncio.to_thread(stack.make_room, a, b)
+            break
+        except AssertionError:          # the pool has only just begun
+            await asyncio.sleep(0.5)
     ws = [await Ws.hello(stack.ws(server="bulk"), u) for u in (a, b)]
     while not stop.is_set():
         cmid = unique("c")
