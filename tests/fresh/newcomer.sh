@@ -62,7 +62,8 @@ run() {
 
     # shellcheck disable=SC2016  # the inner shell's
     "$root/tools/chroot.sh" enter "$dir" sh -c '
-        make -C /root/writeen run "PORT=$1" & pid=$!
+        cd /root/writeen
+        make run "PORT=$1" & pid=$!
         while [ ! -e /root/stop ] && kill -0 $pid 2> /dev/null; do
             sleep 0.2
         done
@@ -124,7 +125,7 @@ run "make run, the second time"
 for goal in $goals; do
     begin=$SECONDS
 
-    if enter make -C /root/writeen "$goal"; then
+    if enter env -C /root/writeen make "$goal"; then
         ok "make $goal"
     else
         not_ok "make $goal"
