@@ -86,8 +86,9 @@ def test_what_clients_are_told():
     assert spec.sides()[1] == said
 
 
-def test_operation_ids():
-    """Each has a name of its own, and every parameter of its path."""
+def test_operations():
+    """Each has a name of its own, every parameter of its path, and 404 for
+    what is no id in it."""
     ids = []
     for path, item in spec.documents()[0]["paths"].items():
         for method, op in item.items():
@@ -97,6 +98,7 @@ def test_operation_ids():
                      if p["in"] == "path"}
             assert names == set(re.findall(r"\{(\w+)\}", path)), (method,
                                                                   path)
+            assert not names or "404" in op["responses"], (method, path)
     assert len(ids) == len(set(ids))
 
 
