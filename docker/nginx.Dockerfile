@@ -26,7 +26,7 @@ WORKDIR /src
 RUN test -x build/deps/nginx-${NGINX_VERSION}/configure \
     || { apt-get install -qy --no-install-recommends cargo-web \
          && tools/nginx-source.sh ${NGINX_VERSION} \
-                build/deps/nginx-${NGINX_VERSION}; }
+                "$PWD"/build/deps/nginx-${NGINX_VERSION}; }
 
 RUN tools/nginx.sh static /obj /out/nginx ${NGINX_VERSION} \
     && strip /out/nginx
