@@ -71,6 +71,10 @@ copy_network() {
     echo '127.0.0.1 localhost' > "$dir/etc/hosts"
     mkdir -p "$dir/usr/local/share/ca-certificates"
 
+    # A mirror that is a snapshot has lists that are past their date.
+    apt-config dump | grep -E '^Acquire::Check-(Valid-Until|Date) ' \
+        > "$dir/etc/apt/apt.conf.d/90mirror" || :
+
     for f in /usr/local/share/ca-certificates/*.crt; do
         [ ! -f "$f" ] || cp "$f" "$dir/usr/local/share/ca-certificates/"
     done
