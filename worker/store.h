@@ -330,7 +330,8 @@ store_rc_t store_erasures(store_t *st, json_t **out);
 store_rc_t store_traces(store_t *st, const char *user, const char *after,
     int limit, json_t **out);
 /* Messages there that are his, or system messages about him, the first ones:
- * [{"id","numbers"}] as store_due() has them. */
+ * [{"id","numbers"}] as store_due() has them.  STORE_NOT_FOUND: no such
+ * conversation. */
 store_rc_t store_said(store_t *st, const char *conversation, const char *user,
     int limit, json_t **out);
 /* Is he himself held?  (STORE_OK, STORE_NOT_FOUND) */

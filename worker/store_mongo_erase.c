@@ -445,9 +445,16 @@ store_mongo_said(store_t *base, const char *conversation, const char *user,
 {
     size_t          i;
     json_t         *rows, *row;
+    int64_t         seq;
+    store_rc_t      rc;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
+
+    rc = mg_find_seq(st, conversation, &seq, NULL);
+    if (rc != STORE_OK) {
+        return rc;
+    }
 
     rows = mg_find(st, st->messages,
                    BCON_NEW("conversationId", BCON_UTF8(conversation),
