@@ -79,6 +79,10 @@ step() {
         [ "$f" != 0 ] || f=$reports
     fi
 
+    # which one, for who sees the table only
+    [ "$f" = 0 ] || note=${note:-$(grep -m 1 -E '^(not ok|FAILED|E  )' \
+                                   "$dir/output" | cut -c 1-90)}
+
     cpu=$(cat "$dir/cpu")
     echo "passed=$p failed=$f" > "$results/$name.txt"
     printf '%-14s %7d %7d %6d s %6d s  %s\n' "$name" "$p" "$f" \

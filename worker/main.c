@@ -78,8 +78,10 @@ int
 main(int argc, char **argv)
 {
     char         err[CONF_ERROR_SIZE];
-    conf_t       cf;
     const char  *arg;
+
+    /* lives until exit, with all that it points to */
+    static conf_t  cf;
 
     if ((argc == 3 || argc == 4)
         && strcmp(argv[1], "--verify-transcript") == 0)

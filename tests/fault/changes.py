@@ -304,8 +304,11 @@ class Changes:
     def check_closed(self, room, client):
         """While it was archived nothing happened but what may."""
         closed = False
+        before = []
         for seq, name, archived in client.rooms[room].stream:
             if closed and name not in ("conversation_updated", "user_left",
                                        "joined"):
-                yield f"{client.user} {room}: {name} {seq} while archived"
+                yield (f"{client.user} {room}: {name} {seq} while archived; "
+                       f"before it {before[-5:]}")
+            before.append((seq, name, archived))
             closed = archived

@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh <results file> <test program>...
 #
-# Runs cmocka programs, UNIT_JOBS (2) at a time, and adds up what they say.  A
+# Runs cmocka programs, UNIT_JOBS (4) at a time, and adds up what they say.  A
 # program that dies or says nothing counts as one failure: no test can get
 # lost unnoticed.
 
@@ -55,7 +55,7 @@ report() {
 n=0
 
 for bin in "$@"; do
-    [ "$n" -lt "${UNIT_JOBS:-2}" ] || wait -n
+    [ "$n" -lt "${UNIT_JOBS:-4}" ] || wait -n
     n=$((n + 1))
     run "$n" "$bin" &
 done

@@ -13,7 +13,9 @@ STORE_MONGO  := $(BUILD)/unit/store_mongo $(BUILD)/unit/store_standalone \
 WORDS_TEST   := $(BUILD)/unit/test_words
 STORE_BINS   := $(WORDS_TEST) $(BUILD)/unit/test_store_mem \
                 $(BUILD)/unit/test_store_sqlite $(STORE_MONGO)
-UNIT_BINS    += $(STORE_BINS)
+# first, as two of them wait for servers for minutes
+UNIT_BINS    := $(STORE_MONGO) $(WORDS_TEST) $(BUILD)/unit/test_store_mem \
+                $(BUILD)/unit/test_store_sqlite $(UNIT_BINS)
 
 STORE_SHARED := tests/unit/store_test.c tests/unit/store_suite.c \
                 tests/unit/store_suite_write.c tests/unit/store_suite_read.c \

@@ -115,7 +115,7 @@ backend_open(const backend_t *b)
     char      err[1024];
     store_t  *st;
 
-    b->wipe();
+    b->empty();
     st = store_open(b->url, STORE_TEST_SCRIPTS, 1, err, sizeof(err));
     if (st == NULL) {
         print_error("%s\n", err);

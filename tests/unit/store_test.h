@@ -20,7 +20,8 @@ typedef struct {
     char         url[512];
 
     /* make it empty, without even a schema */
-    void       (*wipe)(void);
+    void       (*wipe)(void);       /* as if never opened */
+    void       (*empty)(void);      /* the schema may stay: it takes seconds */
 } backend_t;
 
 extern backend_t  sqlite_backend;

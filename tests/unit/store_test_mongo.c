@@ -45,8 +45,38 @@ wipe(void)
 }
 
 
+static void
+empty(void)
+{
+    char                **names;
+    size_t                i;
+    bson_t                all = BSON_INITIALIZER;
+    bson_error_t          error;
+    mongoc_database_t    *db;
+    mongoc_collection_t  *c;
+
+    db = mongoc_client_get_database(mongo_client, mongo_db);
+    names = mongoc_database_get_collection_names_with_opts(db, NULL, &error);
+    assert_non_null(names);
+
+    for (i = 0; names[i]; i++) {
+        if (strcmp(names[i], "schema") == 0) {
+            continue;
+        }
+
+        c = mongoc_database_get_collection(db, names[i]);
+        assert_true(mongoc_collection_delete_many(c, &all, NULL, NULL,
+                                                  &error));
+        mongoc_collection_destroy(c);
+    }
+
+    bson_strfreev(names);
+    mongoc_database_destroy(db);
+}
+
+
 backend_t  mongo_backend = {
-    "mongo", "", wipe
+    "mongo", "", wipe, empty
 };
 
 

@@ -25,7 +25,7 @@ wipe(void)
 
 
 backend_t  sqlite_backend = {
-    "sqlite", "", wipe
+    "sqlite", "", wipe, wipe
 };
 
 

@@ -464,6 +464,7 @@ poison(void **state)
 
     events_free(&l);
     store_close(st);
+    mongo_backend.wipe();       /* with the validator */
 }
 
 

@@ -32,7 +32,7 @@ class Room:
         self.state = state.Room(room, user)
         self.got = {}           # seq -> (message id, clientMessageId, text)
         self.ids = {}           # message id -> seq
-        self.stream = []        # (seq, what, is it archived now), as it came
+        self.stream = []        # (seq, what, was it archived then)
         self.joined = False
         self.compact = False    # on this connection
         self.held = None        # live events while the room is refetched
@@ -45,6 +45,13 @@ class Room:
     @last.setter
     def last(self, seq):
         self.state.last = self.state.seen = seq
+
+    def note(self, what, seq):
+        """One more of the stream.  A compact catch-up begins with how the
+        room stands in the end; when it was cut off, and the rest comes event
+        by event, that tells nothing of the events before that end."""
+        self.stream.append((seq, what, self.state.archived
+                            and seq >= self.state.stood))
 
 
 class Send:
@@ -279,7 +286,7 @@ class ChatClient:
         room.compact = data.get("compact", False)
         if data["recovered"]:
             room.state.apply("conversation_joined", data)
-        room.stream.append((room.last, "joined", room.state.archived))
+        room.note("joined", room.last)
         self.waiting.discard(room.id)
         if not self.waiting:
             self.ready = True
@@ -303,8 +310,7 @@ class ChatClient:
         if not room.compact:
             system = data.get("message", {}).get("content", {}).get(
                 "systemMessage", {})
-            room.stream.append((seq, system.get("action", name),
-                                room.state.archived))
+            room.note(system.get("action", name), seq)
         if "message" in data:
             self._message(room, name, seq, data["message"])
 

@@ -66,6 +66,7 @@ class Room:
         self.title = None
         self.settings = None
         self.archived = False
+        self.stood = 0          # ... as of this number, at least
 
     # ---- the beginning --------------------------------------------------
 
@@ -73,11 +74,12 @@ class Room:
         """From GET /api/conversations/:id, taken first, and the history."""
         self.last = self.seen = conversation["seq"]
         self.messages = {m["id"]: plain(m) for m in rows}
-        self.stands(conversation)
+        self.stands(conversation, self.last)
         return self
 
-    def stands(self, conversation):
-        """What is no message, as it is now."""
+    def stands(self, conversation, seq):
+        """What is no message, as it is at this number."""
+        self.stood = seq
         self.title = conversation["title"]
         self.settings = conversation["settings"]
         self.archived = conversation["isArchived"]
@@ -142,7 +144,7 @@ class Room:
         for c in data["cursors"]:
             self.move(c["userId"], c["readSeq"], c["deliveredSeq"])
         if "conversation" in data:
-            self.stands(data["conversation"])
+            self.stands(data["conversation"], data["seq"])
 
     def _came(self, n):
         """n more events; is that all of a compact catch-up?"""
