@@ -77,8 +77,8 @@ class Room:
         self.stands(conversation, self.last)
         return self
 
-    def stands(self, conversation, seq):
-        """What is no message, as it is at this number."""
+    def stands(self, conversation, seq=0):
+        """What is no message, as it was at this number."""
         self.stood = seq
         self.title = conversation["title"]
         self.settings = conversation["settings"]
