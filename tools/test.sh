@@ -111,6 +111,7 @@ sanitized() {
 beside() {
     (trap interrupted HUP INT TERM; "$1") &
     child=$!
+    # shellcheck disable=SC2030  # of this lane
     (trap interrupted HUP INT TERM; nice='nice -n 15'; "$2") &
     child="$child $!"
     wait
@@ -122,8 +123,8 @@ beside() {
 # module sees, and each run of t/ takes its time.  `compile` builds the same
 # nginx, so one comes after the other.
 waiting_1() {
-    step t t
     step t-poll t-poll NGINX_VERSION=1.28.3
+    step t t
 }
 
 
@@ -131,6 +132,12 @@ computing_1() {
     step lint lint
     step ops ops
     step unit unit
+
+    until [ -f "$results/t-poll/row" ]; do
+        sleep 1
+    done
+
+    step compile compile
 }
 
 
@@ -145,23 +152,32 @@ waiting_2() {
 
 
 computing_2() {
-    step compile compile
     step fuzz fuzz FUZZ_SECONDS=60
+}
+
+
+waiting_3() {
+    step browser browser
+    step backlog backlog-short
+}
+
+
+computing_3() {
+    build SANITIZE=1
+    sanitized unit-asan unit
 }
 
 
 plain_steps() {
     beside waiting_1 computing_1
     step e2e e2e
-    step browser browser
     beside waiting_2 computing_2
-    step backlog backlog-short
+    beside waiting_3 computing_3
 }
 
 
 asan_steps() {
     # with sanitizers t/ needs the processors for itself: it looks at moments
-    sanitized unit-asan unit
     sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
     sanitized e2e-asan e2e
 }
@@ -171,7 +187,8 @@ asan_steps() {
 build() {
     echo "build${*:+ $*} ..."
 
-    "$leash" make -s -j2 module worker "$@" &
+    # shellcheck disable=SC2086,SC2031  # words or nothing, of this lane
+    $nice "$leash" make -s -j2 module worker "$@" &
     child=$!
 
     if ! wait "$child"; then
@@ -195,13 +212,13 @@ all)
            abuse backlog compile fuzz unit-asan t-asan e2e-asan)
     build
     plain_steps
-    build SANITIZE=1
+    build SANITIZE=1        # all of it is there, unless that failed
     asan_steps
     ;;
 
 asan)
     steps=(unit-asan t-asan e2e-asan)
-    build SANITIZE=1
+    computing_3
     asan_steps
     ;;
 
