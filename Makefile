@@ -87,6 +87,7 @@ help:
 	@echo 'make compile  gcc and clang, dynamic and compiled in'
 	@echo 'make deps     packages for run       make test-deps  for test'
 	@echo 'make bench    figures                make clean'
+	@echo 'make bench-chat          figures beside other chat servers'
 	@echo
 	@echo 'make deb          Debian packages, into build/deb'
 	@echo 'make deb-test     those, installed on a fresh Debian 12'

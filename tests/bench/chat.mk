@@ -1,0 +1,26 @@
+# chat.mk: chat servers side by side, see tests/bench/chat/README.md.
+#
+#     make bench-chat       all peers and scenarios, half an hour
+#     make bench-chat BENCH_RUNS=1 BENCH_SCENARIOS='rooms-5k fanout-50' \
+#         BENCH_PEERS='floor gohub writeen writeen-mongo'
+#     make bench-history    pages of history by REST
+
+BENCH_RUNS      ?= 3
+BENCH_SCENARIOS ?= rooms-2k rooms-5k rooms-10k fanout-20 fanout-50 idle-10k \
+                   connect-5k text-100 text-100-deflate
+BENCH_PEERS     ?= floor nchan-nostore nchan-jwt centrifuge-hist gohub \
+                   writeen writeen-mongo
+BENCH_CHAT      := $(abspath $(BUILD))/bench/chat
+
+.PHONY: bench-chat bench-history
+
+bench-chat: module worker $(E2E_VENV)/ok
+	@tests/bench/chat/build.sh $(BENCH_CHAT) $(BENCH_PEERS)
+	@rm -f $(BENCH_CHAT)/results.jsonl
+	@$(E2E_ENV) $(E2E_PYTHON) tests/bench/chat/bench.py \
+	    --runs $(BENCH_RUNS) --scenarios $(BENCH_SCENARIOS) \
+	    --peers $(BENCH_PEERS)
+
+bench-history: module worker $(E2E_VENV)/ok
+	@tests/bench/chat/build.sh $(BENCH_CHAT)
+	@$(E2E_ENV) $(E2E_PYTHON) tests/bench/chat/history.py
