@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "worker/transcript.h"
 #include "worker/worker.h"
@@ -44,6 +45,7 @@ static const char  main_usage[] =
     "  SCRIPTS_DIR  sql_or_mongo_scripts (" WRT_SCRIPTS_DIR ")\n"
     "  LOG_LEVEL    error, warn, info or debug (info)\n"
     "  PID_FILE     where to write the process number (none)\n"
+    "  WORKER_USER  started as root: become this user first (stay root)\n"
     "  STORAGE      where files are: local, or s3 for MinIO and S3 (local)\n"
     "  STORAGE_PATH       local: their directory (./files)\n"
     "  MINIO_ENDPOINT     s3: host:port, http://... or https://...\n"
@@ -110,7 +112,10 @@ main(int argc, char **argv)
         return EXIT_CONFIG;
     }
 
-    if (conf_load(&cf, main_getenv, err, sizeof(err)) != 0) {
+    /* the rest is read, and judged, as that user */
+    if (user_become(main_getenv("WORKER_USER"), err, sizeof(err)) != 0
+        || conf_load(&cf, main_getenv, err, sizeof(err)) != 0)
+    {
         log_error("settings", "%s", err);
         return EXIT_CONFIG;
     }
@@ -118,6 +123,12 @@ main(int argc, char **argv)
     log_setup(cf.log_level, "main");
 
     if (argc == 1) {
+        if (geteuid() == 0) {
+            log_warn("root", "the pool runs as root and needs no rights; "
+                     "start it as a user of its own, or name one in "
+                     "WORKER_USER");
+        }
+
         return pool_run(&cf);
     }
 

@@ -243,6 +243,11 @@ unsigned metrics_status_slot(int status);
     atomic_load_explicit(&(counter), memory_order_relaxed)
 
 
+/* user.c: from root to WORKER_USER (NULL or "": stay).  0, or -1 and a text. */
+
+int user_become(const char *name, char *err, size_t size);
+
+
 /* node.c: which worker pool this is */
 
 #define NODE_SIZE  64

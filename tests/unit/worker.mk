@@ -4,7 +4,7 @@
 include worker/push.mk
 
 UNIT_WORKER_TESTS := event conf router body node file_link disposition may \
-                     spool
+                     spool user
 UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS         += $(UNIT_WORKER)
 
@@ -20,6 +20,7 @@ UNIT_WORKER_body   := $(BUILD)/worker/api_body.o
 UNIT_WORKER_node   := $(BUILD)/worker/node.o
 UNIT_WORKER_file_link   := $(BUILD)/worker/file_link.o
 UNIT_WORKER_disposition := $(BUILD)/worker/disposition.o
+UNIT_WORKER_user   := $(BUILD)/worker/user.o
 UNIT_WORKER_spool  := $(BUILD)/worker/spool.o
 UNIT_WORKER_may    := $(BUILD)/worker/api_may.o
 
