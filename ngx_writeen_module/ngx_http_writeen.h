@@ -195,7 +195,8 @@ struct ngx_http_writeen_user_s {
     ngx_queue_t                sessions;
     ngx_queue_t                idle;       /* in worker->idle_users */
     ngx_msec_t                 idle_since;
-    ngx_msec_t                 renewed;    /* his lease */
+    ngx_queue_t                renewal;    /* present: in a slot of the
+                                              worker's renewals */
     ngx_str_t                  name;       /* these two in one */
     ngx_str_t                  avatar;     /* allocation: `profile` */
     u_char                    *profile;    /* as a service set it, or NULL */
@@ -282,6 +283,10 @@ struct ngx_http_writeen_link_s {
 
 /* -- one nginx worker -- */
 
+/* Leases are renewed in so many portions. */
+#define NGX_HTTP_WRITEEN_RENEWALS   100
+
+
 struct ngx_http_writeen_worker_s {
     ngx_http_writeen_main_conf_t *conf;
     ngx_log_t                 *log;
@@ -308,6 +313,9 @@ struct ngx_http_writeen_worker_s {
     ngx_queue_t                typing;     /* sessions that type */
     ngx_queue_t                typists;    /* heard of, by when they stop */
     ngx_queue_t                tells;      /* presence to be told */
+    ngx_queue_t                renewals[NGX_HTTP_WRITEEN_RENEWALS];
+    ngx_uint_t                 renewing;   /* the slot that is next */
+    ngx_msec_t                 renew_at;   /* and when */
     uint64_t                   told;       /* number of the last that came */
     uint64_t                   telling;    /* of the last that is done */
 
@@ -318,6 +326,7 @@ struct ngx_http_writeen_worker_s {
     ngx_event_t                drainer;
     ngx_event_t                typer;      /* the first of typists */
     ngx_event_t                teller;     /* tells */
+    ngx_event_t                renewer;    /* renewals */
     ngx_uint_t                 drain_left; /* ticks */
     unsigned                   draining:1;
     unsigned                   refill:1;   /* a room could not be filled */

@@ -64,6 +64,7 @@ void ngx_http_writeen_presence_news(ngx_http_writeen_session_t *s);
 /* Each second, for each user. */
 void ngx_http_writeen_presence_sweep(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
+void ngx_http_writeen_presence_init(ngx_http_writeen_worker_t *wk);
 
 
 /* ngx_http_writeen_tell.c: others come and go */

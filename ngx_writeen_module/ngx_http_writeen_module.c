@@ -573,6 +573,7 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
     wk->typer.cancelable = 1;
     wk->sweeper.cancelable = 1;
     ngx_add_timer(&wk->sweeper, 1000);
+    ngx_http_writeen_presence_init(wk);
 
     ngx_http_writeen_worker = wk;
 

@@ -8,8 +8,10 @@
  * is to be told.  It is renewed while a session is there, and cut to the time
  * of grace with the last one (wrt_gone), so that a reload or a change of
  * network is nothing that others see; when the process dies it runs out by
- * itself, and a worker pool says so.  Renewals are spread over the period,
- * so that thousands of users are a trickle and not a wave.
+ * itself, and a worker pool says so.  Renewals are spread over the period: each
+ * user is in one of its slots, and a slot has its turn every 50 ms, so that
+ * twenty thousand users are a trickle for Redis and not a wave that everything
+ * else has to wait for.
  *
  * A session's device record goes along: at once when it opens, when something
  * in it has changed at most once a second, and in turn with the renewals, so
@@ -19,6 +21,12 @@
 #include "ngx_http_writeen.h"
 
 
+#define NGX_HTTP_WRITEEN_RENEW_TICK                                           \
+    (WRT_LEASE_RENEW_MS / NGX_HTTP_WRITEEN_RENEWALS)
+
+
+static void ngx_http_writeen_renewer_handler(ngx_event_t *ev);
+static void ngx_http_writeen_presence_renew(ngx_http_writeen_user_t *u);
 static ngx_int_t ngx_http_writeen_presence_here(
     ngx_http_writeen_session_t *s);
 static ngx_int_t ngx_http_writeen_presence_value(ngx_http_request_t *r,
@@ -147,6 +155,7 @@ ngx_http_writeen_presence_news(ngx_http_writeen_session_t *s)
 void
 ngx_http_writeen_presence_open(ngx_http_writeen_session_t *s)
 {
+    ngx_uint_t                slot;
     ngx_http_writeen_user_t  *u;
 
     u = s->user;
@@ -158,7 +167,9 @@ ngx_http_writeen_presence_open(ngx_http_writeen_session_t *s)
 
     if (!u->present) {
         u->present = 1;
-        u->renewed = ngx_current_msec - ngx_random() % WRT_LEASE_RENEW_MS;
+        slot = ngx_random() % NGX_HTTP_WRITEEN_RENEWALS;
+        ngx_queue_insert_tail(&ngx_http_writeen_worker->renewals[slot],
+                              &u->renewal);
     }
 }
 
@@ -259,6 +270,7 @@ ngx_http_writeen_presence_close(ngx_http_writeen_session_t *s)
     if (u->present && ngx_queue_empty(&u->sessions)) {
         u->present = 0;
         u->news = 0;
+        ngx_queue_remove(&u->renewal);
 
         ngx_http_writeen_now(at);
         ngx_http_writeen_presence_keys(&a, WRT_FN_GONE, &u->node.str, keys,
@@ -299,28 +311,91 @@ ngx_http_writeen_presence_sweep(ngx_http_writeen_worker_t *wk,
     ngx_queue_t                 *q;
     ngx_http_writeen_session_t  *s;
 
-    if (!u->present) {
+    if (!u->present || !u->news) {
         return;
     }
 
-    if (u->news) {
-        u->news = 0;
+    u->news = 0;
 
-        for (q = ngx_queue_head(&u->sessions);
-             q != ngx_queue_sentinel(&u->sessions);
-             q = ngx_queue_next(q))
-        {
-            s = ngx_queue_data(q, ngx_http_writeen_session_t, user_queue);
+    for (q = ngx_queue_head(&u->sessions);
+         q != ngx_queue_sentinel(&u->sessions);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_http_writeen_session_t, user_queue);
 
-            if (s->news && ngx_http_writeen_presence_here(s) != NGX_OK) {
-                u->news = 1;
-            }
+        if (s->news && ngx_http_writeen_presence_here(s) != NGX_OK) {
+            u->news = 1;
         }
     }
+}
 
-    if (ngx_current_msec - u->renewed < WRT_LEASE_RENEW_MS) {
-        return;
+
+/* -- renewals -- */
+
+void
+ngx_http_writeen_presence_init(ngx_http_writeen_worker_t *wk)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_WRITEEN_RENEWALS; i++) {
+        ngx_queue_init(&wk->renewals[i]);
     }
+
+    wk->renew_at = ngx_current_msec + NGX_HTTP_WRITEEN_RENEW_TICK;
+
+    wk->renewer.handler = ngx_http_writeen_renewer_handler;
+    wk->renewer.data = wk;
+    wk->renewer.log = wk->log;
+    wk->renewer.cancelable = 1;
+
+    ngx_add_timer(&wk->renewer, NGX_HTTP_WRITEEN_RENEW_TICK);
+}
+
+
+/* The slots whose time has come; after a standstill all of them, once. */
+
+static void
+ngx_http_writeen_renewer_handler(ngx_event_t *ev)
+{
+    ngx_uint_t                  i;
+    ngx_queue_t                *q, *slot;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ev->data;
+
+    for (i = 0; i < NGX_HTTP_WRITEEN_RENEWALS; i++) {
+
+        if ((ngx_msec_int_t) (ngx_current_msec - wk->renew_at) < 0) {
+            break;
+        }
+
+        slot = &wk->renewals[wk->renewing];
+
+        for (q = ngx_queue_head(slot);
+             q != ngx_queue_sentinel(slot);
+             q = ngx_queue_next(q))
+        {
+            ngx_http_writeen_presence_renew(
+                ngx_queue_data(q, ngx_http_writeen_user_t, renewal));
+        }
+
+        wk->renewing = (wk->renewing + 1) % NGX_HTTP_WRITEEN_RENEWALS;
+        wk->renew_at += NGX_HTTP_WRITEEN_RENEW_TICK;
+    }
+
+    if (i == NGX_HTTP_WRITEEN_RENEWALS) {
+        wk->renew_at = ngx_current_msec + NGX_HTTP_WRITEEN_RENEW_TICK;
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_WRITEEN_RENEW_TICK);
+}
+
+
+static void
+ngx_http_writeen_presence_renew(ngx_http_writeen_user_t *u)
+{
+    ngx_queue_t                 *q;
+    ngx_http_writeen_session_t  *s;
 
     for (q = ngx_queue_head(&u->sessions);
          q != ngx_queue_sentinel(&u->sessions);
@@ -332,13 +407,15 @@ ngx_http_writeen_presence_sweep(ngx_http_writeen_worker_t *wk,
             continue;
         }
 
-        if (ngx_http_writeen_presence_here(s) == NGX_OK) {
-            u->renewed = ngx_current_msec;
-
-            /* another's turn the next time */
-            ngx_queue_remove(q);
-            ngx_queue_insert_tail(&u->sessions, q);
+        if (ngx_http_writeen_presence_here(s) != NGX_OK) {
+            /* each second until it can be done */
+            ngx_http_writeen_presence_news(s);
+            return;
         }
+
+        /* another's turn the next time */
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&u->sessions, q);
 
         return;
     }

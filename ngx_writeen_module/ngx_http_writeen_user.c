@@ -127,6 +127,11 @@ ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
     ngx_rbtree_delete(&wk->users, &u->node.node);
     ngx_http_writeen_count_n(wk, users, -1);
     ngx_http_writeen_profile_free(u);
+
+    if (u->present) {
+        ngx_queue_remove(&u->renewal);
+    }
+
     ngx_free(u);
 }
 
