@@ -31,6 +31,8 @@
 #define PROJECTOR_IDLE_MS    200
 #define PROJECTOR_BLOCK_MS   1000
 #define PROJECTOR_GRACE_MS   5000       /* over the block: Redis is stuck */
+#define PROJECTOR_GATHER     8      /* entries in a turn: there are many */
+#define PROJECTOR_GATHER_MS  20     /* then a turn begins this often at most */
 #define PROJECTOR_BYTES      (8 * 1024 * 1024)  /* of a batch, as a rule */
 #define PROJECTOR_DELAY_MIN  50
 #define PROJECTOR_DELAY_MAX  2000
@@ -130,11 +132,32 @@ projector_tidy(projector_t *p)
 }
 
 
+/*
+ * A turn costs the store and Redis a commit and some commands a shard, for one
+ * entry as for a thousand, and reading wakes us for each.  So while there are
+ * many, but not so many that we are behind, they are given time to gather:
+ * entries wait at most so long, and one that comes alone does not.
+ */
+static void
+projector_gather(projector_t *p, int64_t start, unsigned n)
+{
+    int64_t  left;
+
+    left = start + PROJECTOR_GATHER_MS - mono_ms();
+
+    if (n >= PROJECTOR_GATHER && n < p->count && left > 0) {
+        role_sleep((int) left);
+    }
+}
+
+
 static void
 projector_turn(projector_t *p)
 {
-    int      n;
-    role_t  *r;
+    int       n;
+    role_t   *r;
+    int64_t   start;
+    unsigned  had;
 
     r = p->role;
 
@@ -170,6 +193,8 @@ projector_turn(projector_t *p)
         return;
     }
 
+    start = mono_ms();
+    had = p->nitems;
     projector_budget(p);
 
     switch (projector_apply(p)) {
@@ -178,6 +203,7 @@ projector_turn(projector_t *p)
         p->delay = 0;
         projector_drop(p, 0);
         projector_tidy(p);
+        projector_gather(p, start, had);
         break;
 
     case STORE_DOWN:
