@@ -9,7 +9,7 @@
 set -euo pipefail
 
 version=$1
-dir=$2
+dir=$(realpath -m "$2")     # it is used from other folders, too
 tools=$(cd "$(dirname "$0")" && pwd)
 tmp=$dir.tmp
 
