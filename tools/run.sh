@@ -310,8 +310,9 @@ check_settings() {
     mongo)
         [ -n "${MONGODB_URI:-}" ] || die \
             "STORE=mongo needs MONGODB_URI, the address of a running" \
-            "MongoDB replica set, for example" \
-            "MONGODB_URI='mongodb://127.0.0.1:27017/writeen?replicaSet=rs0'"
+            "MongoDB, for example" \
+            "MONGODB_URI=mongodb://127.0.0.1:27017/writeen (a replica set" \
+            "has ?replicaSet=name at its end)"
         ;;
 
     *)

@@ -354,8 +354,9 @@ conf_mongo(conf_ctx_t *x)
 
     if (uri == NULL) {
         return conf_error(x, "STORE is mongo, but MONGODB_URI is not set; "
-                          "write mongodb://host:port/writeen?replicaSet=..., "
-                          "or unset STORE for sqlite");
+                          "write mongodb://host:port/writeen, with "
+                          "?replicaSet=name for a replica set, or unset "
+                          "STORE for sqlite");
     }
 
     if (strncmp(uri, "mongodb://", 10) != 0

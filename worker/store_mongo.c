@@ -160,7 +160,7 @@ make_clients(store_mongo_t *st, const char *text, char *err, size_t err_size)
     uri = mongoc_uri_new_with_error(text, &error);
     if (uri == NULL) {
         snprintf(err, err_size, SETTING ": %s; it looks like mongodb://"
-                 "[user:password@]host[:port],.../database?replicaSet=name",
+                 "[user:password@]host[:port],.../database[?replicaSet=name]",
                  error.message);
         return -1;
     }
