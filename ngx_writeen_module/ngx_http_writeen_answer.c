@@ -9,11 +9,30 @@
 #include "ngx_http_writeen.h"
 
 
+typedef struct {
+    ngx_uint_t  bit;
+    ngx_str_t   name;
+} ngx_http_writeen_method_t;
+
+
+static ngx_int_t ngx_http_writeen_answer_hint(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_uint_t retry);
 static ngx_int_t ngx_http_writeen_header_str(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 static ngx_str_t *ngx_http_writeen_origin_header(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_writeen_same_host(ngx_http_request_t *r,
     ngx_str_t *origin);
+
+
+static const ngx_http_writeen_method_t  ngx_http_writeen_known_methods[] = {
+    { NGX_HTTP_GET,    ngx_string("GET") },
+    { NGX_HTTP_HEAD,   ngx_string("HEAD") },
+    { NGX_HTTP_POST,   ngx_string("POST") },
+    { NGX_HTTP_PUT,    ngx_string("PUT") },
+    { NGX_HTTP_PATCH,  ngx_string("PATCH") },
+    { NGX_HTTP_DELETE, ngx_string("DELETE") },
+    { 0, ngx_null_string }
+};
 
 
 /* CORS: what a browser asks before it sends a request of another origin. */
@@ -27,7 +46,8 @@ ngx_http_writeen_preflight(ngx_http_request_t *r)
         return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
                                           "method_not_allowed", NULL,
                                           "OPTIONS is for browsers of other "
-                                          "origins", 0);
+                                          "origins",
+                                          NGX_HTTP_WRITEEN_METHOD_BITS);
     }
 
     if (!ngx_http_writeen_origin_allowed(r)) {
@@ -293,9 +313,8 @@ ngx_int_t
 ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *json, ngx_uint_t retry)
 {
-    u_char     *p;
     ngx_buf_t  *b;
-    ngx_str_t   type, seconds;
+    ngx_str_t   type;
 
     if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR
         && ngx_http_writeen_worker != NULL)
@@ -310,20 +329,8 @@ ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (retry) {
-        p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-        if (p == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        seconds.data = p;
-        seconds.len = ngx_sprintf(p, "%ui", retry) - p;
-
-        if (ngx_http_writeen_header_str(r, "Retry-After", &seconds)
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    if (retry && ngx_http_writeen_answer_hint(r, status, retry) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     b = ngx_calloc_buf(r->pool);
@@ -339,4 +346,69 @@ ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_set(&r->headers_out.charset, "utf-8");
 
     return ngx_http_writeen_status_send(r, status, &type, b);
+}
+
+
+/* When to come again, or how: RFC 9110 wants Allow with every 405. */
+
+static ngx_int_t
+ngx_http_writeen_answer_hint(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_uint_t retry)
+{
+    u_char                           *p;
+    ngx_str_t                         value;
+    const ngx_http_writeen_method_t  *m;
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN
+                             + sizeof(NGX_HTTP_WRITEEN_METHODS ", HEAD"));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+
+    if (status != NGX_HTTP_NOT_ALLOWED) {
+        value.len = ngx_sprintf(p, "%ui", retry) - p;
+
+        return ngx_http_writeen_header_str(r, "Retry-After", &value);
+    }
+
+    for (m = ngx_http_writeen_known_methods; m->bit; m++) {
+        if (retry & m->bit) {
+            p = ngx_sprintf(p, "%s%V", p == value.data ? "" : ", ", &m->name);
+        }
+    }
+
+    value.len = p - value.data;
+
+    return ngx_http_writeen_header_str(r, "Allow", &value);
+}
+
+
+ngx_uint_t
+ngx_http_writeen_methods(const char *p, size_t n)
+{
+    size_t                            len;
+    ngx_uint_t                        bits;
+    const char                       *last;
+    const ngx_http_writeen_method_t  *m;
+
+    bits = 0;
+    last = p + n;
+
+    while (p < last) {
+        for (len = 0; p + len < last && p[len] != ','; len++) {
+            /* void */
+        }
+
+        for (m = ngx_http_writeen_known_methods; m->bit; m++) {
+            if (m->name.len == len && ngx_memcmp(m->name.data, p, len) == 0) {
+                bits |= m->bit;
+            }
+        }
+
+        p += len + 1;
+    }
+
+    return bits;
 }

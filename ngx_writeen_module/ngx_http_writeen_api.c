@@ -24,10 +24,6 @@
 
 #define NGX_HTTP_WRITEEN_PATH_MAX   2048
 
-/* NGX_HTTP_WRITEEN_METHODS as bits */
-#define NGX_HTTP_WRITEEN_METHOD_BITS                                          \
-    (NGX_HTTP_GET|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH|NGX_HTTP_DELETE)
-
 
 typedef struct {
     ngx_http_request_t           *request;
@@ -131,7 +127,7 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (r->method == NGX_HTTP_GET) {
+    if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
 
         /* a body would have no meaning */
 
@@ -267,18 +263,10 @@ ngx_http_writeen_api_refuse(ngx_http_request_t *r,
     ngx_http_writeen_loc_conf_t *wlcf)
 {
     if (!(r->method & NGX_HTTP_WRITEEN_METHOD_BITS)) {
-
-        if (ngx_http_writeen_header(r, "Allow",
-                                        NGX_HTTP_WRITEEN_METHODS
-                                        ", OPTIONS")
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
         return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
                                           "method_not_allowed", NULL,
-                                          "this method is not supported", 0);
+                                          "this method is not supported",
+                                          NGX_HTTP_WRITEEN_METHOD_BITS);
     }
 
     if (r->uri.len > NGX_HTTP_WRITEEN_PATH_MAX
@@ -302,7 +290,7 @@ ngx_http_writeen_api_refuse(ngx_http_request_t *r,
                                           "the body is too large", 0);
     }
 
-    if (r->method != NGX_HTTP_GET
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
         && (r->headers_in.content_length_n > 0 || r->headers_in.chunked)
         && !ngx_http_writeen_body_json(r))
     {

@@ -52,9 +52,15 @@ ngx_int_t ngx_http_writeen_file_init(ngx_conf_t *cf);
 
 #define NGX_HTTP_WRITEEN_METHODS  "GET, POST, PUT, PATCH, DELETE"
 
+/* the same as bits, and HEAD, which CORS takes for granted */
+#define NGX_HTTP_WRITEEN_METHOD_BITS                                          \
+    (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH     \
+     |NGX_HTTP_DELETE)
+
 /* Answer with the error envelope of CONTRACT 3 (also used by the handshake).
- * field may be NULL; retry > 0 adds Retry-After (seconds).  Returns what a
- * content handler returns. */
+ * field may be NULL; retry > 0 adds Retry-After (seconds), with 405 it is the
+ * methods (NGX_HTTP_GET...) that Allow names.  Returns what a content handler
+ * returns. */
 ngx_int_t ngx_http_writeen_api_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *code, const char *field,
     const char *message, ngx_uint_t retry);
@@ -63,6 +69,8 @@ ngx_int_t ngx_http_writeen_unavailable(ngx_http_request_t *r);
 /* Answer with this JSON, which lives in r's pool. */
 ngx_int_t ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *json, ngx_uint_t retry);
+/* The known ones of "GET,POST" as bits. */
+ngx_uint_t ngx_http_writeen_methods(const char *p, size_t n);
 /* CORS: which page may read the answer, and which headers of it beside those
  * that every page may. */
 ngx_int_t ngx_http_writeen_cors(ngx_http_request_t *r, const char *expose);
@@ -104,7 +112,7 @@ typedef struct {
 #define ngx_http_writeen_rpc_answered(status)  ((status) >= NGX_HTTP_OK)
 
 /* status: HTTP's, or one of the above.  body is valid during the call only.
- * retry: seconds, 0 none. */
+ * retry: seconds, 0 none; with 405 the methods that are allowed, as bits. */
 typedef void (*ngx_http_writeen_rpc_pt)(void *data, ngx_uint_t status,
     ngx_str_t *body, ngx_uint_t retry);
 

@@ -440,6 +440,10 @@ ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk, wrt_bus_header_t *h)
         retry = (ngx_uint_t) h->num[2];
     }
 
+    if (status == NGX_HTTP_NOT_ALLOWED) {
+        retry = ngx_http_writeen_methods(h->f[2].p, h->f[2].n);
+    }
+
     body.data = (u_char *) h->body.p;
     body.len = h->body.n;
 

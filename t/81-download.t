@@ -171,6 +171,7 @@ h response 401 body= header.content-type~json
 --- steps
 worker FILE * 200 $local
 worker GET * 404 {"success":false,"message":"m","error":{"code":"not_found"}}
+worker HEAD * 404 {"success":false,"message":"m","error":{"code":"not_found"}}
 h request GET /api/files/f1/thumbnails/small token=u1
 h response 200 body=abcdefghijklmnopqrstuvwxyz
 call FILE f1/small q=
@@ -196,7 +197,7 @@ h response 404
 h request GET /api/files/f1 token=u1
 h response 404
 h request HEAD /api/files/f1 token=u1
-h response 405
+h response 404
 worker POST * 405 {"success":false,"message":"m","error":{"code":"method_not_allowed"}}
 h request POST /api/files/f1/download token=u1 body={}
 h response 405 error.code=method_not_allowed

@@ -320,7 +320,8 @@ api_answer(api_t *a, call_t *c)
     memset(&text, 0, sizeof(text));
     snprintf(retry, sizeof(retry), "%d", c->retry);
     buf_fmt(&text, "%c %s %d %s\n", WRT_BUS_REPLY, c->id, c->status,
-            c->retry ? retry : "-");
+            c->retry ? retry : c->status == 405 && c->allow[0] ? c->allow
+                               : "-");
     buf_add(&text, c->out.p, c->out.n);
 
     hub = api_redis(a, 0);

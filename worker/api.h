@@ -122,6 +122,7 @@ struct call_s {
 
     int                status;
     int                retry;       /* seconds, 0 none */
+    char               allow[40];   /* with 405: methods, GET,POST */
     buf_t              out;
 };
 

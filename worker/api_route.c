@@ -109,6 +109,20 @@ const api_route_t  api_routes[] = {
 
 #define API_ROUTES  (sizeof(api_routes) / sizeof(api_routes[0]))
 
+/* What nginx does not ask for: for whoever comes to such a path with another
+ * method. */
+static const struct {
+    const char  *method;
+    const char  *path;
+} api_others[] = {
+    { "POST", "/api/conversations/:/messages" },
+    { "POST", "/api/conversations/:/upload" },
+    { "GET",  "/api/files/:/download" },
+    { "GET",  "/api/files/:/thumbnails/:" }
+};
+
+#define API_OTHERS  (sizeof(api_others) / sizeof(api_others[0]))
+
 _Static_assert(API_ROUTES <= METRICS_ROUTES, "METRICS_ROUTES is too small");
 
 
@@ -162,6 +176,52 @@ route_match(call_t *c, const char *pattern)
 }
 
 
+/* One more method that is allowed; nginx's own calls are nobody's business. */
+static void
+route_allow(call_t *c, const char *method)
+{
+    size_t  n;
+
+    if (c->path[0] == '/') {
+        n = strlen(c->allow);
+        snprintf(c->allow + n, sizeof(c->allow) - n, "%s%s%s", n ? "," : "",
+                 method, strcmp(method, "GET") == 0 ? ",HEAD" : "");
+    }
+}
+
+
+/* No handler: 405 when another method has one (RFC 9110, 15.5.6: with Allow,
+ * which nginx makes of c->allow), else 404. */
+static void
+route_none(call_t *c, const char *method, int known)
+{
+    char         text[128];
+    unsigned     i;
+
+    for (i = 0; i < API_OTHERS; i++) {
+        if (route_match(c, api_others[i].path)) {
+            if (strcmp(api_others[i].method, method) == 0) {
+                known = 0;
+                break;
+            }
+
+            route_allow(c, api_others[i].method);
+            known = 1;
+        }
+    }
+
+    if (!known) {
+        c->allow[0] = '\0';
+        api_not_found(c);
+        return;
+    }
+
+    snprintf(text, sizeof(text), "this method is not allowed here%s%s",
+             c->allow[0] ? ", but these are: " : "", c->allow);
+    api_error(c, 405, "method_not_allowed", NULL, text);
+}
+
+
 int
 api_route(call_t *c)
 {
@@ -178,6 +238,7 @@ api_route(call_t *c)
         }
 
         if (strcmp(api_routes[i].method, method) != 0) {
+            route_allow(c, api_routes[i].method);
             known = 1;
             continue;
         }
@@ -194,13 +255,7 @@ api_route(call_t *c)
     }
 
     c->route = i;
-
-    if (known) {
-        api_error(c, 405, "method_not_allowed", NULL,
-                  "this method is not allowed here");
-    } else {
-        api_not_found(c);
-    }
+    route_none(c, method, known);
 
     return -1;
 }

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness import tokens
+from harness import spec, tokens
 from harness.scene import (OID, TIME, fill, received, send, unique,
                            uniques)
 from harness.ws import Ws
@@ -389,9 +389,6 @@ async def test_limits_and_odd_requests(stack):
     rest.get("/api/nothing").refused(404, "not_found")
     rest.get("/api/conversations/" + quote("a b") + "/messages").refused(
         404, "not_found")
-    r = rest.call("PUT", CONVERSATIONS, {})
-    assert r.status in (404, 405), r
-    assert r.json["success"] is False
     r = rest.call("POST", messages_of(room), raw="type=text",
                   headers={"Content-Type":
                            "application/x-www-form-urlencoded"})
@@ -400,6 +397,41 @@ async def test_limits_and_odd_requests(stack):
 
 
 # ---- browsers -----------------------------------------------------------
+
+async def test_methods(stack):
+    """Any other method than those of docs/api is 405, and Allow has them."""
+    rest = stack.rest(tokens.token(unique("root"), role="admin"),
+                      server="bulk")
+    paths = {}
+    for method, path in spec.routes():
+        if path.startswith("/api/"):
+            paths.setdefault(path, set()).add(method)
+    for path, methods in sorted(paths.items()):
+        at = re.sub(r"\{\w+\}", "x1", path)
+        allowed = methods | ({"HEAD"} if "GET" in methods else set())
+        for method in {"GET", "HEAD", "POST", "PUT", "PATCH",
+                       "DELETE"} - allowed:
+            r = await rest.acall(method, at)
+            assert r.status == 405, (method, at, r)
+            assert set(r.headers["Allow"].split(", ")) == allowed, (
+                method, at, r.headers.items())
+            if method != "HEAD":
+                r.refused(405, "method_not_allowed")
+
+
+async def test_head(stack):
+    """As GET, without the body."""
+    ann = unique("ann")
+    room = stack.make_room(ann, unique("bob"))
+    rest = rest_of(stack, ann)
+    for path in (f"{CONVERSATIONS}/{room}", messages_of(room), "/api/unread",
+                 "/api/nothing"):
+        whole, head = rest.call("GET", path), rest.call("HEAD", path)
+        assert head.status == whole.status, (path, head)
+        assert head.raw == b"", head
+        for name in ("Content-Type", "Content-Length"):
+            assert head.headers[name] == whole.headers[name], path
+
 
 async def test_cors(stack):
     ann = unique("ann")

@@ -203,36 +203,48 @@ not_found(void **state)
     static const struct {
         const char  *method, *path;
         int          status;
+        const char  *allow;
     } t[] = {
-        { "GET", "", 404 },
-        { "GET", "/", 404 },
-        { "GET", "/api", 404 },
-        { "GET", "/api/conversation", 404 },
-        { "GET", "/api/conversationsx", 404 },
-        { "GET", "/api/conversations/", 404 },
-        { "GET", "/api/conversations/a/", 404 },
-        { "GET", "/api/conversations/a b", 404 },
-        { "GET", "/api/conversations/a%20b", 404 },
-        { "GET", "/api/conversations/../x", 404 },
-        { "GET", "/api/conversations/a/messages/", 404 },
-        { "GET", "/api/conversations/a/message", 404 },
-        { "GET", "/api/conversations//messages", 404 },
-        { "DELETE", "/api/conversations", 405 },
-        { "get", "/api/conversations", 405 },
-        { "POST", "/api/conversations/a", 405 },
-        { "PUT", "/api/conversations/a/messages", 405 },
-        { "GET", "/api/conversations/a/read", 405 },
-        { "GET", "/api/users/u2", 405 },
-        { "PUT", "/api/users/", 404 },
-        { "PUT", "/api/users/u2/presence", 405 },
-        { "GET", "/api/presence", 405 },
-        { "POST", "/api/unread", 405 },
-        { "LOAD", "/api/conversations", 405 },
-        { "LOAD", "/room1", 404 },
-        { "LOAD", "", 404 },
-        { "LOAD", "a/b/c", 404 },
-        { "MESSAGE", "a", 405 },
-        { "MESSAGE", "a/", 404 }
+        { "GET", "", 404, "" },
+        { "GET", "/", 404, "" },
+        { "GET", "/api", 404, "" },
+        { "GET", "/api/conversation", 404, "" },
+        { "GET", "/api/conversationsx", 404, "" },
+        { "GET", "/api/conversations/", 404, "" },
+        { "GET", "/api/conversations/a/", 404, "" },
+        { "GET", "/api/conversations/a b", 404, "" },
+        { "GET", "/api/conversations/a%20b", 404, "" },
+        { "GET", "/api/conversations/../x", 404, "" },
+        { "GET", "/api/conversations/a/messages/", 404, "" },
+        { "GET", "/api/conversations/a/message", 404, "" },
+        { "GET", "/api/conversations//messages", 404, "" },
+        { "DELETE", "/api/conversations", 405, "GET,HEAD,POST" },
+        { "get", "/api/conversations", 405, "GET,HEAD,POST" },
+        { "POST", "/api/conversations/a", 405, "GET,HEAD,PATCH" },
+        { "PUT", "/api/conversations/a/messages", 405, "GET,HEAD,POST" },
+        { "GET", "/api/conversations/a/read", 405, "POST" },
+        { "GET", "/api/users/u2", 405, "PUT" },
+        { "PUT", "/api/users/", 404, "" },
+        { "PUT", "/api/users/u2/presence", 405, "GET,HEAD" },
+        { "GET", "/api/presence", 405, "PUT" },
+        { "POST", "/api/unread", 405, "GET,HEAD" },
+        { "LOAD", "/api/conversations", 405, "GET,HEAD,POST" },
+        { "PATCH", "/api/devices", 405, "GET,HEAD,POST,DELETE" },
+        { "POST", "/api/conversations/a/messages/b/reactions/x", 405,
+          "PUT,DELETE" },
+        { "PUT", "/api/conversations/a/upload", 405, "POST" },
+        { "PATCH", "/api/files/f/download", 405, "GET,HEAD" },
+        { "POST", "/api/files/f/thumbnails/150", 405, "GET,HEAD" },
+        /* nginx's own, which it has not answered for its reasons */
+        { "POST", "/api/conversations/a/upload", 404, "" },
+        { "POST", "/api/conversations/a/messages", 404, "" },
+        { "GET", "/api/files/f/download", 404, "" },
+        { "HEAD", "/api/files/f/download", 404, "" },
+        { "LOAD", "/room1", 404, "" },
+        { "LOAD", "", 404, "" },
+        { "LOAD", "a/b/c", 404, "" },
+        { "MESSAGE", "a", 405, "" },
+        { "MESSAGE", "a/", 404, "" }
     };
 
     (void) state;
@@ -243,6 +255,7 @@ not_found(void **state)
         assert_int_equal(answered, t[i].status);
         assert_string_equal(answered_code, t[i].status == 404
                             ? "not_found" : "method_not_allowed");
+        assert_string_equal(c.allow, t[i].allow);
         /* figures have a place for it */
         assert_non_null(api_route_name(c.route));
         call_drop(&c);

@@ -210,7 +210,8 @@ sub step_server {
 
 # -- the worker, played --
 
-# worker METHOD PATH STATUS [retry=S] [delay=S] [BODY] [then STEP]
+# worker METHOD PATH STATUS [retry=S] [allow=METHODS] [delay=S] [BODY]
+#        [then STEP]
 #   How to answer nginx's calls of this kind (the last rule that fits counts;
 #   * in PATH stands for anything; STATUS 0: not at all).  STEP is run before
 #   the answer.  BODY is JSON, or text in quotes.
@@ -231,7 +232,7 @@ sub step_worker {
     my %rule = (method => $method, status => $status, then => $then,
                 path => join '.*', map { quotemeta } split /\*/, $path, -1);
 
-    $rule{$1} = $2 while $rest =~ s/^(retry|delay)=([\d.]+)\s*//;
+    $rule{$1} = $2 while $rest =~ s/^(retry|delay|allow)=(\S+)\s*//;
     $rule{body} = $rest =~ /^"(.*)"$/s ? unescape($1)
                   : $rest ne '' ? $rest : '{}';
 
@@ -304,7 +305,7 @@ sub answer {
         $self->step($rule->{then}) if defined $rule->{then};
         $self->ask_redis($self->hub, 'PUBLISH', $call->{r},
                          join ' ', 'R', $call->{i}, $rule->{status},
-                                   ($rule->{retry} // '-')
+                                   ($rule->{retry} // $rule->{allow} // '-')
                                    . "\n$rule->{body}");
     };
 
