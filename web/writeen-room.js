@@ -82,6 +82,14 @@ export class Room {
     get archived() { return this.conversation.isArchived === true; }
     get settings() { return this.conversation.settings ?? {}; }
 
+    /* No pushes from here, for whom this is. */
+    get muted() {
+        const { muted, mutedUntil } = this.conversation;
+
+        return muted === true
+            && (!mutedUntil || Date.parse(mutedUntil) > Date.now());
+    }
+
     /* Those who are in it. */
     get participants() {
         return this.conversation.participants.filter((p) => !p.leftAt);
@@ -275,6 +283,18 @@ export class Room {
     react(messageId, emoji, on = true) {
         return this.#do(on ? "add_reaction" : "remove_reaction",
                         { messageId, emoji });
+    }
+
+    /* until: a Date; none: until it is unmuted. */
+    mute(until = null) { return this.#mute(true, until?.toISOString()); }
+
+    unmute() { return this.#mute(false); }
+
+    async #mute(muted, mutedUntil = null) {
+        await this.#client.rest("PUT", `/api/conversations/${this.id}/mute`, {
+            body: { muted, until: mutedUntil } });
+        this.stands({ muted, mutedUntil });
+        this.#client.emit("room", { room: this });
     }
 
     #do(event, data) {

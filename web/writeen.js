@@ -595,6 +595,11 @@ export class Writeen extends EventTarget {
             return;
         }
 
+        // no event says it: another device may have
+        for (const { id, muted, mutedUntil } of found) {
+            this.rooms.get(id)?.stands({ muted, mutedUntil });
+        }
+
         const fresh = found.filter((c) => !this.rooms.has(c.id))
                            .map((c) => this.#add(c));
 

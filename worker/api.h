@@ -271,7 +271,8 @@ int api_profile_put(api_t *a, const char *user, const buf_t *text,
 
 api_rc_t conv_list(api_t *a, call_t *c);
 api_rc_t conv_get(api_t *a, call_t *c);
-/* Add what only Redis knows (isOnline) to conversations. */
+/* Add what is not a conversation's own, but as its reader sees it: isOnline,
+ * by Redis, muted and mutedUntil. */
 void conv_finish(api_t *a, const char *user, json_t *list);
 /* The conversation of the path as the store has it, for the caller; 0, or -1:
  * answered. */

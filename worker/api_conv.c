@@ -142,12 +142,71 @@ online_find(rds_t *hub, online_t *o, size_t n, const char *user)
 }
 
 
+/* Which of them the user has muted, and until when; of rooms that he is in, as
+ * his unread count.  Without a store nothing is said of it. */
+static void
+conv_mutes(api_t *a, const char *user, json_t *list)
+{
+    size_t       i, k;
+    json_t      *all, *mutes, *conv, *mute, *until;
+    store_t     *st;
+    store_rc_t   rc;
+    const char  *id, *users[1];
+
+    st = json_array_size(list) ? role_store(a->role) : NULL;
+
+    if (st == NULL) {
+        return;
+    }
+
+    id = json_string_value(json_object_get(json_array_get(list, 0), "id"));
+    users[0] = user;
+
+    rc = store_push(st, users, 1, json_array_size(list) == 1 ? id : NULL,
+                    &all);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK) {
+        return;
+    }
+
+    mutes = json_object();
+
+    json_array_foreach(json_object_get(json_object_get(all, user), "mutes"),
+                       k, mute)
+    {
+        if (store_mute_lasts(mute, now_ms())) {
+            id = json_string_value(json_object_get(mute, "conversationId"));
+            json_object_set(mutes, id, json_object_get(mute, "until"));
+        }
+    }
+
+    json_array_foreach(list, i, conv) {
+        if (json_object_get(conv, "unreadCount") == NULL) {
+            continue;
+        }
+
+        id = json_string_value(json_object_get(conv, "id"));
+        until = json_object_get(mutes, id);
+
+        json_object_set_new(conv, "muted", json_boolean(until != NULL));
+        json_object_set_new(conv, "mutedUntil",
+                            until ? json_incref(until) : json_null());
+    }
+
+    json_decref(mutes);
+    json_decref(all);
+}
+
+
 void
 conv_finish(api_t *a, const char *user, json_t *list)
 {
     size_t     i, n;
     rds_t     *hub;
     online_t  *o;
+
+    conv_mutes(a, user, list);
 
     n = json_array_size(list);
     o = mem_zero(n * sizeof(online_t) + 1);

@@ -181,20 +181,11 @@ item_quiet(const json_t *push, int64_t now)
 static int
 item_muted(const json_t *push, int64_t now)
 {
-    int64_t        until;
-    const char    *s;
     const json_t  *mute;
 
     mute = json_array_get(json_object_get(push, "mutes"), 0);
 
-    if (mute == NULL) {
-        return 0;
-    }
-
-    s = json_string_value(json_object_get(mute, "until"));
-
-    return s == NULL || wrt_time_parse(s, strlen(s), &until) != 0
-           || until > now;
+    return mute != NULL && store_mute_lasts(mute, now);
 }
 
 

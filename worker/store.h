@@ -354,5 +354,7 @@ store_rc_t store_user(store_t *st, const char *id, json_t **out,
  */
 store_rc_t store_push(store_t *st, const char *const *users, size_t n,
     const char *conversation, json_t **out);
+/* Does one of these mutes still count? */
+int store_mute_lasts(const json_t *mute, int64_t now);
 
 #endif

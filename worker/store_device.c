@@ -233,3 +233,16 @@ store_doc_mute(json_t *push, const char *conversation, int64_t until)
     store_doc_set(o, "until", store_doc_time(until));
     store_doc_append(json_object_get(push, "mutes"), o);
 }
+
+
+int
+store_mute_lasts(const json_t *mute, int64_t now)
+{
+    int64_t      until;
+    const char  *s;
+
+    s = json_string_value(json_object_get(mute, "until"));
+
+    return s == NULL || wrt_time_parse(s, strlen(s), &until) != 0
+           || until > now;
+}

@@ -85,6 +85,81 @@ export const tests = {
         await ani.sees("Masih ada");
     },
 
+    "muted, by keys alone": async (world) => {
+        const ani = await world.person(ANI);
+        const citra = await world.person(CITRA);
+        const keys = ani.page.keyboard;
+        const button = (name) => ani.page.getByRole("button", {
+            name, exact: true });
+        const says = (text) => until(async () => (await ani.page.locator(
+            "#live").textContent()).startsWith(text), text);
+
+        await ani.startWith(CITRA);
+        await ani.say("Halo");
+        await button("Mute this conversation").focus();
+        await keys.press("Enter");
+        await ani.page.getByRole("menu", { name: "Mute this conversation" })
+            .waitFor();
+        assert.equal(await ani.page.evaluate(
+            () => document.activeElement.textContent), "For 8 hours");
+        await world.accessible(ani, "mute", ".popup");
+
+        // by none of them
+        await keys.press("Escape");
+        await ani.page.getByRole("menu").waitFor({ state: "detached" });
+        await button("Mute this conversation").waitFor();
+
+        await keys.press("Enter");
+        await keys.press("ArrowDown");
+        await keys.press("ArrowDown");
+        await keys.press("Enter");
+        await says("Muted:");
+        await button("Unmute this conversation").waitFor();
+        await ani.room(CITRA).getByRole("img", { name: "Muted" }).waitFor();
+        await world.accessible(ani, "muted");
+        await world.shot(ani, "muted");
+
+        // the keys stay where they were, also when somebody types
+        await citra.open(ANI);
+        await citra.field.pressSequentially("Hai");
+        await ani.page.locator(".head-sub.typing").waitFor();
+        assert.equal(await ani.page.evaluate(
+            () => document.activeElement.ariaLabel),
+                     "Unmute this conversation");
+
+        // it lasts, for her alone, and is not counted
+        await ani.page.goto(ani.line.url + "/#/");
+        await ani.page.reload();
+        await ani.room(CITRA).getByRole("img", { name: "Muted" }).waitFor();
+        await citra.say("Hai juga");
+        await ani.room(CITRA).getByText("Hai juga").waitFor();
+        await ani.room(CITRA).getByRole("img", {
+            name: "1 unread" }).waitFor();
+        assert.equal(await ani.page.title(), "Writeen");
+        assert.equal(await citra.room(ANI).getByRole("img", {
+            name: "Muted" }).count(), 0);
+
+        await ani.open(CITRA);
+        await button("Unmute this conversation").click();
+        await says("No longer muted.");
+        await ani.room(CITRA).getByRole("img", { name: "Muted" })
+            .waitFor({ state: "detached" });
+
+        // for a while, in the other language
+        await ani.page.getByRole("button", { name: "status and settings" })
+            .click();
+        await ani.page.getByRole("menuitem", { name: "Bahasa Indonesia" })
+            .click();
+        await button("Bisukan percakapan ini").click();
+        await ani.page.getByRole("menuitem", { name: "Selama 8 jam" })
+            .click();
+        await button("Bunyikan lagi percakapan ini").waitFor();
+        await ani.room(CITRA).getByRole("img", { name: "Dibisukan" })
+            .waitFor();
+        await button("Bunyikan lagi percakapan ini").click();
+        await button("Bisukan percakapan ini").waitFor();
+    },
+
     "somebody is blocked": async (world) => {
         const ani = await world.person(ANI);
         const dian = await world.person(DIAN);

@@ -89,3 +89,40 @@ async def test_settings(stack):
     (await rest(stack, unique("eve")).acall(
         "PUT", f"/api/conversations/{cast.room}/mute",
         {"muted": True})).refused(404, "not_found")
+
+
+async def test_muted_as_its_reader_sees_it(stack):
+    """In the list and alone, by both nodes; nobody else's mute is shown."""
+    cast = await Cast.group(stack, "ann", "bob", "eve")
+    other = await Cast.direct(stack)
+
+    async def seen(name):
+        docs = [await cast.listed(name, 0), await cast.shown(name, 1),
+                (await cast.do("ann", "PATCH", "", {"title": unique("t")}))
+                .data["conversation"] if name == "ann" else None]
+        (only,) = {(d["muted"], d["mutedUntil"]) for d in docs if d}
+        return only
+
+    assert await seen("ann") == (False, None)
+    await cast.do("ann", "PUT", "/mute", {"muted": True}, nginx=1)
+    assert await seen("ann") == (True, None)
+    assert await seen("bob") == (False, None)
+
+    # one muted among others that are not
+    rows = (await other.rest("ann").aget("/api/conversations")).data
+    assert [c["muted"] for c in rows["conversations"]] == [False]
+
+    later = "2130-01-01T00:00:00.000Z"
+    await cast.do("ann", "PUT", "/mute", {"muted": True, "until": later})
+    assert await seen("ann") == (True, later)
+    await cast.do("ann", "PUT", "/mute", {
+        "muted": True, "until": "2024-01-01T00:00:00Z"})
+    assert await seen("ann") == (False, None)
+    await cast.do("ann", "PUT", "/mute", {"muted": True, "until": None})
+    assert await seen("ann") == (True, None)
+    await cast.do("ann", "PUT", "/mute", {"muted": False})
+    assert await seen("ann") == (False, None)
+
+    # who runs the place is not in it: there is nothing to mute
+    doc = await cast.shown("root", role="admin")
+    assert "muted" not in doc and "unreadCount" not in doc

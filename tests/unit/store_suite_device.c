@@ -136,6 +136,34 @@ not_too_many(void **state)
 
 
 static void
+mutes_last(void **state)
+{
+    size_t   i;
+    json_t  *v;
+
+    static const struct {
+        const char  *mute;
+        int          lasts;
+    } t[] = {
+        { "{\"until\":null}", 1 },
+        { "{}", 1 },
+        { "{\"until\":\"2024-01-15T10:00:00.001Z\"}", 1 },
+        { "{\"until\":\"2024-01-15T10:00:00.000Z\"}", 0 },
+        { "{\"until\":\"2023-01-15T10:00:00.000Z\"}", 0 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        v = json_loads(t[i].mute, 0, NULL);
+        assert_int_equal(store_mute_lasts(v, INT64_C(1705312800000)),
+                         t[i].lasts);
+        json_decref(v);
+    }
+}
+
+
+static void
 quiet_and_mute(void **state)
 {
     json_t      *v;
@@ -237,6 +265,7 @@ bad_devices(void **state)
 const struct CMUnitTest  suite_device[] = {
     SUITE_TEST(devices_come_and_go),
     SUITE_TEST(not_too_many),
+    SUITE_TEST(mutes_last),
     SUITE_TEST(quiet_and_mute),
     SUITE_TEST(bad_devices)
 };

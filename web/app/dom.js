@@ -4,6 +4,8 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /* Outlines of 24 by 24. */
 const ICONS = {
+    bell: "M6 17V11a6 6 0 0 1 12 0v6l2 1H4zM10 21h4",
+    bellOff: "M6 17V11a6 6 0 0 1 9-5.2M18 10v7l2 1H8M10 21h4M4 4l16 17",
     attach: "M20 11.5 12 19.5a5 5 0 0 1-7-7l8.5-8.5a3.3 3.3 0 0 1 4.7 4.7"
             + "L9.7 17a1.7 1.7 0 0 1-2.4-2.4L14.5 7.5",
     back: "M15 5l-7 7 7 7",

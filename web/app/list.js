@@ -1,6 +1,6 @@
 /* list.js: the conversations, newest activity first. */
 
-import { avatar, h } from "./dom.js";
+import { avatar, h, icon } from "./dom.js";
 import { t, when } from "./i18n.js";
 import { messageText } from "./words.js";
 
@@ -37,7 +37,7 @@ export class ListPane {
         put(this.old, old.map((r) => this.#row(r)));
         this.more.hidden = old.length === 0;
         this.empty.hidden = rooms.length > 0 || this.chat.state !== "online";
-        this.#title(now.reduce((n, r) => n + r.unread, 0));
+        this.#title(now.reduce((n, r) => n + (r.muted ? 0 : r.unread), 0));
     }
 
     #title(n) {
@@ -54,7 +54,7 @@ export class ListPane {
             title: room.title, unread: room.unread, presence,
             typing: room.typing, last: this.#last(room),
             when: room.activity ? when(room.activity) : "",
-            open: this.shell.openId === room.id,
+            open: this.shell.openId === room.id, muted: room.muted,
         };
         const stamp = JSON.stringify(facts);
         let row = this.#rows.get(room.id);
@@ -109,7 +109,10 @@ export class ListPane {
                         ? t("isTyping", { names: facts.typing[0] })
                         : facts.last)),
             h("span", { class: "room-side" },
-                h("span", { class: "room-when" }, facts.when),
+                h("span", { class: "room-when" },
+                  facts.muted && h("span", { role: "img", class: "room-muted",
+                                             "aria-label": t("muted") },
+                                   icon("bellOff")), facts.when),
                 facts.unread > 0 && h("span", {
                     class: "badge", role: "img",
                     "aria-label": t("unread", { n: facts.unread }) },

@@ -215,7 +215,9 @@ export class Shell {
     }
 
     #message({ room, message }) {
-        if (message.senderId === this.chat.userId) {
+        if (message.senderId === this.chat.userId
+            || (room.muted && room.id !== this.openId))
+        {
             return;
         }
 

@@ -75,6 +75,14 @@ export const en = {
     today: "Today",
     yesterday: "Yesterday",
     back: "Back to the conversations",
+    mute: "Mute this conversation",
+    mute_8: "For 8 hours",
+    mute_168: "For a week",
+    mute_always: "Until I turn it on again",
+    unmute: "Unmute this conversation",
+    muted: "Muted",
+    mutedSaid: "Muted: nothing from here is pushed to you.",
+    unmutedSaid: "No longer muted.",
 
     // ---- writing
     write: "Write a message",

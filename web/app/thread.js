@@ -11,6 +11,7 @@ import { ConsultBanner } from "./consult.js";
 import { uploadNode } from "./files.js";
 import { dateAndTime, day, t } from "./i18n.js";
 import { openInfo } from "./info.js";
+import { mute, showBell } from "./mute.js";
 import { put } from "./list.js";
 import { messageNode } from "./message.js";
 import { messageText } from "./words.js";
@@ -46,6 +47,13 @@ export class Thread {
                                  { class: "icon-button latest",
                                    hidden: true });
         this.head = h("header", { class: "head" });
+        this.tools = [
+            iconButton("search", t("searchHere"),
+                       () => this.shell.searchHere()),
+            this.bell = h("button", { type: "button", class: "icon-button",
+                                      onclick: () => mute(this) }),
+            iconButton("info", t("about"),
+                       () => openInfo(this.chat, this.id))];
         this.composer = new Composer(chat, this);
         this.consult = new ConsultBanner(chat, this);
         this.el = h("section", { class: "thread" }, this.head,
@@ -329,7 +337,7 @@ export class Thread {
                     { names: room.typing.join(", ") });
         }
 
-        const stamp = JSON.stringify([room.title, sub, status]);
+        const stamp = JSON.stringify([room.title, sub, status, room.muted]);
 
         if (stamp === this.headStamp) {
             return;
@@ -340,8 +348,10 @@ export class Thread {
         const back = h("a", { class: "icon-button to-list", href: "#/",
                               "aria-label": t("back"), title: t("back") },
                        icon("back"));
-        const focused = this.head.contains(document.activeElement);
+        const had = document.activeElement;
+        const focused = this.head.contains(had);
 
+        showBell(this.bell, room.muted);
         this.head.replaceChildren(
             back,
             h("span", { class: "face" },
@@ -353,13 +363,10 @@ export class Thread {
                 h("h2", { class: "head-title" }, room.title),
                 h("p", { class: "head-sub" + (room.typing.length
                                               ? " typing" : "") }, sub)),
-            iconButton("search", t("searchHere"),
-                       () => this.shell.searchHere()),
-            iconButton("info", t("about"),
-                       () => openInfo(this.chat, this.id)));
+            ...this.tools);
 
         if (focused) {
-            back.focus();
+            (had.isConnected ? had : back).focus();
         }
     }
 
