@@ -255,6 +255,57 @@ ngx_http_writeen_unavailable(ngx_http_request_t *r)
 }
 
 
+/* RFC 6750: what is wrong stands in the challenge, too.  It says no more than
+ * who made the token knows, and is what one needs who used another secret. */
+
+ngx_int_t
+ngx_http_writeen_unauthorized(ngx_http_request_t *r, const char *why)
+{
+    u_char           *message, *challenge;
+    size_t            n;
+    ngx_table_elt_t  *h;
+
+    static char  said[] = "a valid token is required";
+    static char  error[] = "Bearer error=\"invalid_token\", "
+                           "error_description=\"";
+
+    ngx_http_writeen_count(ngx_http_writeen_worker, auth_failures_total);
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "writeen: token refused: %s", why ? why : "no token");
+
+    n = why ? ngx_strlen(why) : 0;
+    message = ngx_pnalloc(r->pool, sizeof(said) + sizeof(": ") + n);
+    challenge = ngx_pnalloc(r->pool, sizeof(error) + sizeof("\"") + n);
+    h = ngx_list_push(&r->headers_out.headers);
+
+    if (message == NULL || challenge == NULL || h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    ngx_str_set(&h->key, "WWW-Authenticate");
+    h->value.data = challenge;
+
+    if (why) {
+        h->value.len = ngx_sprintf(challenge, "%s%s\"", error, why)
+                       - challenge;
+        ngx_sprintf(message, "%s: %s%Z", said, why);
+
+    } else {
+        h->value.len = ngx_sprintf(challenge, "Bearer") - challenge;
+        ngx_sprintf(message, "%s%Z", said);
+    }
+
+    r->headers_out.www_authenticate = h;
+
+    return ngx_http_writeen_api_error(r, NGX_HTTP_UNAUTHORIZED,
+                                      "unauthorized", NULL, (char *) message,
+                                      0);
+}
+
+
 ngx_int_t
 ngx_http_writeen_api_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *code, const char *field, const char *message,
@@ -325,6 +376,15 @@ ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
     if (ngx_http_writeen_cors(r, "Retry-After, Content-Range") != NGX_OK
         || ngx_http_writeen_header(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* the worker pool refuses links */
+
+    if (status == NGX_HTTP_UNAUTHORIZED
+        && r->headers_out.www_authenticate == NULL
+        && ngx_http_writeen_header(r, "WWW-Authenticate", "Bearer") != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

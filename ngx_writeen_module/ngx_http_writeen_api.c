@@ -221,38 +221,22 @@ ngx_http_writeen_api_auth(ngx_http_request_t *r,
 {
     ngx_str_t                     token;
     ngx_uint_t                    protocol;
-    const char                   *why, *challenge;
+    const char                   *why;
     ngx_http_writeen_loc_conf_t  *wlcf;
 
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
 
     if (ngx_http_writeen_auth_token(r, 0, &token, &protocol) != NGX_OK) {
-        why = "no token";
-        challenge = "Bearer";
+        why = NULL;
 
     } else if (ngx_http_writeen_auth_verify(wlcf, &token, id, r->pool,
                                             r->connection->log, &why)
                == NGX_OK)
     {
         return NGX_DECLINED;
-
-    } else {
-        challenge = "Bearer error=\"invalid_token\"";
     }
 
-    ngx_http_writeen_count(ngx_http_writeen_worker, auth_failures_total);
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "writeen: token refused: %s", why);
-
-    if (ngx_http_writeen_header(r, "WWW-Authenticate", challenge)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_writeen_api_error(r, NGX_HTTP_UNAUTHORIZED,
-                                      "unauthorized", NULL,
-                                      "a valid token is required", 0);
+    return ngx_http_writeen_unauthorized(r, why);
 }
 
 

@@ -251,7 +251,7 @@ ngx_http_writeen_auth_try(ngx_http_writeen_loc_conf_t *wlcf, u_char *token,
                        (int) key->key.len)
             != 0)
         {
-            why = "token signature is wrong";
+            why = "token signature is wrong, it is of another key or secret";
             continue;
         }
 

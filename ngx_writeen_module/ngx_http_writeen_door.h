@@ -66,6 +66,10 @@ ngx_int_t ngx_http_writeen_api_error(ngx_http_request_t *r,
     const char *message, ngx_uint_t retry);
 /* 503 unavailable, try again in a second. */
 ngx_int_t ngx_http_writeen_unavailable(ngx_http_request_t *r);
+/* 401: without a token (why NULL), or with one that is refused: why is static
+ * and without quotes. */
+ngx_int_t ngx_http_writeen_unauthorized(ngx_http_request_t *r,
+    const char *why);
 /* Answer with this JSON, which lives in r's pool. */
 ngx_int_t ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *json, ngx_uint_t retry);

@@ -160,7 +160,7 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     }
 
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
-    why = "no token";
+    why = NULL;
 
     rc = ngx_http_writeen_auth_token(r, 1, &token, &protocol);
 
@@ -170,12 +170,9 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     }
 
     if (rc != NGX_OK) {
-        ngx_http_writeen_count(wk, auth_failures_total);
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "writeen: token refused: %s", why);
+        ngx_http_writeen_count(wk, refused_total);
 
-        return ngx_http_writeen_handshake_refuse(r, NGX_HTTP_UNAUTHORIZED,
-                   "unauthorized", "A valid token is required.", 0);
+        return ngx_http_writeen_unauthorized(r, why);
     }
 
     if (!wk->health.redis || ngx_exiting || ngx_terminate) {

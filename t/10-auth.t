@@ -75,7 +75,13 @@ a response 401
 a handshake protocol="writeen.v1, bearer."
 a response 401
 h request GET /api/conversations
-h response 401 success==false error.code=unauthorized header.content-type~^application/json message~.
+h response 401 success==false error.code=unauthorized header.content-type~^application/json message="a valid token is required" header.www-authenticate=Bearer
+# of another secret: who made it is told so, at both doors
+token t key=another-secret-0123456789abcdef
+h request GET /api/conversations token=$t
+h response 401 message~"signature is wrong" header.www-authenticate~"signature is wrong"
+a handshake token=$t
+a response 401 message~"signature is wrong" header.www-authenticate~"signature is wrong"
 
 
 === TEST 5: identity and claims

@@ -19,7 +19,7 @@ worker=build/writeen-worker
 thumb=build/writeen-thumb
 module=build/ngx_http_writeen_module.so
 watched=(common worker ngx_writeen_module sql_or_mongo_scripts config Makefile)
-settings=(tools/run.sh tools/nginx.conf.in)
+settings=(tools/run.sh tools/run-setup.sh tools/nginx.conf.in)
 runner=
 
 

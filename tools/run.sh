@@ -2,8 +2,11 @@
 #
 # run.sh: starts Redis, the worker pool and nginx, restarts what dies, stops
 # all of it on Ctrl-C or TERM.  `make run` builds first and then comes here.
-# README.md has the table of variables.  With --check it stops before it starts
+# README.md has the table of variables; run-setup.sh checks them, and makes
+# redis.conf and nginx.conf of them.  With --check it stops before it starts
 # anything: the settings are checked, and nginx.conf by nginx -t.
+#
+# Whatever is wrong, now or later, is said in one line with what to do about it.
 #
 # It owns RUN_DIR: nginx.conf and redis.conf (written anew at each start),
 # data/, spool/, logs/, tmp/ and the pid files run, redis, worker and nginx.
@@ -42,11 +45,18 @@ nginx_stop_ms=4000      # drain, then the fast way
 worker_stop_ms=8000
 redis_stop_ms=10000
 log_keep_bytes=16777216 # larger logs are moved to .1 at the start
+look_ms=3000            # between two looks at /healthz, once it was ready
+disk_start_kb=65536     # free space below which it does not start ...
+disk_full_kb=8192       # ... and below which what goes wrong is blamed on it
 
 declare -A pid=() started=() deaths=()
 parts=()
 stop=
 ready=
+
+
+# shellcheck source=tools/run-setup.sh
+. "$root/tools/run-setup.sh"
 
 
 say() {
@@ -294,66 +304,15 @@ shutdown() {
 }
 
 
-# ---- settings ----
+# ---- its place ----
 
-check_settings() {
-    local name
+# Free space where RUN_DIR is, in KB; what cannot be known is no problem.
+disk_free() {
+    free=$(df -Pk "$RUN_DIR" 2> /dev/null | awk 'END { print $4 }')
 
-    case "$PORT" in
-    '' | *[!0-9]* | ??????*)  die "PORT is not a port number: $PORT" ;;
+    case "$free" in
+    '' | *[!0-9]*)  free=$((1 << 40)) ;;
     esac
-
-    case "$STORE" in
-    sqlite)
-        ;;
-
-    mongo)
-        [ -n "${MONGODB_URI:-}" ] || die \
-            "STORE=mongo needs MONGODB_URI, the address of a running" \
-            "MongoDB, for example" \
-            "MONGODB_URI=mongodb://127.0.0.1:27017/writeen (a replica set" \
-            "has ?replicaSet=name at its end)"
-        ;;
-
-    *)
-        die "STORE is sqlite or mongo, not $STORE"
-        ;;
-    esac
-
-    case "$STORAGE" in
-    local)
-        ;;
-
-    s3)
-        for name in MINIO_ENDPOINT MINIO_ACCESS_KEY MINIO_SECRET_KEY; do
-            [ -n "${!name:-}" ] || die \
-                "STORAGE=s3 needs $name: host:port of a running MinIO or S3," \
-                "access key and secret key"
-        done
-        ;;
-
-    *)
-        die "STORAGE is local or s3, not $STORAGE"
-        ;;
-    esac
-
-    case "$NGINX_WORKERS:$SHARDS" in
-    auto:*[!0-9]* | *[!0-9]*:*[!0-9]*)
-        die "SHARDS is not a number: $SHARDS"
-        ;;
-    auto:?* | [0-9]*:?*)
-        ;;
-    *)
-        die "NGINX_WORKERS is a number or auto, not $NGINX_WORKERS"
-        ;;
-    esac
-
-    [ -x "$nginx_bin" ] || die "no nginx here: make deps"
-    [ -x "$worker_bin" ] || die "$worker_bin is missing: make worker"
-
-    if [ -n "$nginx_module" ] && [ ! -f "$nginx_module" ]; then
-        die "$nginx_module is missing: make module"
-    fi
 }
 
 
@@ -362,8 +321,18 @@ check_settings() {
 take_run_dir() {
     local other f
 
-    mkdir -p "$RUN_DIR" || exit 1
+    if ! mkdir -p "$RUN_DIR" || [ ! -w "$RUN_DIR" ]; then
+        die "cannot write $RUN_DIR; give another place: make run RUN_DIR=..."
+    fi
+
     RUN_DIR=$(cd "$RUN_DIR" && pwd) || exit 1
+    disk_free
+
+    if [ "$free" -lt $disk_start_kb ]; then
+        die "only $((free / 1024)) MB are free in $RUN_DIR, and messages and" \
+            "files need room ($((disk_start_kb / 1024)) MB to begin with);" \
+            "make some, or give another place: make run RUN_DIR=..."
+    fi
 
     case "$RUN_DIR" in
     *[!A-Za-z0-9_./@+,\ -]*)
@@ -404,74 +373,9 @@ take_run_dir() {
 check_port() {
     if { exec {fd}<> "/dev/tcp/$host/$PORT"; } 2> /dev/null; then
         exec {fd}>&-
-        die "port $PORT is in use; choose another: make run PORT=8081"
+        die "port $PORT is in use; choose another: make run" \
+            "PORT=$((PORT + 1))"
     fi
-}
-
-
-# A Redis of our own, unless REDIS_URL names one.  No TCP port: nobody else
-# has business there.
-setup_redis() {
-    local sock=$RUN_DIR/redis.sock dir
-
-    if [ -n "${REDIS_URL:-}" ]; then
-        return
-    fi
-
-    if ! command -v redis-server > /dev/null; then
-        die "no redis-server here: make deps, or give REDIS_URL"
-    fi
-
-    # sun_path holds 107 bytes, and REDIS_URL is a list.
-    if [ ${#sock} -gt 107 ] || [[ $sock == *[\ ,]* ]]; then
-        dir=$(printf %s "$RUN_DIR" | sha256sum)
-        dir=/tmp/writeen-$(id -u)-${dir:0:16}
-
-        # Another user of /tmp must not be able to stand in for Redis.
-        mkdir -m 700 "$dir" 2> /dev/null
-        if [ -L "$dir" ] || [ ! -O "$dir" ]; then
-            die "$dir belongs to somebody else"
-        fi
-        chmod 700 "$dir"
-
-        sock_dir=$dir
-        sock=$dir/redis.sock
-    fi
-
-    cat > "$RUN_DIR/redis.conf" << END
-# Written by tools/run.sh at each start.
-
-port 0
-unixsocket "$sock"
-unixsocketperm 700
-daemonize no
-dir "$RUN_DIR/data/redis"
-databases 16
-
-# An acknowledged message must outlive kill -9 of any process, so it has to
-# be in the kernel before Redis answers.  With "appendfsync everysec" Redis
-# puts write(2) off for up to 2 s while an fsync is under way in its
-# background thread, and a kill -9 in that time loses what was answered.
-# With "no" the write is always made before the reply.  Power loss is bounded
-# the same way as with everysec: run.sh syncs the files once a second.
-appendonly yes
-appendfsync no
-save ""
-
-# Redis holds what the store has not got yet: never throw anything away.
-maxmemory-policy noeviction
-
-# nginx workers that stop reading are cut off, but not for a short burst to
-# large rooms.
-client-output-buffer-limit pubsub 256mb 64mb 60
-
-# Finer nodes let XTRIM give memory back sooner.
-stream-node-max-entries 128
-END
-
-    REDIS_URL=unix:$sock
-    redis_sock=$sock
-    parts+=(redis)
 }
 
 
@@ -517,150 +421,6 @@ wait_redis() {
 }
 
 
-# People to be in the browser, with tokens, and the secret for more of them:
-# what anybody could make who has read this file, so it is served with the
-# development secret alone.
-setup_dev() {
-    rm -rf "${RUN_DIR:?}/dev"
-
-    if [ "$JWT_SECRET" != "$dev_secret" ] || [ ! -x "$token_bin" ]; then
-        dev_drop='@DEV@'
-        return
-    fi
-
-    mkdir "$RUN_DIR/dev" || die "cannot write $RUN_DIR"
-    "$root/tools/people.sh" "$token_bin" "$dev_secret" \
-        > "$RUN_DIR/dev/people.json" || die "cannot write $RUN_DIR/dev"
-}
-
-
-# The value of a setting, safe on the right side of sed's s/…|…/.
-quote() {
-    printf %s "$1" | sed 's/[\\&|]/\\&/g'
-}
-
-
-# Where nginx finds files (writeen_files), as the worker's conf_files.c reads
-# the same settings.  An S3 server's Host header must be what the worker signs.
-setup_files() {
-    local host scheme=http port=80 bucket=${MINIO_BUCKET:-writeen} ca
-
-    if [ "$STORAGE" = local ]; then
-        case "$STORAGE_PATH" in
-        /*)  ;;
-        *)   STORAGE_PATH=$RUN_DIR/$STORAGE_PATH ;;
-        esac
-
-        while [[ $STORAGE_PATH == ?*/ ]]; do
-            STORAGE_PATH=${STORAGE_PATH%/}
-        done
-
-        case "$STORAGE_PATH" in
-        *[!A-Za-z0-9_./@+,\ -]*)
-            die "STORAGE_PATH has characters that nginx.conf cannot hold:" \
-                "$STORAGE_PATH"
-            ;;
-        esac
-
-        files_drop=S3
-        return
-    fi
-
-    host=${MINIO_ENDPOINT%/}
-
-    case "$host" in
-    http://*)   host=${host#http://} ;;
-    https://*)  host=${host#https://} scheme=https port=443 ;;
-    esac
-
-    case "$host" in
-    '' | *[!A-Za-z0-9.:_[\]-]*)
-        die "MINIO_ENDPOINT must be host:port, http://host[:port] or" \
-            "https://host[:port], without user or path"
-        ;;
-    esac
-
-    case "$bucket" in
-    *[!a-z0-9.-]*)  die "MINIO_BUCKET is not the name of a bucket: $bucket" ;;
-    esac
-
-    host=${host%":$port"}
-
-    if [ "${S3_STYLE:-path}" = host ]; then
-        host=$bucket.$host
-    fi
-
-    files_drop=LOCAL
-    s3_scheme=$scheme
-    s3_host=$host
-    s3_server=$host
-
-    [[ $host =~ :[0-9]+$ ]] || s3_server=$host:$port
-
-    if [ $scheme = https ]; then
-        ca=/etc/ssl/certs/ca-certificates.crt
-        [ -r $ca ] || die "$ca is missing (package ca-certificates):" \
-            "MINIO_ENDPOINT is https, and nginx must know whom to trust"
-
-        s3_tls="proxy_ssl_server_name on; proxy_ssl_name ${s3_server%:*};"
-        s3_tls="$s3_tls proxy_ssl_verify on; proxy_ssl_verify_depth 5;"
-        s3_tls="$s3_tls proxy_ssl_trusted_certificate $ca;"
-    fi
-}
-
-
-setup_nginx() {
-    local load='# the module is compiled in' user='' nofile redis=''
-
-    [ -z "$nginx_module" ] || load="load_module  \"$nginx_module\";"
-
-    # nginx drops root; its workers need the Redis socket and the folders
-    # here, so they run as the owner of RUN_DIR.
-    [ "$(id -u)" != 0 ] || user="user  $(stat -c '%U %G' "$RUN_DIR");"
-
-    nofile=$(ulimit -Hn)
-    if [ "$nofile" = unlimited ] || [ "$nofile" -gt 65536 ]; then
-        nofile=65536
-    fi
-
-    for url in ${REDIS_URL//,/ }; do
-        redis="$redis \"$url\""
-    done
-
-    # Out of nginx.conf, so that that one may be shown around.
-    (umask 077 && printf %s "$JWT_SECRET" > "$RUN_DIR/jwt.key") \
-        || die "cannot write $RUN_DIR/jwt.key"
-
-    sed -e "s|@LOAD_MODULE@|$(quote "$load")|" \
-        -e "s|@USER@|$(quote "$user")|" \
-        -e "s|@RUN_DIR@|$(quote "$RUN_DIR")|" \
-        -e "s|@REDIS@|$(quote "${redis# }")|" \
-        -e "s|@LISTEN@|$(quote "$BIND:$PORT")|" \
-        -e "s|@SHARDS@|$SHARDS|" \
-        -e "s|@WEB@|$(quote "$root/web")|" \
-        -e "/^@$files_drop@/d" \
-        -e "/^${dev_drop:-@NONE@}/d" \
-        -e "s/^@DEV@//" \
-        -e "s/^@LOCAL@//" \
-        -e "s/^@S3@//" \
-        -e "s|@STORAGE_PATH@|$(quote "${STORAGE_PATH:-}")|" \
-        -e "s|@S3_SCHEME@|${s3_scheme:-}|" \
-        -e "s|@S3_SERVER@|${s3_server:-}|" \
-        -e "s|@S3_HOST@|${s3_host:-}|" \
-        -e "s|@S3_TLS@|${s3_tls:-}|" \
-        -e "s|@NGINX_WORKERS@|$NGINX_WORKERS|" \
-        -e "s|@NOFILE@|$nofile|" \
-        -e "s|@CONNECTIONS@|$((nofile < 16384 ? nofile : 16384))|" \
-        "$root/tools/nginx.conf.in" > "$RUN_DIR/nginx.conf" \
-        || die "cannot write $RUN_DIR/nginx.conf"
-
-    if ! "$nginx_bin" -t -q -p "$RUN_DIR" -e stderr -c "$RUN_DIR/nginx.conf"
-    then
-        die "nginx does not accept $RUN_DIR/nginx.conf"
-    fi
-}
-
-
 # GET /healthz without curl: sets health_code and health.
 check_health() {
     local fd line
@@ -672,18 +432,98 @@ check_health() {
 
     printf 'GET /healthz HTTP/1.0\r\nHost: %s\r\n\r\n' "$host" >&"$fd"
 
-    if read -rt 3 -u "$fd" line; then
+    if read -rt "$health_s" -u "$fd" line; then
         line=${line#* }
         health_code=${line%% *}
 
-        while read -rt 3 -u "$fd" line; do
+        while read -rt "$health_s" -u "$fd" line; do
             [ "$line" != $'\r' ] || break
         done
 
-        IFS= read -rt 3 -d '' -u "$fd" health || :
+        IFS= read -rt "$health_s" -d '' -u "$fd" health || :
     fi
 
     exec {fd}>&-
+}
+
+
+# Says when it is no longer well, and when it is again.  A part that is being
+# started anew is no news: only what two looks have found.
+look() {
+    local was=$health_now
+
+    now_ms
+    [ $((now - looked)) -ge $look_ms ] || return 0
+    looked=$now
+
+    check_health
+    disk_free
+    health_now=$health
+
+    case "$health_code:$health" in
+    200:*'"status":"ok"'*)  health_now=ok ;;
+    esac
+
+    [ "$free" -ge $disk_full_kb ] || health_now="full, $health_now"
+
+    if [ "$health_now" != "$was" ] || [ "$health_now" = "$health_told" ]; then
+        return 0
+    fi
+
+    health_told=$health_now
+
+    case "$health_now" in
+    ok)          say "/healthz is ok again" ;;
+    'full, ok')  advise ;;
+    *)           say "/healthz says: $health"
+                 advise ;;
+    esac
+}
+
+
+# What to do about it.
+advise() {
+    disk_free
+
+    if [ "$free" -lt $disk_full_kb ]; then
+        say "the disk is full ($((free / 1024)) MB free in $RUN_DIR): make" \
+            "room, and it goes on by itself"
+        return
+    fi
+
+    case "$health" in
+    *'"redis":"ok"'*)
+        ;;
+    *'"redis":'*)
+        if [ "${parts[0]}" = redis ]; then
+            say "Redis does not answer, see $RUN_DIR/logs/redis.log"
+        else
+            say "Redis does not answer (${REDIS_URL##*@}): is it running?"
+        fi
+        return
+        ;;
+    *)
+        say "see $RUN_DIR/logs/error.log"
+        return
+        ;;
+    esac
+
+    case "$health" in
+    *'"worker":"ok"'*'"store":"ok"'*)
+        say "see $RUN_DIR/logs/error.log"
+        ;;
+    *'"worker":"ok"'*)
+        case "$STORE" in
+        mongo)  say "MongoDB does not answer (${MONGODB_URI##*@}): is it" \
+                    "running? Chat goes on, and is stored when it is back" ;;
+        *)      say "$SQLITE_PATH cannot be used, see" \
+                    "$RUN_DIR/logs/worker.log" ;;
+        esac
+        ;;
+    *)
+        say "the worker pool does not answer, see $RUN_DIR/logs/worker.log"
+        ;;
+    esac
 }
 
 
@@ -703,6 +543,8 @@ if [ -z "${JWT_SECRET:-}" ]; then
     JWT_SECRET=$dev_secret
     say "warning: JWT_SECRET is not set; the development secret" \
         "\"$dev_secret\" lets anybody mint tokens"
+else
+    say "tokens are made with JWT_SECRET; build/writeen-token reads it, too"
 fi
 
 # nginx makes it; writeen_spool in nginx.conf is the same.
@@ -750,6 +592,7 @@ start nginx
 now_ms
 begin=$now
 told=$now
+health_s=3
 
 # Ready is 200, ten times: each nginx process answers for itself while it
 # connects.  One that is "degraded" gets a while to become "ok": the worker
@@ -788,14 +631,24 @@ while :; do
 done
 
 ready=1
+health_s=1
+looked=$now
+health_now=ok
+health_told=ok
 echo "ready: http://$host:$PORT"
 
 case "$health" in
 *'"status":"ok"'*) ;;
-*) say "/healthz says: $health" ;;
+*)
+    say "/healthz says: $health"
+    advise
+    health_now=$health
+    health_told=$health
+    ;;
 esac
 
 while :; do
     tick
     watch "${parts[@]}"
+    look
 done

@@ -128,7 +128,7 @@ export const tests = {
 
         // a token that is not good
         await p.page.goto(p.line.url + "/#token=a.eyJzdWIiOiJ4In0.c");
-        await p.page.getByText("Your sign-in has expired.").waitFor();
+        await p.page.getByText("Your sign-in has expired").waitFor();
         assert.equal(await p.page.evaluate(() => location.hash), "");
         await p.page.getByRole("button", { name: "Sign in again" }).click();
         await p.page.getByRole("button", { name: "Continue as " + ANI })

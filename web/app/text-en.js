@@ -39,7 +39,7 @@ export const en = {
     reconnecting: "No connection. Messages are kept and sent when it is "
                   + "back.",
     tryNow: "Try now",
-    expired: "Your sign-in has expired.",
+    expired: "Your sign-in has expired, or does not count here.",
     signInAgain: "Sign in again",
 
     // ---- presence
@@ -126,7 +126,7 @@ export const en = {
     error_not_found: "It is not there any more.",
     error_conversation_archived: "This conversation is archived.",
     error_unavailable: "The server is busy. Try again in a moment.",
-    error_unauthorized: "Your sign-in has expired.",
+    error_unauthorized: "Your sign-in has expired, or does not count here.",
 
     emoji: "Emoji",
     reactWith: "React with {emoji}",

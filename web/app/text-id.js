@@ -35,7 +35,7 @@ export const id = {
     reconnecting: "Tidak ada koneksi. Pesan disimpan dan dikirim begitu "
                   + "tersambung.",
     tryNow: "Coba sekarang",
-    expired: "Sesi Anda sudah berakhir.",
+    expired: "Sesi Anda sudah berakhir, atau tidak berlaku di sini.",
     signInAgain: "Masuk lagi",
 
     online: "daring",
@@ -114,7 +114,7 @@ export const id = {
     error_not_found: "Sudah tidak ada.",
     error_conversation_archived: "Percakapan ini diarsipkan.",
     error_unavailable: "Server sedang sibuk. Coba sebentar lagi.",
-    error_unauthorized: "Sesi Anda sudah berakhir.",
+    error_unauthorized: "Sesi Anda sudah berakhir, atau tidak berlaku di sini.",
 
     emoji: "Emoji",
     reactWith: "Beri reaksi {emoji}",

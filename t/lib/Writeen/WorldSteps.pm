@@ -573,7 +573,7 @@ sub step_bad { $_[0]->try_config($_[1], 0) }
 
 
 # refused TOKEN ~ REASON: 401 from the WebSocket and from REST alike, by query
-# and by header, and the log has the reason each time
+# and by header, and the log and the answer have the reason each time
 sub step_refused {
     my ($self, $text) = @_;
     my ($token, $why) = $text =~ /^(\S+)\s+~\s+(.*)$/
@@ -588,6 +588,12 @@ sub step_refused {
         $self->step("refused-client $door");
         $self->step("refused-client response $conds");
         $self->search_log($self->{error_log}, "~ $why", $from);
+
+        my $told = $self->client('refused-client')
+                        ->{reply}{headers}{'www-authenticate'} // '';
+        die "WWW-Authenticate: $told\n"
+            if $told ne 'Bearer' && $told !~
+               /^Bearer error="invalid_token", error_description="[^"]*(?:$why)/;
     }
     $self->client_drop('refused-client');
 }

@@ -1,0 +1,229 @@
+"""`make run` where something is wrong: it says what, and what to do.
+
+Each in the last line of a start that fails, or in a line of one that runs; a
+newcomer sees nothing else.
+"""
+
+import os
+import signal
+import socket
+
+import pytest
+
+from harness import net, tokens, upload
+from harness.parts import Redis
+from harness.run import Run
+from harness.scene import message, received, send, texts, unique, uniques
+from harness.ws import Ws
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture(name="make_run")
+def run_maker():
+    runs = []
+
+    def make(kind=Run, **settings):
+        runs.append(kind(**settings))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.clean()
+
+
+class SmallDisk(Run):
+    """RUN_DIR is a file system of so many MB, which nobody else sees."""
+
+    def __init__(self, size, **settings):
+        super().__init__(**settings)
+        self.place.mkdir()
+        self.command = ["unshare", "--mount", "--propagation", "private",
+                        "sh", "-c", f'mount -t tmpfs -o size={size}m none "$1"'
+                        ' && exec "$0"', str(self.command[0]),
+                        str(self.place)]
+        self.inside = self.place
+
+    def start(self):
+        super().start()
+        self.place = self.seen(self.inside)
+
+    def seen(self, path):
+        return type(path)(f"/proc/{self.process.pid}/root{path}")
+
+    def fill(self):
+        """Not a byte is left."""
+        with open(self.place / "filler", "ab", buffering=0) as f:
+            for size in (1 << 20, 4096, 1):
+                try:
+                    while True:
+                        f.write(b"x" * size)
+                except OSError:
+                    pass
+
+    def free(self):
+        (self.place / "filler").unlink()
+
+
+# ---- it does not start --------------------------------------------------
+
+async def test_port_in_use(make_run):
+    run = make_run()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", run.port))
+        other.listen()
+        assert run.refuses() == (
+            f"run: port {run.port} is in use; choose another: make run "
+            f"PORT={run.port + 1}")
+    # and nothing was started, nor is left behind
+    assert not list(run.place.glob("*.pid"))
+    run.start()
+
+
+async def test_two_in_one_place(make_run):
+    first, second = make_run(), make_run()
+    first.start()
+    second.place = first.place
+    said = second.refuses()
+    assert f"another copy (pid {first.process.pid}) runs on" in said
+    assert "RUN_DIR and PORT" in said
+    assert first.health() == "ok"
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"PORT": "http"}, ["PORT", "http"]),
+    ({"BIND": "192.0.2.1"}, ["nginx does not accept"]),
+    ({"STORE": "mysql"}, ["STORE", "sqlite or mongo", "mysql"]),
+    ({"STORE": "mongo"}, ["MONGODB_URI", "mongodb://"]),
+    ({"STORAGE": "s3"}, ["MINIO_ENDPOINT", "host:port"]),
+    ({"SHARDS": "many"}, ["SHARDS", "many"]),
+    ({"NGINX_WORKERS": "-1"}, ["NGINX_WORKERS", "-1"]),
+    ({"JWT_SECRET": "short"}, ["JWT_SECRET", "5 bytes", "16 at least",
+                               "openssl rand"]),
+    ({"RUN_DIR": "/proc/writeen"}, ["cannot write /proc/writeen",
+                                    "RUN_DIR="]),
+    ({"REDIS_URL": "redis://user:hidden@127.0.0.1:1"},
+     ["no Redis at 127.0.0.1:1", "start it", "unset REDIS_URL"]),
+    ({"REDIS_URL": "unix:/nowhere/redis.sock?db=1"},
+     ["no Redis at /nowhere/redis.sock"]),
+])
+async def test_settings(make_run, settings, words):
+    run = make_run(**settings)
+    said = run.refuses()
+    for word in words:
+        assert word in said, said
+    assert "hidden" not in run.output()
+
+
+async def test_mongodb_that_is_not_there(make_run):
+    """It starts, since chat goes on without a store, and says so."""
+    run = make_run(STORE="mongo",
+                   MONGODB_URI="mongodb://u:hidden@127.0.0.1:1/writeen")
+    run.start()
+    run.says("MongoDB does not answer (127.0.0.1:1/writeen): is it running?")
+    assert "hidden" not in run.output()
+
+
+@pytest.mark.skipif(not ROOT, reason="mounts a file system")
+async def test_no_room_to_begin_with(make_run):
+    run = make_run(SmallDisk, size=32)
+    said = run.refuses()
+    assert "MB are free in" in said and "RUN_DIR=" in said, said
+
+
+# ---- it runs, and something goes wrong ----------------------------------
+
+async def test_another_secret(make_run):
+    """Who made a token with another one is told at both doors."""
+    run = make_run()
+    run.start()
+    run.says("build/writeen-token reads it")
+    bad = tokens.token("ani", secret="another-secret-0123456789abcdef")
+    r = await run.rest("ani").acall("GET", "/api/unread", headers={
+        "Authorization": "Bearer " + bad})
+    r.refused(401, "unauthorized")
+    assert "another key or secret" in r.json["message"]
+    with pytest.raises(Exception) as refused:
+        await Ws.connect(f"ws://127.0.0.1:{run.port}/ws", bad)
+    assert refused.value.status == 401
+    assert "another key or secret" in refused.value.json["message"]
+
+
+async def test_somebody_elses_redis_stops(make_run, tmp_path):
+    redis = Redis("redis", tmp_path / "redis", tmp_path / "redis.log").start()
+    run = make_run(REDIS_URL=redis.url())
+    try:
+        run.start()
+        redis.kill()
+        at = run.says('"redis":"down"')
+        run.says("is it running?", after=at)
+        redis.start()
+        run.says("/healthz is ok again", after=at)
+    finally:
+        run.clean()
+        redis.kill()
+
+
+async def test_the_pool_hangs(make_run):
+    """Not dead, so that nothing starts it anew."""
+    run = make_run()
+    run.start()
+    pool = run.part("worker")
+    os.killpg(pool, signal.SIGSTOP)
+    at = run.says("the worker pool does not answer, see", seconds=60)
+    assert f"{run.place}/logs/worker.log" in run.output()[at:]
+    os.killpg(pool, signal.SIGCONT)
+    run.says("/healthz is ok again", after=at)
+
+
+@pytest.mark.skipif(not ROOT, reason="mounts a file system")
+async def test_the_disk_is_full(make_run):
+    """What cannot be kept is refused as retryable, files too; with room again
+    all of it goes on, and what was acknowledged is there, once."""
+    run = make_run(SmallDisk, size=192)
+    run.start()
+    ani, budi = uniques("ani", "budi")
+    room = run.rest("lms", role="service").call("POST", "/api/conversations", {
+        "type": "group", "title": "Tour",
+        "participants": [{"userId": ani, "role": "student"},
+                         {"userId": budi, "role": "tutor"}],
+    }).data["conversation"]["id"]
+    one, two = await run.ws(ani), await run.ws(budi)
+    kept = ["before"]
+    await send(one, room, "before")
+    run.fill()
+
+    # pages that were there already may take some more
+    for n in range(200):
+        text, cmid = f"{n} " + "x" * 4000, unique("c")
+        one.send("send_message", message(room, text, cmid))
+        got = await one.wait(("message_status", "error"),
+                             where=lambda e: e["data"].get(
+                                 "clientMessageId") == cmid)
+        if got["event"] == "error":
+            assert got["data"]["code"] == "unavailable", got
+            assert got["data"]["retryable"] is True, got
+            break
+        kept.append(text)
+    else:
+        raise AssertionError("a full disk took 200 messages")
+
+    at = run.says("the disk is full (0 MB free in")
+    assert "make room" in run.output()[at:]
+    kind, form = upload.file_form("house.jpg", upload.sample("house.jpg"))
+    path = f"/api/conversations/{room}"
+    r = await run.rest(ani).acall("POST", path + "/upload", raw=form, headers={
+        "Content-Type": kind}, timeout=30)
+    r.refused(503, "unavailable")
+
+    run.free()
+    net.wait_until(lambda: run.health() == "ok", 30, "health")
+    run.says("/healthz is ok again", after=at)
+    one.send("send_message", message(room, text, cmid))     # once more
+    await one.wait("message_status", where=lambda e: e["data"].get(
+        "clientMessageId") == cmid)
+    kept.append(text)
+    assert texts(await received(two, len(kept))) == kept
+    got = run.rest(budi).history(room)
+    assert [m["content"]["text"] for m in got] == kept
+    run.stop()
