@@ -2,7 +2,7 @@
 #
 # run.sh: starts Redis, the worker pool and nginx, restarts what dies, stops
 # all of it on Ctrl-C or TERM.  `make run` builds first and then comes here.
-# README.md has the table of variables; run-setup.sh checks them, and makes
+# docs/run.md has the table of variables; run-setup.sh checks them, and makes
 # redis.conf and nginx.conf of them.  With --check it stops before it starts
 # anything: the settings are checked, and nginx.conf by nginx -t.
 #
