@@ -8,6 +8,7 @@ as file:line: text; the last line has the totals, which also go to
 build/test-results/lint.txt.
 """
 
+import fnmatch
 import os
 import re
 import subprocess
@@ -591,8 +592,10 @@ def check_operations():
 
 
 def check_settings():
-    """each setting of the worker is in its manual page"""
+    """settings and options of the worker: its manual page, --help"""
     man = (ROOT / "worker/writeen-worker.8").read_text()
+    usage = source("worker/main.c")
+    help_ = usage.text.split("main_usage[] =")[1].split(";\n")[0]
     names = set()
     for s in load("worker/conf*.c"):
         names.update(re.findall(r'conf_value\(x, "(\w+)"', s.text))
@@ -604,6 +607,35 @@ def check_settings():
     for name in sorted(names):
         if not re.search(rf"\b{name}\b", man):
             yield conf, 1, f"{name} is not in worker/writeen-worker.8"
+        if not re.search(rf"\b{name}\b", help_):
+            yield usage, 1, f"{name} is not in --help"
+    for name in sorted(set(re.findall(r"\bEv ([A-Z_0-9]+)", man)) - names):
+        yield conf, 1, f"{name} of the manual page is no setting"
+    for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", help_))
+                       ^ set(re.findall(r"Fl -([a-z-]+)", man))):
+        yield usage, 1, f"--{name} is not in --help and the manual page"
+
+
+def check_map():
+    """docs/architecture.md has a place for every source file"""
+    doc = source("docs/architecture.md")
+    for folder, prefix, title in (
+            ("ngx_writeen_module", "ngx_http_writeen_",
+             "## The module, file by file"),
+            ("worker", "", "## The worker, file by file")):
+        table = doc.text.split(title)[1].split("\n## ")[0]
+        known = [p for row in re.findall(r"^\| (.*?) \|", table, re.M)
+                 for p in re.findall(r"`([\w*]+)`", row)]
+        for path in sorted((ROOT / folder).glob("*.c")):
+            name = path.stem.removeprefix(prefix)
+            if not any(fnmatch.fnmatch(name, p) for p in known):
+                yield doc, 1, f"{folder}/{path.name} is in no row"
+        for p in known:
+            if not list((ROOT / folder).glob(f"{prefix}{p}.c")):
+                yield doc, 1, f"{folder} has no {p}"
+    for path in sorted(ROOT.glob("tests/*/")):
+        if path.name not in SKIP and f"`{path.name}`" not in doc.text:
+            yield doc, 1, f"tests/{path.name} is not there"
 
 
 def check_security():

@@ -42,7 +42,8 @@ class SmallDisk(Run):
         super().__init__(**settings)
         self.place.mkdir()
         self.command = [*UNSHARE, "sh", "-c",
-                        f'mount -t tmpfs -o size={size}m none "$1" && exec "$0"',
+                        f'mount -t tmpfs -o size={size}m none "$1"'
+                        ' && exec "$0"',
                         str(self.command[0]), str(self.place)]
         self.inside = self.place
 
