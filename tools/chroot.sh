@@ -15,6 +15,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 base=$root/build/chroot/base
 suite=bookworm
+authorities=/etc/ssl/certs/ca-certificates.crt
 
 
 die() {
@@ -76,7 +77,12 @@ copy_network() {
         > "$dir/etc/apt/apt.conf.d/90mirror" || :
 
     for f in /usr/local/share/ca-certificates/*.crt; do
-        [ ! -f "$f" ] || cp "$f" "$dir/usr/local/share/ca-certificates/"
+        [ -f "$f" ] || continue
+        cp "$f" "$dir/usr/local/share/ca-certificates/"
+
+        # pip and npm have lists of their own
+        printf '[global]\ncert = %s\n' "$authorities" > "$dir/etc/pip.conf"
+        printf 'cafile=%s\n' "$authorities" > "$dir/etc/npmrc"
     done
 }
 
@@ -100,10 +106,13 @@ enter() {
     shift
 
     # Mounts and processes are of namespaces that end with the command; the
-    # environment is a fresh login's.
+    # environment is a fresh login's.  The root is a mount, as on a machine:
+    # tests mount file systems of their own, and first make "/" private.
     # shellcheck disable=SC2016  # the inner shell's
     exec unshare --mount --pid --fork --kill-child --propagation private \
-        sh -c 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" \
+        sh -c 'mount --bind "$0" "$0" && mount -t proc proc "$0/proc" \
+               && mount --rbind /dev "$0/dev" \
+               && mount --rbind /sys "$0/sys" \
                && exec chroot "$0" /usr/bin/env -i HOME=/root TERM=dumb \
                   LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' \
         "$dir" "$@"

@@ -17,7 +17,7 @@ from harness.scene import message, received, send, texts, unique, uniques
 from harness.ws import Ws
 
 # to mount something that nobody else sees
-UNSHARE = ["unshare", "--mount", "--propagation", "private"]
+UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:
     UNSHARE.append("--map-root-user")
 
