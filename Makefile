@@ -85,9 +85,14 @@ help:
 	@echo 'make ops      alert rules, dashboard, compose file, units'
 	@echo 'make images   docker/ built by buildah, and chatted with'
 	@echo 'make compile  gcc and clang, dynamic and compiled in'
+	@echo 'make flood    who floods is held     make backlog a late pool'
+	@echo 'make t-poll   and t-hup, fuzz-nginx, unit-store etc.: parts'
 	@echo 'make deps     packages for run       make test-deps  for test'
-	@echo 'make bench    figures                make clean'
-	@echo 'make bench-chat          figures beside other chat servers'
+	@echo 'make clean    all but downloads'
+	@echo
+	@echo 'Figures: make bench (stores), bench-chat (beside other servers),'
+	@echo 'bench-search, bench-session, bench-history, bench-push,'
+	@echo 'bench-idle, bench-uploads, bench-retention'
 	@echo
 	@echo 'make deb          Debian packages, into build/deb'
 	@echo 'make deb-test     those, installed on a fresh Debian 12'
