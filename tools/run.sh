@@ -487,7 +487,7 @@ advise() {
 
     if [ "$free" -lt $disk_full_kb ]; then
         say "the disk is full ($((free / 1024)) MB free in $RUN_DIR): make" \
-            "room, and it goes on by itself"
+            "room, and it goes on by itself; do not stop it before"
         return
     fi
 
