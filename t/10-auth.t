@@ -79,9 +79,9 @@ h response 401 success==false error.code=unauthorized header.content-type~^appli
 # of another secret: who made it is told so, at both doors
 token t key=another-secret-0123456789abcdef
 h request GET /api/conversations token=$t
-h response 401 message~"signature is wrong" header.www-authenticate~"signature is wrong"
+h response 401 message~signature.is.wrong header.www-authenticate~signature.is.wrong
 a handshake token=$t
-a response 401 message~"signature is wrong" header.www-authenticate~"signature is wrong"
+a response 401 message~signature.is.wrong header.www-authenticate~signature.is.wrong
 
 
 === TEST 5: identity and claims

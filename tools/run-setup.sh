@@ -51,15 +51,14 @@ check_settings() {
         ;;
     esac
 
-    case "$NGINX_WORKERS:$SHARDS" in
-    auto:*[!0-9]* | *[!0-9]*:*[!0-9]*)
-        die "SHARDS is not a number: $SHARDS"
-        ;;
-    auto:?* | [0-9]*:?*)
-        ;;
-    *)
-        die "NGINX_WORKERS is a number or auto, not $NGINX_WORKERS"
-        ;;
+    case "$NGINX_WORKERS" in
+    auto)  ;;
+    '' | *[!0-9]*)
+        die "NGINX_WORKERS is a number or auto, not $NGINX_WORKERS" ;;
+    esac
+
+    case "$SHARDS" in
+    '' | *[!0-9]*)  die "SHARDS is a number from 1 to 1024, not $SHARDS" ;;
     esac
 
     # nginx refuses it, too, by the name of a file that nobody has seen

@@ -521,7 +521,9 @@ advise() {
         esac
         ;;
     *)
-        say "the worker pool does not answer, see $RUN_DIR/logs/worker.log"
+        say "the worker pool does not answer; the end of" \
+            "$RUN_DIR/logs/worker.log:"
+        tail -n 2 "$RUN_DIR/logs/worker.log"
         ;;
     esac
 }

@@ -426,7 +426,11 @@ async def test_head(stack):
     rest = rest_of(stack, ann)
     for path in (f"{CONVERSATIONS}/{room}", messages_of(room), "/api/unread",
                  "/api/nothing"):
-        whole, head = rest.call("GET", path), rest.call("HEAD", path)
+        whole = head = after = None
+        # what a first call says of its caller is stored a moment later
+        while after is None or whole.raw != after.raw:
+            whole, head, after = [rest.call(m, path)
+                                  for m in ("GET", "HEAD", "GET")]
         assert head.status == whole.status, (path, head)
         assert head.raw == b"", head
         for name in ("Content-Type", "Content-Length"):
