@@ -601,6 +601,7 @@ def check_settings():
         names.update(re.findall(r'conf_value\(x, "(\w+)"', s.text))
         names.update(re.findall(r'^    \{ "([A-Z_0-9]+)", ', s.text, re.M))
         names.update(re.findall(r'conf_\w+\(x, "([A-Z][A-Z_0-9]+)"', s.text))
+    names.update(re.findall(r'main_getenv\("(\w+)"', usage.text))
     conf = source("worker/conf.c")
     if len(names) < 20:
         yield conf, 1, "the settings were not found"
