@@ -14,13 +14,13 @@ BENCH_CHAT      := $(abspath $(BUILD))/bench/chat
 
 .PHONY: bench-chat bench-history
 
-bench-chat: module worker $(E2E_VENV)/ok
+bench-chat: module worker $(abspath $(BUILD))/venv/ok
 	@tests/bench/chat/build.sh $(BENCH_CHAT) $(BENCH_PEERS)
 	@rm -f $(BENCH_CHAT)/results.jsonl
 	@$(E2E_ENV) $(E2E_PYTHON) tests/bench/chat/bench.py \
 	    --runs $(BENCH_RUNS) --scenarios $(BENCH_SCENARIOS) \
 	    --peers $(BENCH_PEERS)
 
-bench-history: module worker $(E2E_VENV)/ok
+bench-history: module worker $(abspath $(BUILD))/venv/ok
 	@tests/bench/chat/build.sh $(BENCH_CHAT)
 	@$(E2E_ENV) $(E2E_PYTHON) tests/bench/chat/history.py
