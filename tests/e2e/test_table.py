@@ -25,12 +25,14 @@ HEADERS = {"date", "connection", "keep-alive"}      # not about the room
 
 
 def without_people(value):
-    """Without what profiles and presence say: those change by being seen."""
+    """Without what profiles and presence say, which change by being seen, and
+    what the reader has muted, which is no one else's."""
     if isinstance(value, list):
         return [without_people(v) for v in value]
     if isinstance(value, dict):
         return {k: without_people(v) for k, v in value.items()
-                if k not in ("user", "sender", "isOnline")}
+                if k not in ("user", "sender", "isOnline", "muted",
+                             "mutedUntil")}
     return value
 
 
