@@ -81,6 +81,7 @@ help:
 	@echo 'make api      REST against docs/api, by schemathesis'
 	@echo 'make load     load test with k6      make fuzz  parsers'
 	@echo 'make autobahn WebSocket conformance  make abuse hostile clients'
+	@echo 'make soak     an hour of everything: does anything leak?'
 	@echo 'make lint     style, layering, cppcheck, shellcheck'
 	@echo 'make ops      alert rules, dashboard, compose file, units'
 	@echo 'make images   docker/ built by buildah, and chatted with'

@@ -180,6 +180,7 @@ asan_steps() {
     # with sanitizers t/ needs the processors for itself: it looks at moments
     sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
     sanitized e2e-asan e2e
+    sanitized soak soak-short
 }
 
 
@@ -209,7 +210,7 @@ case "${1:-all}" in
 
 all)
     steps=(lint ops unit t t-poll e2e browser fault load flood autobahn
-           abuse backlog compile fuzz unit-asan t-asan e2e-asan)
+           abuse backlog compile fuzz unit-asan t-asan e2e-asan soak)
     build
     plain_steps
     build SANITIZE=1        # all of it is there, unless that failed
@@ -217,7 +218,7 @@ all)
     ;;
 
 asan)
-    steps=(unit-asan t-asan e2e-asan)
+    steps=(unit-asan t-asan e2e-asan soak)
     computing_3
     asan_steps
     ;;

@@ -36,9 +36,12 @@ class Message:
 class Mix:
     """One room with an owner (who stays) and others, who come and go."""
 
-    def __init__(self, stack, rng, owner, others, *, weights=None):
+    def __init__(self, stack, rng, owner, others, *, weights=None,
+                 nodes=None):
+        """nodes: the nginx that they use (all)."""
         self.stack = stack
         self.rng = rng
+        self.nodes = nodes or list(range(len(stack.nginx)))
         self.owner = owner
         self.others = list(others)
         self.weights = dict(WEIGHTS, **(weights or {}))
@@ -68,7 +71,7 @@ class Mix:
         self.title = "Kelas"
         self.since = {u: 0 for u in self.speakers}
         for i, d in enumerate(self.speakers.values()):
-            await d.open(i % len(self.stack.nginx))
+            await d.open(self.nodes[i % len(self.nodes)])
         return self
 
     async def end(self):
@@ -76,7 +79,7 @@ class Mix:
             await d.close()
 
     def rest(self, user):
-        node = self.rng.randrange(len(self.stack.nginx))
+        node = self.rng.choice(self.nodes)
         return self.stack.rest(self.speakers[user].token, node, "bulk")
 
     # ---- two doors ------------------------------------------------------

@@ -1,0 +1,33 @@
+# soak.mk: does anything leak while people of all kinds come and go?
+#
+#     make soak          an hour (SOAK_SECONDS), both stores side by side
+#     make soak-short    three quarters of a minute, in CI
+#
+# Always on binaries that watch their memory: SANITIZE=1 is added here.
+
+SOAK_SECONDS ?= 3600
+SOAK_ARGS    ?=
+
+.PHONY: soak soak-short
+
+ifdef SANITIZE
+
+# whatever a make around this one has in its environment
+SOAK_ENV = $(E2E_ENV) WORKER_BIN=$(abspath $(BUILD))/writeen-worker
+
+# Python is that of tests/e2e, whose fragment comes before this one
+soak: module worker $(E2E_VENV)/ok
+	@$(SOAK_ENV) $(E2E_PYTHON) tests/soak/soak.py \
+	    --seconds $(SOAK_SECONDS) \
+	    --result $(TEST_RESULTS)/soak.txt $(SOAK_ARGS)
+
+soak-short: module worker $(E2E_VENV)/ok
+	@$(SOAK_ENV) $(E2E_PYTHON) tests/soak/soak.py --short \
+	    --result $(TEST_RESULTS)/soak-short.txt $(SOAK_ARGS)
+
+else
+
+soak soak-short:
+	@$(MAKE) --no-print-directory $@ SANITIZE=1
+
+endif
