@@ -31,6 +31,8 @@ ifdef SANITIZE
 override BUILD        := build/asan
 override NGINX_BIN    := $(abspath build/asan/nginx)
 override NGINX_MODULE :=
+override WORKER_BIN   := $(abspath build/asan/writeen-worker)
+override TOKEN_BIN    := $(abspath build/asan/writeen-token)
 override CFLAGS       := -O1 -g -fno-omit-frame-pointer \
                          -fsanitize=address,undefined \
                          -Wno-format-overflow -Wno-format-truncation \

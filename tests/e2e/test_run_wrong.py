@@ -11,7 +11,7 @@ import socket
 import pytest
 
 from harness import net, tokens, upload
-from harness.parts import Redis
+from harness.parts import Redis, refused
 from harness.run import Run
 from harness.scene import message, received, send, texts, unique, uniques
 from harness.ws import Ws
@@ -27,7 +27,8 @@ def run_maker():
     runs = []
 
     def make(kind=Run, **settings):
-        runs.append(kind(**settings))
+        options = refused()["ASAN_OPTIONS"]
+        runs.append(kind(**{"ASAN_OPTIONS": options, **settings}))
         return runs[-1]
 
     yield make

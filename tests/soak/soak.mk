@@ -12,17 +12,14 @@ SOAK_ARGS    ?=
 
 ifdef SANITIZE
 
-# whatever a make around this one has in its environment
-SOAK_ENV = $(E2E_ENV) WORKER_BIN=$(abspath $(BUILD))/writeen-worker
-
 # Python is that of tests/e2e, whose fragment comes before this one
 soak: module worker $(E2E_VENV)/ok
-	@$(SOAK_ENV) $(E2E_PYTHON) tests/soak/soak.py \
+	@$(E2E_ENV) $(E2E_PYTHON) tests/soak/soak.py \
 	    --seconds $(SOAK_SECONDS) \
 	    --result $(TEST_RESULTS)/soak.txt $(SOAK_ARGS)
 
 soak-short: module worker $(E2E_VENV)/ok
-	@$(SOAK_ENV) $(E2E_PYTHON) tests/soak/soak.py --short \
+	@$(E2E_ENV) $(E2E_PYTHON) tests/soak/soak.py --short \
 	    --result $(TEST_RESULTS)/soak-short.txt $(SOAK_ARGS)
 
 else

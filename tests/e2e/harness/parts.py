@@ -297,6 +297,13 @@ class Redis(Part):
         net.wait_until(self._ready, 30, f"{self.name} to answer")
 
 
+def refused():
+    """The environment of an nginx that may refuse its configuration: it ends
+    then with what it has of it, and LeakSanitizer at times sees that."""
+    return {**os.environ, "ASAN_OPTIONS": os.environ.get(
+        "ASAN_OPTIONS", "abort_on_error=0") + ":detect_leaks=0"}
+
+
 class Nginx(Part):
     """One nginx with its own configuration file."""
 
@@ -326,6 +333,7 @@ class Nginx(Part):
         self.conf_path.write_text(self.conf)
         done = subprocess.run(
             self.command()[:-2] + ["-t"], cwd=self.dir, text=True,
+            env=refused(),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode, done.stdout
 
