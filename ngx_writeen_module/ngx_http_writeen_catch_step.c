@@ -69,6 +69,11 @@ ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
     u_char                   query[3 * NGX_INT64_LEN + 3];
     ngx_http_writeen_call_t  call;
 
+    if (op->answer && !op->compact) {
+        /* what the log has given is not new */
+        op->origin = op->after;
+    }
+
     ngx_memzero(&call, sizeof(ngx_http_writeen_call_t));
 
     ngx_str_set(&call.method, WRT_RPC_CHANGES);
@@ -127,7 +132,16 @@ ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
 
     ngx_http_writeen_count(op->worker, catchups_store_total);
 
-    if (op->answer && !op->joined) {
+    if (op->answer && !op->compact) {
+        /*
+         * Also when the log has lost its beginning while we read it, and
+         * conversation_joined is out: what was left of it says nothing of
+         * members and settings, so the client is told how they stand.
+         */
+        if (op->joined) {
+            op->echo_len = 0;
+        }
+
         op->compact = 1;
         op->missed = lines.n;
 
