@@ -26,11 +26,7 @@ def made_run():
 
 async def test_a_newcomers_first_minutes(run):
     ani, budi = uniques("ani", "budi")
-    room = run.rest("lms", role="service").call("POST", "/api/conversations", {
-        "type": "group", "title": "Tour",
-        "participants": [{"userId": ani, "role": "student"},
-                         {"userId": budi, "role": "tutor"}],
-    }).data["conversation"]["id"]
+    room = run.room(ani, budi)
     one, two = await run.ws(ani), await run.ws(budi)
     await send(one, room, "Hello")
     for ws in (one, two):

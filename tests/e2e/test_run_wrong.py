@@ -186,11 +186,7 @@ async def test_the_disk_is_full(make_run):
     run = make_run(SmallDisk, size=192)
     run.start()
     ani, budi = uniques("ani", "budi")
-    room = run.rest("lms", role="service").call("POST", "/api/conversations", {
-        "type": "group", "title": "Tour",
-        "participants": [{"userId": ani, "role": "student"},
-                         {"userId": budi, "role": "tutor"}],
-    }).data["conversation"]["id"]
+    room = run.room(ani, budi)
     one, two = await run.ws(ani), await run.ws(budi)
     kept = ["before"]
     await send(one, room, "before")

@@ -101,6 +101,15 @@ class Run:
     def rest(self, user, **claims):
         return Rest("127.0.0.1", self.port, tokens.token(user, **claims))
 
+    def room(self, student, tutor):
+        """The id of a new room, made as a service makes one."""
+        return self.rest("lms", role="service").call(
+            "POST", "/api/conversations", {
+                "type": "group", "title": "Tour",
+                "participants": [{"userId": student, "role": "student"},
+                                 {"userId": tutor, "role": "tutor"}],
+            }).data["conversation"]["id"]
+
     async def ws(self, user):
         return await Ws.hello(f"ws://127.0.0.1:{self.port}/ws", user)
 
