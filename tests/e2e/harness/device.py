@@ -206,8 +206,10 @@ class Device:
                 self.early.setdefault(id, [])
         elif id in self.rooms:
             self._of_room(self.rooms[id], name, data, heard)
-        elif name in NUMBERED and id in self.early:
-            self.early[id].append((name, data))
+        elif name in NUMBERED:
+            # of a room that we do not have (any more): put out of it and in
+            # again while we were away, as the log told us one by one
+            self.early.setdefault(id, []).append((name, data))
 
     def _of_room(self, room, name, data, heard):
         if name in NUMBERED and data["seq"] <= room.seen:
@@ -252,7 +254,11 @@ class Device:
         def there():
             return id in self.rooms and self.rooms[id].last >= seq
 
-        if id in self.early or id in self.again:
+        def told():
+            return id in self.early or id in self.again
+
+        await self.until(lambda: there() or told(), f"word of {id}", timeout)
+        if told():
             await self.settle()
         await self.until(there, f"{id} to be at {seq} (it is at "
                          f"{self.rooms[id].last if id in self.rooms else 0})",
