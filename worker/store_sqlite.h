@@ -139,6 +139,7 @@ typedef struct {
     sqlite3_stmt  *stmt[SQ_MAX];
     char          *json;            /* for sq_dump() */
     size_t         json_size;
+    int            tidied;          /* what the last process left untidy, too */
 } store_sqlite_t;
 
 /* The statement, ready to be bound; NULL with the error text set. */

@@ -4,8 +4,8 @@
  * alias stands in his place.
  *
  * secure_delete (store_sqlite.c) overwrites what a table loses.  The index of
- * words keeps them until it is merged, and the WAL old pages until it begins
- * anew: store_tidy() sees to both, afterwards and a step at a time.
+ * words keeps them until it is merged, and the file old pages until the WAL is
+ * written back: store_tidy() sees to both, afterwards and a step at a time.
  */
 
 #include <string.h>
@@ -45,11 +45,12 @@ run_op(store_sqlite_t *st, const store_op_t *op, sq_id_t id, const char *sql)
 }
 
 
+/* In the transaction of what is to be tidied up. */
 static store_rc_t
-untidy(store_sqlite_t *st)
+untidy(store_sqlite_t *st, int state)
 {
-    return sq_simple(st, SQ_UNTIDY,
-                     "INSERT OR REPLACE INTO untidy (what) VALUES ('0')");
+    return sq_run_with(st, SQ_UNTIDY, "INSERT OR IGNORE INTO untidy (what)"
+                       " VALUES (CAST(?1 AS TEXT))", state, NULL);
 }
 
 
@@ -146,7 +147,7 @@ scrub(store_sqlite_t *st, const store_op_t *op)
         }
     }
 
-    if (untidy(st) != STORE_OK) {
+    if (untidy(st, TIDY_BEGIN) != STORE_OK) {
         return STORE_DOWN;
     }
 
@@ -219,10 +220,12 @@ sq_erase(store_sqlite_t *st, const store_op_t *op)
     }
 
     if (op->kind == STORE_OP_ERASED) {
+        /* the last of his: whatever came before is older in the WAL */
         return run_op(st, op, SQ_ERASED_USER, "DELETE FROM user WHERE id = ?2")
                == STORE_OK
-               ? run_op(st, op, SQ_ERASED,
-                        "DELETE FROM erasure WHERE user = ?2") : STORE_DOWN;
+               && run_op(st, op, SQ_ERASED,
+                         "DELETE FROM erasure WHERE user = ?2") == STORE_OK
+               ? untidy(st, TIDY_WAL) : STORE_DOWN;
     }
 
     is = op->conv->seq < 0 ? 1 : sq_held(st, op->conv->row, op->conv->id);
@@ -381,7 +384,7 @@ store_sqlite_user_held(store_t *base, const char *user)
 
 /* -- tidying up -- */
 
-/* '0', '1' or '2' of untidy; -1: nothing is, -2: down. */
+/* The first state in untidy; -1: none, -2: down. */
 static int
 tidy_state(store_sqlite_t *st)
 {
@@ -401,18 +404,13 @@ tidy_state(store_sqlite_t *st)
 }
 
 
-/* From one state to the next; the last one is none. */
+/* From one state to the next, in a transaction. */
 static store_rc_t
 tidy_next(store_sqlite_t *st, int state)
 {
-    char  sql[128];
-
-    snprintf(sql, sizeof(sql), "DELETE FROM untidy; INSERT OR IGNORE INTO"
-             " untidy (what) SELECT '%d' WHERE %d <= %d;", state, state,
-             TIDY_WAL);
-
-    return sqlite3_exec(st->db, sql, NULL, NULL, NULL) == SQLITE_OK
-           ? STORE_OK : sq_down(st, "tidy");
+    return sq_run_with(st, SQ_TIDIED, "DELETE FROM untidy"
+                       " WHERE what = CAST(?1 AS TEXT)", state, NULL)
+           == STORE_OK ? untidy(st, state + 1) : STORE_DOWN;
 }
 
 
@@ -439,12 +437,12 @@ tidy_merge(store_sqlite_t *st, int state)
         rc = sq_run(st, s);
 
         if (rc == STORE_OK && state == TIDY_BEGIN) {
-            rc = tidy_next(st, TIDY_MERGE);
+            rc = tidy_next(st, TIDY_BEGIN);
 
         } else if (rc == STORE_OK
                    && sqlite3_total_changes(st->db) - before < 2)
         {
-            rc = tidy_next(st, TIDY_WAL);
+            rc = tidy_next(st, TIDY_MERGE);
         }
     }
 
@@ -460,13 +458,43 @@ tidy_merge(store_sqlite_t *st, int state)
 }
 
 
+/* The WAL into the file, over old pages.  What is written meanwhile says so
+ * after the state is taken away, and so stays untidy; a reader may be in the
+ * way until the next time. */
+static store_rc_t
+tidy_wal(store_sqlite_t *st, int *more)
+{
+    int  rc;
+
+    if (sq_run_with(st, SQ_TIDIED, "DELETE FROM untidy"
+                    " WHERE what = CAST(?1 AS TEXT)", TIDY_WAL, NULL)
+        != STORE_OK)
+    {
+        return STORE_DOWN;
+    }
+
+    rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+                                   NULL, NULL);
+    *more = rc != SQLITE_OK;
+
+    return *more ? untidy(st, TIDY_WAL) : STORE_OK;
+}
+
+
 store_rc_t
 store_sqlite_tidy(store_t *base, int *more)
 {
-    int              state, rc;
+    int              state;
     store_sqlite_t  *st;
 
     st = (store_sqlite_t *) base;
+
+    /* the process before this one may have been killed in tidy_wal() */
+    if (!st->tidied && untidy(st, TIDY_WAL) != STORE_OK) {
+        return STORE_DOWN;
+    }
+
+    st->tidied = 1;
     state = tidy_state(st);
 
     if (state < 0) {
@@ -475,22 +503,5 @@ store_sqlite_tidy(store_t *base, int *more)
 
     *more = 1;
 
-    if (state != TIDY_WAL) {
-        return tidy_merge(st, state);
-    }
-
-    /* a reader may be in the way: the next time */
-    if (tidy_next(st, TIDY_WAL + 1) != STORE_OK) {
-        return STORE_DOWN;
-    }
-
-    rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
-                                   NULL, NULL);
-
-    if (rc == SQLITE_OK) {
-        *more = 0;
-        return STORE_OK;
-    }
-
-    return tidy_next(st, TIDY_WAL);
+    return state == TIDY_WAL ? tidy_wal(st, more) : tidy_merge(st, state);
 }

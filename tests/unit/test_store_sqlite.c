@@ -345,6 +345,81 @@ readers_do_not_wait(void **state)
 
 
 static void
+tidy_all(store_t *st)
+{
+    int  more;
+
+    do {
+        assert_int_equal(store_tidy(st, &more), STORE_OK);
+    } while (more);
+}
+
+
+/* Do these bytes stand anywhere in the database's files? */
+static int
+on_disk(const char *text)
+{
+    int          found;
+    char         file[1024], *p;
+    FILE        *f;
+    size_t       n;
+    struct stat  info;
+
+    static const char *const  tails[] = { "", "-wal" };
+
+    found = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(file, sizeof(file), "%s%s", path(), tails[i]);
+        f = fopen(file, "r");
+        assert_non_null(f);
+        assert_int_equal(fstat(fileno(f), &info), 0);
+        p = malloc((size_t) info.st_size + 1);
+        n = fread(p, 1, (size_t) info.st_size, f);
+
+        for (size_t k = 0; k + strlen(text) <= n; k++) {
+            found |= memcmp(p + k, text, strlen(text)) == 0;
+        }
+
+        free(p);
+        fclose(f);
+    }
+
+    return found;
+}
+
+
+/* A user's profile is the last of him that goes, long after his messages were
+ * tidied away: it does not stay in the file's old pages either. */
+static void
+erased_on_disk(void **state)
+{
+    store_t   *st;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    st = backend_open(&sqlite_backend);
+    events_profile(&l, "s1", "Markernama", NULL, "student");
+    events_add(&l, WRT_EV_LIFE, "-", 0, "", "",
+               json_of("{'op':'erase','userId':'s1','alias':'erased-1',"
+                       "'by':'adm','at':'2024-01-16T10:00:00.000Z'}"), NULL);
+    events_put(st, &l);
+    tidy_all(st);
+    assert_true(on_disk("Markernama"));
+
+    events_add(&l, WRT_EV_LIFE, "-", 0, "", "",
+               json_of("{'op':'erased','userId':'s1','alias':'erased-1',"
+                       "'by':'adm','at':'2024-01-16T10:00:01.000Z'}"), NULL);
+    events_put(st, &l);
+    tidy_all(st);
+    assert_false(on_disk("Markernama"));
+
+    store_close(st);
+}
+
+
+static void
 writer_waits(void **state)
 {
     int        status;
@@ -607,6 +682,7 @@ main(void)
         cmocka_unit_test(migrations),
         cmocka_unit_test(upgrade),
         cmocka_unit_test(readers_do_not_wait),
+        cmocka_unit_test(erased_on_disk),
         cmocka_unit_test(writer_waits),
         cmocka_unit_test(durable),
         cmocka_unit_test(text_index),
