@@ -73,10 +73,7 @@
 #define WRT_KEY_PROJECTORS    "wrt:projectors"    /* zset: projector, until */
 
 #define WRT_GROUP_API        "api"
-#define WRT_GROUP_PROJECTOR  "projector"
 #define WRT_GROUP_FILES      "files"
-#define WRT_CONSUMER_PROJECTOR  "p"   /* one name: a takeover inherits what
-                                         was pending */
 
 /* Fields of wrt:config */
 #define WRT_F_SHARDS  "shards"

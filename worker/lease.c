@@ -119,7 +119,6 @@ lease_set(leases_t *ls, lease_t *l, int held)
     }
 
     l->held = held;
-    l->pending = held;
 
     if (held) {
         ls->nheld++;

@@ -420,7 +420,8 @@ pool_guard(guard_t *g, int status)
         g->crashes++;
     }
 
-    g->careful = 1;
+    /* it is among so many of the next ones */
+    g->careful = WRT_BATCH_MAX + WRT_SHARDS_MAX;
     atomic_store(&g->busy, 0);
 
     log_error("crash_guard", "shard=%u entry=%s entries=%d crashes=%u",

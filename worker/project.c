@@ -22,7 +22,7 @@ static store_rc_t project_store(projector_t *p, unsigned first, unsigned n);
 static int project_dead(projector_t *p, item_t *it, const char *why);
 static int project_effects(projector_t *p, unsigned first, unsigned n);
 static int project_marks(projector_t *p, unsigned first, unsigned n);
-static int project_ack(projector_t *p, unsigned first, unsigned n);
+static int project_trim(projector_t *p, unsigned first, unsigned n);
 
 
 store_rc_t
@@ -43,15 +43,14 @@ projector_apply(projector_t *p)
         }
     }
 
-    /* through with all that was in hand when it crashed? */
-    for (i = 0; i < p->leases.n; i++) {
-        if (p->leases.leases[i].held && p->leases.leases[i].pending) {
-            return STORE_OK;
-        }
-    }
+    /* through with as many as may have been in hand when it crashed? */
+    if (p->guard->careful > p->nitems) {
+        p->guard->careful -= p->nitems;
 
-    p->guard->crashes = 0;
-    p->guard->careful = 0;
+    } else {
+        p->guard->careful = 0;
+        p->guard->crashes = 0;
+    }
 
     return STORE_OK;
 }
@@ -130,11 +129,6 @@ project_range(projector_t *p, unsigned first, unsigned n)
     for (i = first; i < first + n; i++) {
         it = &p->items[i];
 
-        if (it->gone) {
-            it->skip = 1;
-            continue;
-        }
-
         if (project_is_bad(p, it)) {
             project_head(it);
             why = "it crashed the projector";
@@ -174,7 +168,7 @@ project_range(projector_t *p, unsigned first, unsigned n)
     }
 
     if (project_effects(p, first, n) != 0 || project_marks(p, first, n) != 0
-        || project_ack(p, first, n) != 0)
+        || project_trim(p, first, n) != 0)
     {
         return STORE_REJECTED;
     }
@@ -524,7 +518,7 @@ project_tell_shard(projector_t *p, const mark_t *marks, unsigned n)
 }
 
 
-/* Watermarks.  They must stand before anything is acknowledged, so their
+/* Watermarks.  They must stand before anything leaves its stream, so their
  * replies are read first. */
 static int
 project_marks(projector_t *p, unsigned first, unsigned n)
@@ -581,45 +575,32 @@ project_next_id(char out[EVENT_ENTRY_SIZE], const char *id)
 }
 
 
-/* Out of the pending list, then out of the stream. */
+/* Out of the streams. */
 static int
-project_ack(projector_t *p, unsigned first, unsigned n)
+project_trim(projector_t *p, unsigned first, unsigned n)
 {
     char         key[WRT_NAME_BUF], next[EVENT_ENTRY_SIZE];
-    cmd_t       *cmd;
     unsigned     i, k, left;
     const char  *last;
 
-    cmd = &p->cmd;
     left = n;
 
     for (k = 0; k < p->leases.n && left > 0; k++) {
         last = NULL;
 
         for (i = first; i < first + n; i++) {
-            if (p->items[i].lease != k) {
-                continue;
+            if (p->items[i].lease == k) {
+                last = p->items[i].id;
+                left--;
             }
-
-            if (last == NULL) {
-                wrt_key_ingest(key, p->leases.leases[k].shard);
-                cmd_begin(cmd, "XACK");
-                cmd_text(cmd, key);
-                cmd_text(cmd, WRT_GROUP_PROJECTOR);
-            }
-
-            last = p->items[i].id;
-            cmd_text(cmd, last);
-            left--;
         }
 
         if (last == NULL) {
             continue;
         }
 
-        rds_push(p->shard.c, cmd);
+        wrt_key_ingest(key, p->leases.leases[k].shard);
         project_next_id(next, last);
-
         rds_queue(p->shard.c, "XTRIM", key, "MINID", next);
     }
 

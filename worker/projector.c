@@ -4,13 +4,13 @@
  * and says how far the store is (docs/redis.md, "The projector's turn").
  *
  * Invariants
- *  1. Within a shard events are applied in the order of its stream: what was
- *     delivered before (pending) is read until none is left, then new ones.
+ *  1. Within a shard events are applied in the order of its stream.
  *  2. An entry leaves the stream only after it is durable in the store, or in
- *     the dead-letter stream, and after its watermark is set.
+ *     the dead-letter stream, and after its watermark is set.  So a stream is
+ *     what is still to be stored, and every turn reads it from its beginning.
  *  3. Nothing that is in hand is needed: after any failure the batch is
- *     dropped, its shards are marked pending, and the next turn reads the
- *     same entries again.  Every step may be repeated.
+ *     dropped, and the next turn reads the same entries again.  Every step may
+ *     be repeated.
  *  4. Memory is bounded by WRT_BATCH_MAX entries, and fewer when they are
  *     large.
  *
@@ -38,14 +38,13 @@
 #define PROJECTOR_DELAY_MAX  2000
 
 static void projector_turn(projector_t *p);
-static int projector_groups(projector_t *p);
 static int projector_read(projector_t *p);
 static int projector_fetch(projector_t *p, int more, unsigned count,
     int block_ms);
 static void projector_take(projector_t *p, unsigned lease,
     const reply_t *entries);
 static void projector_budget(projector_t *p);
-static void projector_drop(projector_t *p, int again);
+static void projector_drop(projector_t *p);
 static void projector_stop(projector_t *p);
 
 
@@ -100,11 +99,6 @@ projector_ready(projector_t *p)
     if (p->generation != p->shard.generation) {
         /* what we held may be somebody else's by now */
         lease_forget(&p->leases);
-
-        if (projector_groups(p) != 0) {
-            return -1;
-        }
-
         reemit_watch(p);
         p->generation = p->shard.generation;
     }
@@ -189,7 +183,7 @@ projector_turn(projector_t *p)
     }
 
     if (projector_read(p) != 0) {
-        projector_drop(p, 1);
+        projector_drop(p);
         return;
     }
 
@@ -201,7 +195,7 @@ projector_turn(projector_t *p)
 
     case STORE_OK:
         p->delay = 0;
-        projector_drop(p, 0);
+        projector_drop(p);
         projector_tidy(p);
         projector_gather(p, start, had);
         break;
@@ -211,12 +205,12 @@ projector_turn(projector_t *p)
                    : p->delay * 2 > PROJECTOR_DELAY_MAX ? PROJECTOR_DELAY_MAX
                    : p->delay * 2;
         p->retry_at = mono_ms() + p->delay;
-        projector_drop(p, 1);
+        projector_drop(p);
         break;
 
     default:
         /* Redis failed; it has been said */
-        projector_drop(p, 1);
+        projector_drop(p);
         break;
     }
 }
@@ -242,25 +236,6 @@ projector_stop(projector_t *p)
     free(p->items);
     free(p->asked);
     free(p->checked);
-}
-
-
-/* The consumer groups of all shards of the server. */
-static int
-projector_groups(projector_t *p)
-{
-    char       key[WRT_NAME_BUF];
-    unsigned   i;
-
-    for (i = 0; i < p->leases.n; i++) {
-        wrt_key_ingest(key, p->leases.leases[i].shard);
-
-        if (server_group(p->shard.c, key, WRT_GROUP_PROJECTOR) != 0) {
-            return -1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -325,32 +300,23 @@ projector_read(projector_t *p)
 }
 
 
-/* Queue the XREADGROUP.  Returns whether it may block. */
-static int
+/* Queue the read: of a stream's beginning, or (more) of what comes after what
+ * is in hand. */
+static void
 projector_ask(projector_t *p, int more, unsigned count, int block_ms)
 {
-    int        blocks;
     char       key[WRT_NAME_BUF];
     ask_t     *a;
     cmd_t     *cmd;
     unsigned   i;
 
     cmd = &p->cmd;
-    blocks = block_ms > 0;
 
-    for (i = 0; i < p->nasked; i++) {
-        /* with any other id than ">" Redis never blocks */
-        blocks = blocks && !p->leases.leases[p->asked[i].lease].pending;
-    }
-
-    cmd_begin(cmd, "XREADGROUP");
-    cmd_text(cmd, "GROUP");
-    cmd_text(cmd, WRT_GROUP_PROJECTOR);
-    cmd_text(cmd, WRT_CONSUMER_PROJECTOR);
+    cmd_begin(cmd, "XREAD");
     cmd_text(cmd, "COUNT");
     cmd_num(cmd, count);
 
-    if (blocks) {
+    if (block_ms > 0) {
         cmd_text(cmd, "BLOCK");
         cmd_num(cmd, block_ms);
     }
@@ -365,17 +331,10 @@ projector_ask(projector_t *p, int more, unsigned count, int block_ms)
     for (i = 0; i < p->nasked; i++) {
         a = &p->asked[i];
         a->want = count;
-
-        if (!p->leases.leases[a->lease].pending) {
-            cmd_text(cmd, ">");
-        } else {
-            cmd_text(cmd, more ? a->last : "0");
-        }
+        cmd_text(cmd, more ? a->last : "0");
     }
 
     rds_push(p->shard.c, cmd);
-
-    return blocks;
 }
 
 
@@ -385,16 +344,14 @@ projector_fetch(projector_t *p, int more, unsigned count, int block_ms)
     char            key[WRT_NAME_BUF];
     rds_t          *c;
     size_t          i;
-    lease_t        *l;
     reply_t        *r;
     unsigned        k;
     const reply_t  *stream;
 
     c = p->shard.c;
+    projector_ask(p, more, count, block_ms);
 
-    if (projector_ask(p, more, count, block_ms)
-        && rds_wait(c, block_ms + PROJECTOR_GRACE_MS) != 1)
-    {
+    if (block_ms > 0 && rds_wait(c, block_ms + PROJECTOR_GRACE_MS) != 1) {
         if (!role_stopping()) {
             rds_fail(c, "no answer to a read");
         }
@@ -405,8 +362,6 @@ projector_fetch(projector_t *p, int more, unsigned count, int block_ms)
     r = rds_pull(c);
 
     if (r == NULL || reply_is_error(r)) {
-        /* NOGROUP: Redis was emptied under our feet; connecting anew puts
-         * everything in its place */
         rds_fail(c, reply_text(r));
         reply_free(r);
         return -1;
@@ -431,13 +386,6 @@ projector_fetch(projector_t *p, int more, unsigned count, int block_ms)
         }
 
         projector_take(p, k, reply_at(stream, 1));
-
-        l = &p->leases.leases[p->asked[k].lease];
-
-        if (l->pending && !more && reply_count(reply_at(stream, 1)) == 0) {
-            /* nothing is left of what was delivered before */
-            l->pending = 0;
-        }
     }
 
     return 0;
@@ -470,9 +418,7 @@ projector_take(projector_t *p, unsigned asked, const reply_t *entries)
 
     for (i = 0; i < reply_count(entries); i++) {
         if (p->nitems == PROJECTOR_ITEMS) {
-            /* they stay pending and are read again */
-            p->leases.leases[a->lease].pending = 1;
-            return;
+            return;             /* they are read again */
         }
 
         e = reply_at(entries, i);
@@ -483,7 +429,6 @@ projector_take(projector_t *p, unsigned asked, const reply_t *entries)
 
         it->lease = a->lease;
         it->id = reply_text(reply_at(e, 0));
-        it->gone = reply_is_nil(fields);
         it->c = projector_slice(reply_field(fields, WRT_F_CONV));
         it->p = projector_slice(reply_field(fields, WRT_F_PAYLOAD));
         it->x = projector_slice(reply_field(fields, WRT_F_EXTRA));
@@ -518,17 +463,13 @@ projector_budget(projector_t *p)
 }
 
 
-/* Let go of the batch.  again: read its entries once more. */
+/* Let go of the batch. */
 static void
-projector_drop(projector_t *p, int again)
+projector_drop(projector_t *p)
 {
     unsigned  i;
 
     for (i = 0; i < p->nitems; i++) {
-        if (again) {
-            p->leases.leases[p->items[i].lease].pending = 1;
-        }
-
         event_free(&p->items[i].e);
     }
 

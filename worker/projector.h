@@ -23,7 +23,6 @@ typedef struct {
     wrt_slice_t   c;
     wrt_slice_t   p;
     wrt_slice_t   x;
-    unsigned      gone:1;           /* deleted, only its id is left */
     unsigned      skip:1;           /* not for the store (any more) */
     unsigned      dead:1;           /* is a dead letter */
 } item_t;
@@ -68,9 +67,9 @@ typedef struct {
     buf_t         text;
 } projector_t;
 
-/* Apply the batch in hand.  STORE_OK: done and acknowledged.  STORE_DOWN: the
- * store does not answer.  STORE_REJECTED: Redis failed.  In the latter two
- * the batch is to be read again. */
+/* Apply the batch in hand.  STORE_OK: done, and out of the streams.
+ * STORE_DOWN: the store does not answer.  STORE_REJECTED: Redis failed.  In
+ * the latter two the batch is to be read again. */
 store_rc_t projector_apply(projector_t *p);
 
 /* reemit.c: has Redis been started anew?  Then watch for numbers that are

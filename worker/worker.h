@@ -205,7 +205,7 @@ typedef struct {
     _Atomic int       busy;             /* entries in hand, 0 none */
     unsigned          shard;            /* of the first */
     char              entry[EVENT_ENTRY_SIZE];
-    unsigned          careful;          /* take entries one by one */
+    unsigned          careful;          /* so many more one by one */
 
     unsigned          bad_shard;        /* the entry that crashed it when it */
     char              bad_entry[EVENT_ENTRY_SIZE];      /* was taken alone */
@@ -401,7 +401,6 @@ int event_numbered(const entry_t *e);
 typedef struct {
     unsigned   shard;
     int        held;
-    int        pending;             /* read what was delivered before first */
     int        free;                /* to be had */
     char       orphan[NODE_SIZE + 16];  /* from whom, "" from nobody */
 } lease_t;
