@@ -122,13 +122,21 @@ beside() {
 # poll and the newest nginx in one: both differ from Debian's in what the
 # module sees, and each run of t/ takes its time.  `compile` builds the same
 # nginx, so one comes after the other.
-waiting_1() {
+waiting() {
     step t-poll t-poll NGINX_VERSION=1.28.3
     step t t
+    step e2e e2e
+    step fault fault-short
+    step load load-short
+    step flood flood-short
+    step autobahn autobahn-short
+    step abuse abuse-short
+    step browser browser
+    step backlog backlog-short
 }
 
 
-computing_1() {
+computing() {
     step lint lint
     step ops ops
     step unit unit
@@ -138,41 +146,14 @@ computing_1() {
     done
 
     step compile compile
+    unit_asan
+    step fuzz fuzz FUZZ_SECONDS=60      # two at a time
 }
 
 
-# A minute for each target, two at a time.
-waiting_2() {
-    step fault fault-short
-    step load load-short
-    step flood flood-short
-    step autobahn autobahn-short
-    step abuse abuse-short
-}
-
-
-computing_2() {
-    step fuzz fuzz FUZZ_SECONDS=60
-}
-
-
-waiting_3() {
-    step browser browser
-    step backlog backlog-short
-}
-
-
-computing_3() {
+unit_asan() {
     build SANITIZE=1
     sanitized unit-asan unit
-}
-
-
-plain_steps() {
-    beside waiting_1 computing_1
-    step e2e e2e
-    beside waiting_2 computing_2
-    beside waiting_3 computing_3
 }
 
 
@@ -212,14 +193,14 @@ all)
     steps=(lint ops unit t t-poll e2e browser fault load flood autobahn
            abuse backlog compile fuzz unit-asan t-asan e2e-asan soak)
     build
-    plain_steps
+    beside waiting computing
     build SANITIZE=1        # all of it is there, unless that failed
     asan_steps
     ;;
 
 asan)
     steps=(unit-asan t-asan e2e-asan soak)
-    computing_3
+    unit_asan
     asan_steps
     ;;
 

@@ -18,7 +18,7 @@ run_one() {
     dict=$here/$name.dict
 
     mkdir -p "$dir/corpus/$name"
-    set -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+    set -- -max_total_time="$seconds" -timeout=30 -rss_limit_mb=1024 \
         -max_len=8192 -print_final_stats=1 -artifact_prefix="$dir/$name-"
     [ -f "$dict" ] && set -- "$@" -dict="$dict"
 
