@@ -94,7 +94,7 @@ help:
 	@echo 'make clean    all but downloads'
 	@echo
 	@echo 'Figures: make bench (stores), bench-chat (beside other servers),'
-	@echo 'bench-search, bench-session, bench-history, bench-push,'
+	@echo 'bench-search, bench-session, bench-history, bench-curves, bench-push,'
 	@echo 'bench-idle, bench-uploads, bench-retention'
 	@echo
 	@echo 'make deb          Debian packages, into build/deb'

@@ -39,6 +39,10 @@ SCENARIOS = {
     "curve-10": (20, 10, 2000),
     "curve-100": (200, 100, 2000),
     "curve-1000": (2000, 1000, 2000),
+    # the same deliveries in larger and larger rooms
+    "members-10": (10, 1, 2000),
+    "members-100": (100, 1, 200),
+    "members-1000": (1000, 1, 20),
 }
 USUAL = ["rooms-2k", "rooms-5k", "rooms-10k", "fanout-20", "fanout-50",
          "idle-10k", "connect-5k"]

@@ -53,7 +53,7 @@ def measure(peer, folder, room, messages, rate, seconds):
     return json.loads(out.read_text())
 
 
-def store(name, sizes, seconds):
+def store(name, sizes, seconds, out):
     rows = []
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, \
             servers.start(name, folder) as peer:
@@ -72,6 +72,10 @@ def store(name, sizes, seconds):
                 *[report.show(us.get(n), 0) for n in (
                     "server", "worker", "redis", "mongod", "loadgen")],
                 f"{half['bytes_per_answer']:.0f}"])
+            if out:
+                line = {"peer": name, "messages": size, "us": us}
+                with out.open("a", encoding="ascii") as f:
+                    print(json.dumps(line), file=f)
             print(f"== {name} {size}: {most['per_s']:.0f}/s",
                   file=sys.stderr, flush=True)
     return rows
@@ -84,9 +88,11 @@ def main():
     p.add_argument("--seconds", type=int, default=5)
     p.add_argument("--stores", nargs="*", default=["writeen",
                                                    "writeen-mongo"])
+    p.add_argument("--out", type=Path, help="one JSON line for each size, "
+                   "for curves.py; they are added")
     args = p.parse_args()
-    rows = [r for s in args.stores for r in store(s, args.sizes,
-                                                  args.seconds)]
+    rows = [r for s in args.stores for r in store(s, args.sizes, args.seconds,
+                                                  args.out)]
     print(f"Machine: {servers.machine()}.\n")
     print(f"Pages of {PAGE}; to reach: {AIM_PER_S} a second, the generator "
           f"on the same cores, and p99 ≤ {AIM_P99_MS} ms at half of what is "
