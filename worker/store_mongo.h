@@ -190,6 +190,9 @@ void mg_append_ids(bson_t *b, const char *key, const json_t *ids);
 int mg_held(store_mongo_t *st, const char *conversation);
 /* {"id","numbers"} of a row. */
 json_t *mg_due_message(const json_t *row);
+/* Ids of op's list that are messages of its conversation, older than that (ms;
+ * -1: however old); NULL: down. */
+json_t *mg_listed(store_mongo_t *st, const store_op_t *op, int64_t before);
 store_rc_t mg_delete_many(store_mongo_t *st, mongoc_collection_t *c,
     const char *what, bson_t *query);
 

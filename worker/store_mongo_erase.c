@@ -27,36 +27,6 @@ update_many(store_mongo_t *st, mongoc_collection_t *c, const char *what,
 }
 
 
-/* The ids that are of this conversation. */
-static json_t *
-scrub_find(store_mongo_t *st, const store_op_t *op)
-{
-    size_t    i;
-    bson_t   *query;
-    json_t   *rows, *row, *ids;
-
-    query = bson_new();
-    mg_append_ids(query, "_id", op->body);
-    BSON_APPEND_UTF8(query, "conversationId", op->conv->id);
-
-    rows = mg_find(st, st->messages, query,
-                   BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}"));
-    if (rows == NULL) {
-        return NULL;
-    }
-
-    ids = json_array();
-
-    json_array_foreach(rows, i, row) {
-        store_doc_append(ids, json_string(mg_text(row, "_id")));
-    }
-
-    json_decref(rows);
-
-    return ids;
-}
-
-
 /* One update that reads what is there: an array is a pipeline. */
 static bson_t *
 scrub_update(const store_op_t *op)
@@ -93,7 +63,7 @@ scrub(store_mongo_t *st, store_plan_t *p, const store_op_t *op, int *again)
     mg_result_t               res;
     mongoc_bulk_operation_t  *bulk;
 
-    ids = scrub_find(st, op);
+    ids = mg_listed(st, op, -1);
     if (ids == NULL) {
         return STORE_DOWN;
     }

@@ -290,9 +290,8 @@ mg_delete_many(store_mongo_t *st, mongoc_collection_t *c, const char *what,
 }
 
 
-/* The messages of the list that are here and old enough. */
-static json_t *
-expire_find(store_mongo_t *st, const store_op_t *op)
+json_t *
+mg_listed(store_mongo_t *st, const store_op_t *op, int64_t before)
 {
     size_t    i;
     bson_t   *query;
@@ -300,8 +299,12 @@ expire_find(store_mongo_t *st, const store_op_t *op)
 
     query = bson_new();
     mg_append_ids(query, "_id", op->body);
-    BCON_APPEND(query, "conversationId", BCON_UTF8(op->conv->id),
-                "createdAt", "{", "$lt", BCON_DATE_TIME(op->at), "}");
+    BSON_APPEND_UTF8(query, "conversationId", op->conv->id);
+
+    if (before >= 0) {
+        BCON_APPEND(query, "createdAt", "{", "$lt", BCON_DATE_TIME(before),
+                    "}");
+    }
 
     rows = mg_find(st, st->messages, query,
                    BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}"));
@@ -436,7 +439,7 @@ mg_expire(store_mongo_t *st, store_plan_t *p, const store_op_t *op,
         return is < 0 ? STORE_DOWN : STORE_OK;
     }
 
-    ids = expire_find(st, op);
+    ids = mg_listed(st, op, op->at);
     if (ids == NULL) {
         return STORE_DOWN;
     }

@@ -231,6 +231,10 @@ store_rc_t store_sqlite_consult(store_t *st, const char *id, json_t **out);
 store_rc_t sq_expire(store_sqlite_t *st, const store_op_t *op);
 /* What a conversation says of its messages, when so many are gone. */
 store_rc_t sq_recount(store_sqlite_t *st, store_conv_t *c, int64_t gone);
+/* All that hangs on a message of op's conversation that is older than that (ms)
+ * goes: its words, edits, file.  *row: where it is; 0: there is none. */
+store_rc_t sq_strip(store_sqlite_t *st, const store_op_t *op, const char *id,
+    int64_t before, int64_t *row);
 /* A statement with one value, a number or (not NULL) a text. */
 store_rc_t sq_run_with(store_sqlite_t *st, sq_id_t id, const char *sql,
     int64_t n, const char *text);

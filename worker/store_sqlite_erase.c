@@ -59,57 +59,14 @@ untidy(store_sqlite_t *st, int state)
 static store_rc_t
 scrub_one(store_sqlite_t *st, const store_op_t *op, const char *id)
 {
-    int            step, deleted;
-    json_t        *content;
     int64_t        row;
     store_rc_t     rc;
     sqlite3_stmt  *s;
 
-    s = sq_get(st, SQ_EXPIRE_FIND,
-               "SELECT n, content, deleted_at IS NOT NULL FROM message"
-               " WHERE id = ?1 AND conversation = ?2 AND created_at < ?3");
-    if (s == NULL) {
-        return STORE_DOWN;
-    }
+    rc = sq_strip(st, op, id, INT64_MAX, &row);
 
-    sq_bind_text(s, 1, id);
-    sqlite3_bind_int64(s, 2, op->conv->row);
-    sqlite3_bind_int64(s, 3, INT64_MAX);
-
-    content = NULL;
-    row = 0;
-    deleted = 0;
-    rc = STORE_OK;
-    step = sqlite3_step(s);
-
-    if (step == SQLITE_ROW) {
-        row = sqlite3_column_int64(s, 0);
-        deleted = sqlite3_column_int(s, 2);
-        rc = sq_json(st, s, 1, &content) == 0 ? STORE_OK : STORE_DOWN;
-    }
-
-    if (sq_done(st, s, step) != STORE_OK || rc != STORE_OK
-        || step != SQLITE_ROW)
-    {
-        json_decref(content);
-        return step == SQLITE_DONE ? STORE_OK : STORE_DOWN;
-    }
-
-    if (!deleted) {
-        rc = sq_index(st, op->conv->row, row, content, NULL);
-    }
-
-    json_decref(content);
-
-    if (rc == STORE_OK) {
-        rc = sq_run_with(st, SQ_EXPIRE_EDITS,
-                         "DELETE FROM message_edit WHERE message = ?1", row,
-                         NULL);
-    }
-
-    if (rc == STORE_OK) {
-        rc = sq_run_with(st, SQ_EXPIRE_FILE,
-                         "DELETE FROM file_upload WHERE message = ?1", 0, id);
+    if (rc != STORE_OK || row == 0) {
+        return rc;
     }
 
     s = sq_get(st, SQ_SCRUB,
@@ -119,7 +76,7 @@ scrub_one(store_sqlite_t *st, const store_op_t *op, const char *id)
                " deleted_at = coalesce(deleted_at, ?4), deleted_by = ?3,"
                " updated_at = ?4 WHERE n = ?1");
 
-    if (s == NULL || rc != STORE_OK) {
+    if (s == NULL) {
         return STORE_DOWN;
     }
 

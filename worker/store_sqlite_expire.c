@@ -267,17 +267,16 @@ sq_run_with(store_sqlite_t *st, sq_id_t id, const char *sql, int64_t n,
 }
 
 
-/* One message and all that hangs on it; *n counts it.  One that is not there,
- * or is younger, is passed over. */
-static store_rc_t
-expire_one(store_sqlite_t *st, const store_op_t *op, const char *id,
-    int64_t *n)
+store_rc_t
+sq_strip(store_sqlite_t *st, const store_op_t *op, const char *id,
+    int64_t before, int64_t *row)
 {
     int            step, deleted;
     json_t        *content;
-    int64_t        row;
     store_rc_t     rc;
     sqlite3_stmt  *s;
+
+    *row = 0;
 
     s = sq_get(st, SQ_EXPIRE_FIND,
                "SELECT n, content, deleted_at IS NOT NULL FROM message"
@@ -288,16 +287,15 @@ expire_one(store_sqlite_t *st, const store_op_t *op, const char *id,
 
     sq_bind_text(s, 1, id);
     sqlite3_bind_int64(s, 2, op->conv->row);
-    sqlite3_bind_int64(s, 3, op->at);
+    sqlite3_bind_int64(s, 3, before);
 
     content = NULL;
-    row = 0;
     deleted = 0;
     rc = STORE_OK;
     step = sqlite3_step(s);
 
     if (step == SQLITE_ROW) {
-        row = sqlite3_column_int64(s, 0);
+        *row = sqlite3_column_int64(s, 0);
         deleted = sqlite3_column_int(s, 2);
         rc = sq_json(st, s, 1, &content) == 0 ? STORE_OK : STORE_DOWN;
     }
@@ -311,27 +309,41 @@ expire_one(store_sqlite_t *st, const store_op_t *op, const char *id,
 
     /* the words of a deleted one are out already */
     if (!deleted) {
-        rc = sq_index(st, op->conv->row, row, content, NULL);
+        rc = sq_index(st, op->conv->row, *row, content, NULL);
     }
 
     json_decref(content);
 
     if (rc == STORE_OK) {
         rc = sq_run_with(st, SQ_EXPIRE_EDITS,
-                      "DELETE FROM message_edit WHERE message = ?1", row,
-                      NULL);
+                         "DELETE FROM message_edit WHERE message = ?1", *row,
+                         NULL);
     }
 
-    if (rc == STORE_OK) {
-        rc = sq_run_with(st, SQ_EXPIRE_FILE,
-                      "DELETE FROM file_upload WHERE message = ?1", 0, id);
+    return rc == STORE_OK
+           ? sq_run_with(st, SQ_EXPIRE_FILE,
+                         "DELETE FROM file_upload WHERE message = ?1", 0, id)
+           : rc;
+}
+
+
+/* One message and all that hangs on it; *n counts it.  One that is not there,
+ * or is younger, is passed over. */
+static store_rc_t
+expire_one(store_sqlite_t *st, const store_op_t *op, const char *id,
+    int64_t *n)
+{
+    int64_t     row;
+    store_rc_t  rc;
+
+    rc = sq_strip(st, op, id, op->at, &row);
+
+    if (rc != STORE_OK || row == 0) {
+        return rc;
     }
 
-    if (rc == STORE_OK) {
-        rc = sq_run_with(st, SQ_EXPIRE_MESSAGE,
-                      "DELETE FROM message WHERE n = ?1", row, NULL);
-    }
-
+    rc = sq_run_with(st, SQ_EXPIRE_MESSAGE,
+                     "DELETE FROM message WHERE n = ?1", row, NULL);
     *n += rc == STORE_OK;
 
     return rc;
