@@ -5,6 +5,8 @@ sockets stay and sends are refused as retryable; nothing is lost.
 """
 
 import asyncio
+import contextlib
+import os
 import signal
 import time
 
@@ -156,6 +158,38 @@ async def test_children_of_the_pool_are_replaced(make_stack):
     stack.wait_health("ok")
     assert [m["seq"] for m in rest.history(room)] == list(
         range(1, sent + 1))
+    await ws.close()
+
+
+async def test_projector_crashes_with_a_backlog(make_stack):
+    """It dies of a signal that a bug would raise, again and again: what it
+    had in hand is taken one by one, all of it in order and once."""
+    stack = make_stack(servers={"bulk": Server(
+        "writeen_rate 100000 burst=100000 user=100000;")})
+    stack.watch.allow("crash_guard|child_died .*signal=6", "we made it so")
+    users = uniques("ann", "bob")
+    rooms = [stack.make_room(*users) for _ in range(20)]
+    ws = await Ws.hello(stack.ws(server="bulk"), users[0])
+    assert stack.worker.stop() is None
+    for room in rooms:
+        await fill(ws, room, 100)
+    stack.worker.start()
+    log = stack.logs / "worker.log"
+    crashes = 0
+
+    while crashes < 3:
+        for pid in stack.worker.role("projector"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGABRT)
+        await asyncio.sleep(0.02)
+        crashes = log.read_text().count("crash_guard")
+    stack.wait_health("ok")
+    await asyncio.to_thread(stack.wait_applied)
+    with stack.open_store() as db:
+        for room in rooms:
+            assert [r[0] for r in db.messages(room)] == list(range(1, 101))
+    for core in stack.worker.cores():
+        core.unlink()
     await ws.close()
 
 
