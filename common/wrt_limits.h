@@ -112,6 +112,8 @@
 #define WRT_SESSION_ANSWER_MAX   200    /* messages later that may answer */
 #define WRT_SESSION_NOTES_MAX    4096   /* sessionNotes, bytes */
 #define WRT_TRANSCRIPT_MAX       (256 * 1024 * 1024) /* file, bytes */
+#define WRT_TRANSCRIPT_TOLD_MAX  (32 * 1024 * 1024) /* of which Markdown is
+                                           made; JSON: WRT_REPLY_MAX */
 #define WRT_TRANSCRIPT_DEPTH_MAX 16     /* nesting of its JSON */
 #define WRT_TRANSCRIPT_PROBLEMS_MAX 20  /* told of by the verifier */
 

@@ -498,19 +498,18 @@ session_rate(api_t *a, call_t *c)
 
 /* -- transcripts -- */
 
-/* The file that was written when the session ended; NULL: answered. */
-static char *
+/* The file that was written when the session ended, into text.  -1: answered;
+ * 1: it is larger than max. */
+static int
 transcript_stored(api_t *a, call_t *c, store_t *st, const json_t *s,
-    size_t *n)
+    size_t max, buf_t *text)
 {
-    buf_t        text;
     json_t      *meta, *part;
     int64_t      i, parts;
     store_rc_t   rc;
 
     meta = json_object_get(s, "transcript");
     parts = json_integer_value(json_object_get(meta, "parts"));
-    memset(&text, 0, sizeof(text));
 
     for (i = 0; i < parts; i++) {
         rc = store_session_part(st, session_text(s, "id"),
@@ -519,57 +518,52 @@ transcript_stored(api_t *a, call_t *c, store_t *st, const json_t *s,
 
         if (rc != STORE_OK) {
             /* made anew meanwhile: there is another one now */
-            buf_free(&text);
             (void) (rc == STORE_NOT_FOUND ? api_unavailable(c)
                                           : api_store_error(a, c, rc));
-            return NULL;
+            return -1;
         }
 
-        buf_add(&text, json_string_value(part), json_string_length(part));
+        if (json_string_length(part) > max - text->n) {
+            json_decref(part);
+            return 1;
+        }
+
+        buf_add(text, json_string_value(part), json_string_length(part));
         json_decref(part);
     }
 
-    *n = text.n;
-
-    return text.p;
+    return 0;
 }
 
 
-/* That of a session of which none is kept, as of now; NULL: answered. */
-static char *
-transcript_now(api_t *a, call_t *c, store_t *st, const json_t *s, size_t *n)
+/* That of a session of which none is kept, as of now. */
+static int
+transcript_now(api_t *a, call_t *c, store_t *st, const json_t *s, size_t max,
+    buf_t *text)
 {
-    char        *text;
-    json_t      *room, *messages, *record, *t;
+    int          large;
     store_rc_t   rc;
 
-    rc = scribe_read(st, s, &room, &messages);
+    rc = scribe_transcript_now(a->cf, st, s, max, text, &large);
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {
         api_store_error(a, c, rc);
-        return NULL;
+        return -1;
     }
 
-    record = scribe_now(a->cf, s, room, messages, &t);
-    text = t ? transcript_write(t, n) : NULL;
-
-    if (text == NULL) {
+    if (text->n == 0 && !large) {
         api_unavailable(c);
+        return -1;
     }
 
-    json_decref(t);
-    json_decref(record);
-    json_decref(room);
-    json_decref(messages);
-
-    return text;
+    return large;
 }
 
 
 /* The answer: a file in a string, so that its bytes stay as they are. */
 static api_rc_t
-transcript_answer(api_t *a, call_t *c, const json_t *s, char *text, size_t n,
+transcript_answer(api_t *a, call_t *c, const json_t *s, const buf_t *text,
     int markdown)
 {
     char         err[TRANSCRIPT_ERROR_SIZE], *md;
@@ -577,11 +571,11 @@ transcript_answer(api_t *a, call_t *c, const json_t *s, char *text, size_t n,
     size_t       size;
     api_rc_t     rc;
 
-    t = transcript_read(text, n, err);
+    t = transcript_read(text->p, text->n, err);
     md = t && markdown ? transcript_markdown(t, a->cf->utc_offset, &size)
                        : NULL;
     content = markdown ? (md ? json_stringn(md, size) : NULL)
-                       : json_stringn(text, n);
+                       : json_stringn(text->p, text->n);
 
     if (t == NULL || content == NULL) {
         log_error("transcript", "session=%s error=\"%s\"",
@@ -611,14 +605,43 @@ transcript_answer(api_t *a, call_t *c, const json_t *s, char *text, size_t n,
 }
 
 
+/* Of a session that is written up. */
+static api_rc_t
+transcript_of(api_t *a, call_t *c, const json_t *s, int markdown)
+{
+    int        rc;
+    buf_t      text;
+    size_t     max;
+    store_t   *st;
+    api_rc_t   arc;
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return API_DONE;
+    }
+
+    memset(&text, 0, sizeof(text));
+    max = markdown ? WRT_TRANSCRIPT_TOLD_MAX : WRT_REPLY_MAX;
+
+    rc = json_is_object(json_object_get(s, "transcript"))
+         ? transcript_stored(a, c, st, s, max, &text)
+         : transcript_now(a, c, st, s, max, &text);
+
+    arc = rc < 0 ? API_DONE
+          : rc > 0 ? api_error(c, 413, "too_large", NULL,
+                               "the transcript is too large to be answered")
+                   : transcript_answer(a, c, s, &text, markdown);
+    buf_free(&text);
+
+    return arc;
+}
+
+
 static api_rc_t
 transcript(api_t *a, call_t *c, session_find_pt find)
 {
     int          rc;
-    char        *text;
-    size_t       n;
     json_t      *s;
-    store_t     *st;
     access_t     x;
     api_rc_t     arc;
     const char  *status, *format;
@@ -638,26 +661,11 @@ transcript(api_t *a, call_t *c, session_find_pt find)
     }
 
     status = session_text(s, "status");
-    st = api_store(a, c);
-    text = NULL;
-    arc = API_DONE;
 
-    if (status == NULL || strcmp(status, "completed") != 0) {
-        arc = api_error(c, 409, "conflict", NULL,
-                        "the session is not written up yet");
-
-    } else if (st) {
-        text = json_is_object(json_object_get(s, "transcript"))
-               ? transcript_stored(a, c, st, s, &n)
-               : transcript_now(a, c, st, s, &n);
-    }
-
-    if (text) {
-        arc = transcript_answer(a, c, s, text, n,
-                                strcmp(format, "markdown") == 0);
-    }
-
-    free(text);
+    arc = status && strcmp(status, "completed") == 0
+          ? transcript_of(a, c, s, strcmp(format, "markdown") == 0)
+          : api_error(c, 409, "conflict", NULL,
+                      "the session is not written up yet");
     json_decref(s);
 
     return arc;

@@ -6,93 +6,20 @@
  * was left undone because a process died, and sessions of other rooms, which
  * end by silence, the janitor does.  Two may write up the same session: the
  * record that comes first counts, and the store keeps the pieces of its
- * transcript alone.
+ * transcript alone.  What is written is made in scribe_make.c.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
-#include "common/wrt_utf8.h"
 #include "worker/scribe.h"
-#include "worker/session.h"
-#include "worker/transcript.h"
-
-#define SCRIBE_PAGE  WRT_PAGE_MESSAGES_MAX
 
 
 static const char *
 scribe_text(const json_t *o, const char *key)
 {
     return json_string_value(json_object_get(o, key));
-}
-
-
-static int64_t
-scribe_time(const json_t *o, const char *key)
-{
-    int64_t      ms;
-    const char  *s;
-
-    s = scribe_text(o, key);
-
-    return s && wrt_time_parse(s, strlen(s), &ms) == 0 ? ms : -1;
-}
-
-
-/* Messages from number first on up to last (-1: all), oldest first, at most
- * so many. */
-static store_rc_t
-scribe_messages(store_t *st, const char *conversation, int64_t first,
-    int64_t last, size_t max, json_t **out)
-{
-    int            more;
-    size_t         i;
-    json_t        *page, *m;
-    int64_t        seq;
-    store_rc_t     rc;
-    store_page_t   q;
-
-    memset(&q, 0, sizeof(q));
-    q.conversation = conversation;
-    q.limit = SCRIBE_PAGE;
-    q.before_ms = -1;
-    q.before_seq = -1;
-    q.after_seq = first - 1;
-
-    *out = json_array();
-    more = 1;
-
-    while (more) {
-        rc = store_messages(st, &q, &page, &more);
-
-        if (rc != STORE_OK) {
-            json_decref(*out);
-            *out = NULL;
-            return rc;
-        }
-
-        /* newest first */
-        for (i = json_array_size(page); i > 0; i--) {
-            m = json_array_get(page, i - 1);
-            seq = json_integer_value(json_object_get(m, "seq"));
-
-            if ((last >= 0 && seq > last) || json_array_size(*out) == max) {
-                more = 0;
-                break;
-            }
-
-            json_array_append(*out, m);
-            q.after_seq = seq;
-        }
-
-        more = more && json_array_size(page) > 0;
-        json_decref(page);
-    }
-
-    return STORE_OK;
 }
 
 
@@ -133,295 +60,24 @@ scribe_record(rds_t *shard, cmd_t *cmd, const conf_t *cf,
 }
 
 
-/* From when to when somebody was in the session, not in the room. */
-static void
-scribe_presence(json_t *people, const json_t *room, int64_t start, int64_t end)
+/* Queue the record; takes over the transcript's place in it. */
+static int
+scribe_put(const conf_t *cf, rds_t *shard, cmd_t *cmd, json_t *record,
+    json_t *transcript, size_t messages)
 {
-    char         text[WRT_TIME_LEN + 1];
-    size_t       i, k;
-    json_t      *p, *v;
-    int64_t      joined, left;
-    const char  *user;
-
-    json_array_foreach(people, i, p) {
-        user = scribe_text(p, "userId");
-        joined = start;
-        left = end;
-
-        json_array_foreach(room, k, v) {
-            if (user && strcmp(scribe_text(v, "userId"), user) == 0) {
-                joined = scribe_time(v, "joinedAt") > start
-                         ? scribe_time(v, "joinedAt") : start;
-                left = scribe_time(v, "leftAt");
-                left = left >= 0 && left < end ? left : end;
-                break;
-            }
-        }
-
-        wrt_time_format(joined, text);
-        json_object_set_new(p, "joinedAt", json_string(text));
-        wrt_time_format(left < joined ? joined : left, text);
-        json_object_set_new(p, "leftAt", json_string(text));
-    }
-}
-
-
-/* Those of the room who were in it at some time of the session. */
-static json_t *
-scribe_people(const json_t *room, int64_t start, int64_t end)
-{
-    size_t    i;
-    json_t   *list, *p;
-    int64_t   left;
-
-    list = json_array();
-
-    json_array_foreach(room, i, p) {
-        left = scribe_time(p, "leftAt");
-
-        if ((left < 0 || left >= start) && scribe_time(p, "joinedAt") <= end) {
-            json_array_append(list, p);
-        }
-    }
-
-    return list;
-}
-
-
-/* 24 hex digits that nobody else has. */
-static void
-scribe_run(char out[WRT_OID_LEN + 1])
-{
-    int            i;
-    unsigned char  raw[WRT_OID_LEN / 2];
-
-    if (RAND_bytes(raw, sizeof(raw)) != 1) {
-        log_error("random", "error=\"no random bytes\"");
-        abort();
-    }
-
-    for (i = 0; i < (int) sizeof(raw); i++) {
-        snprintf(out + 2 * i, 3, "%02x", raw[i]);
-    }
-}
-
-
-json_t *
-scribe_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf,
-    const json_t *session, int64_t rev, const json_t *transcript)
-{
-    char         run[WRT_OID_LEN + 1], *text;
-    size_t       at, n, len;
-    json_t      *part;
-    json_int_t   k;
+    int          rc;
     const char  *conversation;
 
-    conversation = scribe_text(session, "conversationId");
-    text = transcript_write(transcript, &n);
+    conversation = scribe_text(record, "conversationId");
+    json_object_set_new(record, "transcript", transcript);
 
-    if (text == NULL) {
-        return json_null();
-    }
-
-    scribe_run(run);
-
-    for (at = 0, k = 0; at < n; at += len, k++) {
-        len = wrt_utf8_cut((const uint8_t *) text + at, n - at,
-                           WRT_TRANSCRIPT_PART);
-        part = json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "op", "part",
-                         "sessionId", scribe_text(session, "id"), "run", run,
-                         "part", k, "rev", (json_int_t) rev, "text",
-                         json_stringn(text + at, len));
-
-        if (scribe_record(shard, cmd, cf, conversation, part) != 0) {
-            free(text);
-            return NULL;
-        }
-    }
-
-    free(text);
-
-    return json_pack("{s:s, s:I, s:s}", "run", run, "parts", k, "head",
-                     scribe_text(transcript, "head"));
-}
-
-
-/* What the messages say, put into the record. */
-static void
-scribe_document(json_t *record, json_t *doc)
-{
-    json_t  *analytics;
-
-    analytics = json_object_get(doc, "analytics");
-    json_object_del(analytics, "satisfaction");     /* the store's to say */
-
-    json_object_set(record, "duration", json_object_get(doc, "duration"));
-    json_object_set(record, "participants",
-                    json_object_get(doc, "participants"));
-    json_object_set(record, "summary", json_object_get(doc, "summary"));
-    json_object_set(record, "analytics", analytics);
-}
-
-
-static json_t *
-scribe_transcript(const json_t *record, const json_t *people,
-    const json_t *messages, const json_t *doc)
-{
-    char                 err[TRANSCRIPT_ERROR_SIZE];
-    json_t              *t, *meta, *v;
-    unsigned             i;
-    transcript_input_t   in;
-
-    static const char *const  keys[] = {
-        "conversationId", "consultationId", "sessionType", "title",
-        "context", "startTime", "endTime", NULL
-    };
-
-    meta = json_pack("{s:O}", "sessionId", json_object_get(record, "id"));
-
-    for (i = 0; keys[i]; i++) {
-        v = json_object_get(record, keys[i]);
-
-        if (v && !json_is_null(v)) {
-            json_object_set(meta, keys[i], v);
-        }
-    }
-
-    memset(&in, 0, sizeof(in));
-    in.session = meta;
-    in.participants = people;
-    in.messages = messages;
-    in.document = doc;
-
-    t = transcript_make(&in, err);
-
-    if (t == NULL) {
-        log_error("transcript", "session=%s error=\"%s\"",
-                  scribe_text(record, "id"), err);
-    }
-
-    json_decref(meta);
-
-    return t;
-}
-
-
-json_t *
-scribe_now(const conf_t *cf, const json_t *session, const json_t *room,
-    const json_t *messages, json_t **transcript)
-{
-    char              err[SESSION_ERROR_SIZE], now[WRT_TIME_LEN + 1];
-    json_t           *record, *doc, *people;
-    session_t        *s;
-    session_input_t   in;
-
-    memset(&in, 0, sizeof(in));
-    in.start = scribe_time(session, "startTime");
-    in.end = scribe_time(session, "endTime");
-    in.utc_offset = cf->utc_offset;
-    in.messages = messages;
-    people = scribe_people(json_object_get(room, "participants"), in.start,
-                           in.end);
-    in.participants = people;
-
-    record = json_deep_copy(session);
-    json_object_del(record, "ratings");
-    json_object_set_new(record, "rev", json_integer(
-        json_integer_value(json_object_get(session, "rev")) + 1));
-    json_object_set_new(record, "status", json_string("completed"));
-    wrt_time_format(now_ms(), now);
-    json_object_set_new(record, "updatedAt", json_string(now));
-
-    s = session_open(&in, err);
-    *transcript = NULL;
-
-    if (s == NULL) {
-        log_error("session", "session=%s error=\"%s\"",
-                  scribe_text(session, "id"), err);
-
-    } else {
-        doc = session_document(s);
-        session_close(s);
-        scribe_presence(json_object_get(doc, "participants"),
-                        json_object_get(room, "participants"), in.start,
-                        in.end);
-        scribe_document(record, doc);
-        *transcript = scribe_transcript(record, people, messages, doc);
-        json_decref(doc);
-    }
-
-    json_decref(people);
-
-    return record;
-}
-
-
-/* Make and queue the record; keep: the transcript, too. */
-static int
-scribe_put(const conf_t *cf, rds_t *shard, cmd_t *cmd, const json_t *session,
-    const json_t *room, const json_t *messages, int keep)
-{
-    int      rc;
-    json_t  *record, *transcript, *parts;
-
-    record = scribe_now(cf, session, room, messages, &transcript);
-    parts = json_null();
-
-    if (keep && transcript) {
-        parts = scribe_parts(shard, cmd, cf, session,
-                             json_integer_value(json_object_get(record,
-                                                                "rev")),
-                             transcript);
-    }
-
-    json_decref(transcript);
-
-    if (parts == NULL) {
-        json_decref(record);
-        return -1;
-    }
-
-    json_object_set_new(record, "transcript", parts);
-
-    rc = scribe_record(shard, cmd, cf, scribe_text(session, "conversationId"),
-                       json_pack("{s:s, s:o}", "op", "put", "session",
+    rc = scribe_record(shard, cmd, cf, conversation,
+                       json_pack("{s:s, s:O}", "op", "put", "session",
                                  record));
     if (rc == 0) {
         log_info("session_completed", "session=%s conversation=%s "
-                 "messages=%zu", scribe_text(session, "id"),
-                 scribe_text(session, "conversationId"),
-                 json_array_size(messages));
-    }
-
-    return rc;
-}
-
-
-store_rc_t
-scribe_read(store_t *st, const json_t *session, json_t **room,
-    json_t **messages)
-{
-    json_t      *end;
-    store_rc_t   rc;
-    const char  *conversation;
-
-    conversation = scribe_text(session, "conversationId");
-    end = json_object_get(session, "endSeq");
-    *messages = NULL;
-
-    rc = store_conversation(st, conversation, NULL, room);
-    if (rc != STORE_OK) {
-        return rc;
-    }
-
-    rc = scribe_messages(st, conversation,
-                         json_integer_value(json_object_get(session,
-                                                            "startSeq")),
-                         json_is_integer(end) ? json_integer_value(end) : -1,
-                         WRT_SESSION_MESSAGES_MAX, messages);
-    if (rc != STORE_OK) {
-        json_decref(*room);
-        *room = NULL;
+                 "messages=%zu", scribe_text(record, "id"), conversation,
+                 messages);
     }
 
     return rc;
@@ -432,22 +88,70 @@ store_rc_t
 scribe_complete(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
     const json_t *session)
 {
-    int          rc;
-    json_t      *room, *messages;
-    store_rc_t   src;
+    char             head[TRANSCRIPT_HASH_LEN + 1];
+    char             err[TRANSCRIPT_ERROR_SIZE];
+    json_t          *room, *transcript;
+    store_rc_t       rc;
+    const json_t    *kept;
+    scribe_made_t    made;
+    session_keep_t   keep;
+    scribe_parts_t   parts;
 
-    src = scribe_read(st, session, &room, &messages);
-    if (src != STORE_OK) {
-        return src;
+    rc = scribe_gather(st, session, &room, &keep);
+    if (rc != STORE_OK) {
+        return rc;
     }
 
-    rc = scribe_put(cf, shard, cmd, session, room, messages, 1);
+    kept = session_kept(&keep);
+    scribe_make(cf, session, room, kept, &made);
+    scribe_parts_begin(&parts, cf, shard, cmd, session,
+                       json_integer_value(json_object_get(made.record,
+                                                          "rev")));
+    rc = scribe_transcript(st, &made, kept, scribe_parts_add, &parts, head,
+                           err);
 
+    if (rc == STORE_OK && head[0] == '\0' && !parts.failed) {
+        log_error("transcript", "session=%s error=\"%s\"",
+                  scribe_text(session, "id"), err);
+    }
+
+    transcript = scribe_parts_end(&parts, head);
+
+    if (rc == STORE_OK
+        && (transcript == NULL
+            || scribe_put(cf, shard, cmd, made.record,
+                          json_incref(transcript), json_array_size(kept))
+               != 0))
+    {
+        rc = STORE_REJECTED;
+    }
+
+    json_decref(transcript);
+    scribe_made_free(&made);
+    session_keep_free(&keep);
     json_decref(room);
-    json_decref(messages);
 
-    return rc == 0 ? STORE_OK : STORE_REJECTED;
+    return rc;
 }
+
+
+/* -- sessions that end by silence -- */
+
+typedef struct {
+    const conf_t    *cf;
+    rds_t           *shard;
+    cmd_t           *cmd;
+    json_t          *room;
+    size_t           read;      /* messages */
+    size_t           written;   /* sessions */
+    int              failed;
+
+    /* the one that is being read */
+    size_t           n;
+    json_t          *from;      /* seq and createdAt of its first message */
+    json_t          *to;        /* and of its last */
+    session_keep_t   keep;
+} general_t;
 
 
 /* The id of the session that begins there: the same whoever finds it. */
@@ -474,84 +178,132 @@ scribe_id(char out[WRT_OID_LEN + 1], const char *conversation, int64_t first)
 }
 
 
-/* Messages first..last of a list were a session. */
-static int
-scribe_run_of(const conf_t *cf, rds_t *shard, cmd_t *cmd, const json_t *room,
-    const json_t *messages, size_t first, size_t last)
+/* What is told of a message in the record. */
+static json_t *
+general_place(const json_t *m)
 {
-    int          rc;
+    return json_pack("{s:O, s:O}", "seq", json_object_get(m, "seq"),
+                     "createdAt", json_object_get(m, "createdAt"));
+}
+
+
+static json_t *
+general_session(const general_t *g)
+{
     char         id[WRT_OID_LEN + 1];
-    size_t       i;
-    json_t      *a, *z, *session, *own;
+    json_t      *seq, *end;
     const char  *conversation;
 
-    conversation = scribe_text(room, "id");
-    a = json_array_get(messages, first);
-    z = json_array_get(messages, last);
+    conversation = scribe_text(g->room, "id");
+    seq = json_object_get(g->from, "seq");
+    end = json_object_get(g->to, "createdAt");
 
-    if (scribe_id(id, conversation,
-                  json_integer_value(json_object_get(a, "seq"))) != 0)
+    if (scribe_id(id, conversation, json_integer_value(seq)) != 0) {
+        return NULL;
+    }
+
+    return json_pack("{s:s, s:i, s:s, s:n, s:s, s:s, s:O, s:O, s:O?, s:n,"
+                     " s:O, s:O, s:O, s:O}",
+                     "id", id, "rev", 1, "conversationId", conversation,
+                     "consultationId", "sessionType", "general",
+                     "status", "ended", "startSeq", seq, "endSeq",
+                     json_object_get(g->to, "seq"),
+                     "title", json_object_get(g->room, "title"), "context",
+                     "startTime", json_object_get(g->from, "createdAt"),
+                     "endTime", end, "createdAt", end, "updatedAt", end);
+}
+
+
+/* What has been read was a session: no transcript of it is kept. */
+static int
+general_end(general_t *g)
+{
+    json_t         *session;
+    scribe_made_t   made;
+
+    session = general_session(g);
+
+    if (session == NULL) {
+        g->failed = 1;
+        return -1;
+    }
+
+    scribe_make(g->cf, session, g->room, session_kept(&g->keep), &made);
+    g->failed = scribe_put(g->cf, g->shard, g->cmd, made.record, json_null(),
+                           g->n) != 0;
+    g->written += !g->failed;
+
+    scribe_made_free(&made);
+    json_decref(session);
+    json_decref(g->from);
+    json_decref(g->to);
+    session_keep_free(&g->keep);
+    g->from = NULL;
+    g->to = NULL;
+    g->n = 0;
+
+    return g->failed ? -1 : 0;
+}
+
+
+static int
+general_silent(const general_t *g, int64_t until)
+{
+    return until - scribe_time(g->to, "createdAt")
+           >= (int64_t) g->cf->session_gap_s * 1000;
+}
+
+
+static int
+general_add(void *data, const json_t *m)
+{
+    general_t  *g;
+
+    g = data;
+
+    if (g->n > 0 && general_silent(g, scribe_time(m, "createdAt"))
+        && general_end(g) != 0)
     {
         return -1;
     }
 
-    session = json_pack("{s:s, s:i, s:s, s:n, s:s, s:s, s:O, s:O, s:O?, s:n,"
-                        " s:O, s:O, s:O, s:O}",
-                        "id", id, "rev", 1, "conversationId", conversation,
-                        "consultationId", "sessionType", "general",
-                        "status", "ended",
-                        "startSeq", json_object_get(a, "seq"),
-                        "endSeq", json_object_get(z, "seq"),
-                        "title", json_object_get(room, "title"), "context",
-                        "startTime", json_object_get(a, "createdAt"),
-                        "endTime", json_object_get(z, "createdAt"),
-                        "createdAt", json_object_get(z, "createdAt"),
-                        "updatedAt", json_object_get(z, "createdAt"));
-
-    own = json_array();
-
-    for (i = first; i <= last; i++) {
-        json_array_append(own, json_array_get(messages, i));
+    if (g->n == 0) {
+        g->from = general_place(m);
     }
 
-    rc = scribe_put(cf, shard, cmd, session, room, own, 0);
+    json_decref(g->to);
+    g->to = general_place(m);
+    session_keep(&g->keep, m);
+    g->n++;
+    g->read++;
 
-    json_decref(own);
-    json_decref(session);
-
-    return rc;
+    return 0;
 }
 
 
-/* Cut a list of messages where nobody said anything for so long. */
-static int
-scribe_cut(const conf_t *cf, rds_t *shard, cmd_t *cmd, const json_t *room,
-    const json_t *messages)
+/* Messages after a number, cut where nobody said anything for so long. */
+static store_rc_t
+general_read(general_t *g, store_t *st, int64_t after)
 {
-    int       rc;
-    size_t    i, first, n;
-    int64_t   at, gap, next;
+    int         full;
+    store_rc_t  rc;
 
-    rc = 0;
-    first = 0;
-    n = json_array_size(messages);
-    gap = (int64_t) cf->session_gap_s * 1000;
+    rc = scribe_each(st, scribe_text(g->room, "id"), after + 1, -1,
+                     general_add, g);
+    full = g->read == WRT_SESSION_MESSAGES_MAX;
 
-    for (i = 0; rc == 0 && i < n; i++) {
-        at = scribe_time(json_array_get(messages, i), "createdAt");
-        next = i + 1 < n
-               ? scribe_time(json_array_get(messages, i + 1), "createdAt")
-               : now_ms();
-
-        if (next - at >= gap || (i + 1 < n && i + 1 - first
-                                 == WRT_SESSION_MESSAGES_MAX))
-        {
-            rc = scribe_run_of(cf, shard, cmd, room, messages, first, i);
-            first = i + 1;
-        }
+    if (rc == STORE_OK && !g->failed && g->n > 0
+        && (full ? g->written == 0 : general_silent(g, now_ms())))
+    {
+        (void) general_end(g);
     }
 
-    return rc;
+    json_decref(g->from);
+    json_decref(g->to);
+    session_keep_free(&g->keep);
+
+    /* there may be more: it goes on behind what was written up */
+    return rc == STORE_OK && (g->failed || full) ? STORE_REJECTED : rc;
 }
 
 
@@ -559,45 +311,38 @@ store_rc_t
 scribe_general(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
     const char *conversation)
 {
-    int                rc;
-    json_t            *room, *messages, *list;
+    json_t            *list;
     int64_t            total, after;
-    store_rc_t         src;
+    general_t          g;
+    store_rc_t         rc;
     store_sessions_t   q;
+
+    memset(&g, 0, sizeof(g));
+    g.cf = cf;
+    g.shard = shard;
+    g.cmd = cmd;
 
     memset(&q, 0, sizeof(q));
     q.conversation = conversation;
     q.limit = 1;
 
-    src = store_conversation(st, conversation, NULL, &room);
-    if (src != STORE_OK) {
-        return src;
+    rc = store_conversation(st, conversation, NULL, &g.room);
+    if (rc != STORE_OK) {
+        return rc;
     }
 
-    if (strcmp(scribe_text(room, "type"), "consultation") == 0) {
-        json_decref(room);
-        return STORE_OK;
+    if (strcmp(scribe_text(g.room, "type"), "consultation") != 0) {
+        rc = store_sessions(st, &q, &list, &total);
+
+        if (rc == STORE_OK) {
+            after = json_integer_value(json_object_get(
+                        json_array_get(list, 0), "endSeq"));
+            json_decref(list);
+            rc = general_read(&g, st, after);
+        }
     }
 
-    src = store_sessions(st, &q, &list, &total);
+    json_decref(g.room);
 
-    if (src == STORE_OK) {
-        after = json_integer_value(json_object_get(json_array_get(list, 0),
-                                                   "endSeq"));
-        json_decref(list);
-        src = scribe_messages(st, conversation, after + 1, -1,
-                              WRT_SESSION_MESSAGES_MAX, &messages);
-    }
-
-    if (src != STORE_OK) {
-        json_decref(room);
-        return src;
-    }
-
-    rc = scribe_cut(cf, shard, cmd, room, messages);
-
-    json_decref(room);
-    json_decref(messages);
-
-    return rc == 0 ? STORE_OK : STORE_REJECTED;
+    return rc;
 }

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "worker/scribe.h"
-#include "worker/transcript.h"
 
 
 /* The transcript as it is stored; NULL: there is none, or (*down) not now. */
@@ -100,6 +99,30 @@ erase_summary(json_t *record)
 }
 
 
+/* The transcript as it is now. */
+static json_t *
+erase_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf, const json_t *session,
+    int64_t rev, const json_t *t)
+{
+    char            *text;
+    size_t           n;
+    scribe_parts_t   p;
+
+    text = transcript_write(t, &n);
+
+    if (text == NULL) {
+        return json_null();
+    }
+
+    scribe_parts_begin(&p, cf, shard, cmd, session, rev);
+    (void) scribe_parts_add(&p, text, n);
+    free(text);
+
+    return scribe_parts_end(&p, json_string_value(json_object_get(t,
+                                                                  "head")));
+}
+
+
 int
 scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
     const json_t *session, const char *user, const char *alias)
@@ -131,7 +154,7 @@ scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
 
     if (t) {
         (void) transcript_erase_user(t, user);
-        parts = scribe_parts(shard, cmd, cf, session, rev, t);
+        parts = erase_parts(shard, cmd, cf, session, rev, t);
         json_decref(t);
 
         if (parts == NULL) {

@@ -12,6 +12,7 @@
  *   session_actions.c    what somebody is to do, until when (session_due.c)
  *   session_questions.c  what nobody answered
  *   session_stats.c      counts, times to an answer, engagement
+ *   session_keep.c       what all of this is made of, and no more
  *
  * When malloc() fails the process ends (store_oom()).
  */
@@ -50,6 +51,25 @@ typedef struct session_s  session_t;
 session_t *session_open(const session_input_t *in,
     char err[SESSION_ERROR_SIZE]);
 void session_close(session_t *s);
+
+/*
+ * Of messages that come one after the other what session_open() looks at, in
+ * bounded memory: texts of at most 2 * WRT_SESSION_TEXT_MAX bytes and one
+ * message beside them, however much was said.  A session opened with
+ * session_kept() gives the document that the whole messages would give.  Zero
+ * it first.
+ */
+typedef struct {
+    json_t  *messages;
+    size_t   n;             /* messages that count */
+    size_t   said;          /* bytes of their texts */
+    size_t   kept;          /* as many of them are here */
+} session_keep_t;
+
+void session_keep(session_keep_t *k, const json_t *message);
+/* Good until the next message. */
+const json_t *session_kept(session_keep_t *k);
+void session_keep_free(session_keep_t *k);
 
 /* At most max topics, the most prominent first: ["text"]. */
 json_t *session_topics(session_t *s, size_t max);

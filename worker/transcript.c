@@ -16,14 +16,19 @@
 #include "worker/store_internal.h"
 #include "worker/transcript_internal.h"
 
-typedef struct {
-    json_t         *entries;
-    const uint8_t  *key;
-    char            last[TRANSCRIPT_HASH_LEN + 1];
-    const char    **user;           /* participants; number is index + 1 */
-    size_t          nusers;
-    size_t          users_cap;
-    char           *err;
+typedef struct transcript_maker_s {
+    json_t              *entries;   /* NULL: they go to the sink */
+    size_t               n;         /* of them */
+    transcript_sink_pt   sink;
+    void                *data;
+    const json_t        *session;
+    const uint8_t       *key;
+    char                 last[TRANSCRIPT_HASH_LEN + 1];
+    const char         **user;      /* participants; number is index + 1 */
+    size_t               nusers;
+    size_t               users_cap;
+    json_int_t           seq;       /* of the message before */
+    char                *err;
 } maker_t;
 
 typedef struct {
@@ -42,7 +47,7 @@ make_salt(const maker_t *mk, char out[TRANSCRIPT_SALT_LEN + 1])
     unsigned char  raw[EVP_MAX_MD_SIZE];
 
     if (mk->key) {
-        n = snprintf(text, sizeof(text), "%zu", json_array_size(mk->entries));
+        n = snprintf(text, sizeof(text), "%zu", mk->n);
 
         if (HMAC(EVP_sha256(), mk->key, TRANSCRIPT_KEY_BYTES,
                  (unsigned char *) text, (size_t) n, raw, &size) == NULL)
@@ -60,14 +65,53 @@ make_salt(const maker_t *mk, char out[TRANSCRIPT_SALT_LEN + 1])
 }
 
 
+/* Text of the file, to whoever takes it. */
+static int
+give(const maker_t *mk, const char *p, size_t n)
+{
+    if (mk->sink(mk->data, p, n) != 0) {
+        snprintf(mk->err, TRANSCRIPT_ERROR_SIZE, "it was not taken");
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* An entry as the file has it; taken over. */
+static int
+give_entry(const maker_t *mk, json_t *entry)
+{
+    int            rc;
+    session_buf_t  b;
+
+    memset(&b, 0, sizeof(b));
+    session_print(&b, "%s", mk->n ? "," : "{\"entries\":[");
+
+    rc = transcript_canon_entry(&b, entry);
+    json_decref(entry);
+
+    if (rc != 0) {
+        snprintf(mk->err, TRANSCRIPT_ERROR_SIZE, "an entry cannot be"
+                 " written");
+
+    } else {
+        rc = give(mk, b.p, b.n);
+    }
+
+    free(b.p);
+
+    return rc;
+}
+
+
 /* Takes over entry and content (NULL: there is none any more). */
 static int
 append(maker_t *mk, const char *kind, json_t *entry, json_t *content)
 {
     char  salt[TRANSCRIPT_SALT_LEN + 1], hash[TRANSCRIPT_HASH_LEN + 1];
 
-    session_set(entry, "index",
-                json_integer((json_int_t) json_array_size(mk->entries)));
+    session_set(entry, "index", json_integer((json_int_t) mk->n));
     session_set(entry, "kind", session_string(kind));
     session_set(entry, "previousHash", session_string(mk->last));
 
@@ -101,7 +145,16 @@ append(maker_t *mk, const char *kind, json_t *entry, json_t *content)
     }
 
     session_set(entry, "hash", session_string(mk->last));
-    session_append(mk->entries, entry);
+
+    if (mk->entries == NULL && give_entry(mk, entry) != 0) {
+        return -1;
+    }
+
+    if (mk->entries) {
+        session_append(mk->entries, entry);
+    }
+
+    mk->n++;
 
     return 0;
 }
@@ -408,6 +461,33 @@ order(const json_t *messages, char *err)
 }
 
 
+static void
+begin(maker_t *mk, const transcript_input_t *in, char *err)
+{
+    memset(mk, 0, sizeof(*mk));
+    mk->key = in->key;
+    mk->session = in->session;
+    mk->err = err;
+    memcpy(mk->last, TRANSCRIPT_ZERO, sizeof(mk->last));
+}
+
+
+/* The messages in their order; NULL: the input is refused. */
+static ordered_t *
+input(const transcript_input_t *in, char *err)
+{
+    if (!json_is_object(in->session) || !json_is_array(in->participants)
+        || (in->document && !json_is_object(in->document)))
+    {
+        snprintf(err, TRANSCRIPT_ERROR_SIZE, "session and document must be"
+                 " objects, participants an array");
+        return NULL;
+    }
+
+    return order(in->messages, err);
+}
+
+
 json_t *
 transcript_make(const transcript_input_t *in, char err[TRANSCRIPT_ERROR_SIZE])
 {
@@ -417,27 +497,15 @@ transcript_make(const transcript_input_t *in, char err[TRANSCRIPT_ERROR_SIZE])
     maker_t     mk;
     ordered_t  *list;
 
-    if (!json_is_object(in->session) || !json_is_array(in->participants)
-        || (in->document && !json_is_object(in->document)))
-    {
-        snprintf(err, TRANSCRIPT_ERROR_SIZE, "session and document must be"
-                 " objects, participants an array");
-        return NULL;
-    }
-
-    list = order(in->messages, err);
+    list = input(in, err);
 
     if (list == NULL) {
         return NULL;
     }
 
     n = json_array_size(in->messages);
-
-    memset(&mk, 0, sizeof(mk));
+    begin(&mk, in, err);
     mk.entries = json_array();
-    mk.key = in->key;
-    mk.err = err;
-    memcpy(mk.last, TRANSCRIPT_ZERO, sizeof(mk.last));
 
     rc = append_opened(&mk, in->session);
     rc = rc ? rc : append_participants(&mk, in->participants, list, n);
@@ -463,6 +531,98 @@ transcript_make(const transcript_input_t *in, char err[TRANSCRIPT_ERROR_SIZE])
     free(list);
 
     return doc;
+}
+
+
+transcript_maker_t *
+transcript_begin(const transcript_input_t *in, transcript_sink_pt sink,
+    void *data, char err[TRANSCRIPT_ERROR_SIZE])
+{
+    maker_t    *mk;
+    ordered_t  *list;
+
+    list = input(in, err);
+
+    if (list == NULL) {
+        return NULL;
+    }
+
+    mk = session_grow(NULL, sizeof(maker_t));
+    begin(mk, in, err);
+    mk->sink = sink;
+    mk->data = data;
+    mk->seq = -1;
+
+    if (append_opened(mk, in->session) != 0
+        || append_participants(mk, in->participants, list,
+                               json_array_size(in->messages)) != 0)
+    {
+        transcript_drop(mk);
+        mk = NULL;
+    }
+
+    free(list);
+
+    return mk;
+}
+
+
+int
+transcript_add(transcript_maker_t *mk, const json_t *m)
+{
+    json_t      *seq;
+    const char  *user;
+
+    seq = json_object_get(m, "seq");
+    user = text_of(m, "senderId");
+
+    if (text_of(m, "id") == NULL || !json_is_integer(seq)
+        || json_integer_value(seq) <= mk->seq
+        || user == NULL || number_of(mk, user) == 0)
+    {
+        snprintf(mk->err, TRANSCRIPT_ERROR_SIZE, "messages must have id, seq"
+                 " in ascending order, and one of the senders told before");
+        return -1;
+    }
+
+    mk->seq = json_integer_value(seq);
+
+    return append_message(mk, m);
+}
+
+
+int
+transcript_end(transcript_maker_t *mk, const json_t *document,
+    char head[TRANSCRIPT_HASH_LEN + 1])
+{
+    int            rc;
+    session_buf_t  b;
+
+    memset(&b, 0, sizeof(b));
+    rc = append_closed(mk, mk->session, document);
+
+    if (rc == 0) {
+        session_print(&b, "],\"format\":\"" TRANSCRIPT_FORMAT "\","
+                      "\"head\":\"%s\",\"version\":%d}\n", mk->last,
+                      TRANSCRIPT_VERSION);
+        rc = give(mk, b.p, b.n);
+        memcpy(head, mk->last, sizeof(mk->last));
+    }
+
+    free(b.p);
+    transcript_drop(mk);
+
+    return rc;
+}
+
+
+void
+transcript_drop(transcript_maker_t *mk)
+{
+    if (mk) {
+        free(mk->user);
+        free(mk);
+    }
 }
 
 

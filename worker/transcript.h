@@ -53,6 +53,26 @@ typedef struct {
 json_t *transcript_make(const transcript_input_t *in,
     char err[TRANSCRIPT_ERROR_SIZE]);
 
+/*
+ * The same file as text, piece by piece, for what is not to be in memory as a
+ * whole: the sink gets an entry at a time, and says 0, or -1 to have it
+ * stopped.  Of in->messages only id, seq and who sent them are looked at, of
+ * in->document nothing; both, and err, are used until the end.
+ */
+typedef int (*transcript_sink_pt)(void *data, const char *p, size_t n);
+typedef struct transcript_maker_s  transcript_maker_t;
+
+/* NULL, -1: refused, or stopped by the sink; err says why. */
+transcript_maker_t *transcript_begin(const transcript_input_t *in,
+    transcript_sink_pt sink, void *data, char err[TRANSCRIPT_ERROR_SIZE]);
+/* The messages, by seq. */
+int transcript_add(transcript_maker_t *mk, const json_t *message);
+/* Ends it whatever comes out. */
+int transcript_end(transcript_maker_t *mk, const json_t *document,
+    char head[TRANSCRIPT_HASH_LEN + 1]);
+/* Not to be ended; NULL: nothing. */
+void transcript_drop(transcript_maker_t *mk);
+
 /* Take the content of a message, or all that says who a user is (also what the
  * summary says, in which he may be named), out of a transcript.  How many
  * entries lost their content. */

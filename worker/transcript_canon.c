@@ -216,6 +216,14 @@ transcript_canon(session_buf_t *b, const json_t *v)
 }
 
 
+/* An entry stands two deep in its file. */
+int
+transcript_canon_entry(session_buf_t *b, const json_t *entry)
+{
+    return canon_value(b, entry, 2);
+}
+
+
 void
 transcript_sha256(const char *p, size_t n, char out[TRANSCRIPT_HASH_LEN + 1])
 {

@@ -24,6 +24,7 @@
  * it is nested too deep.
  */
 int transcript_canon(session_buf_t *b, const json_t *v);
+int transcript_canon_entry(session_buf_t *b, const json_t *entry);
 void transcript_sha256(const char *p, size_t n,
     char out[TRANSCRIPT_HASH_LEN + 1]);
 /* Hash of a content and its salt.  -1: it has no canonical form. */

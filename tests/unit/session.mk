@@ -6,8 +6,8 @@ include worker/session.mk
 include worker/store.mk
 
 SESSION_TESTS := session_stats session_topics session_actions \
-                 session_questions session_due session_text transcript \
-                 transcript_text
+                 session_questions session_due session_text session_keep \
+                 transcript transcript_pieces transcript_text
 SESSION_PROGS := $(SESSION_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS     += $(SESSION_PROGS)
 
@@ -19,7 +19,8 @@ unit-session: $(SESSION_PROGS)
 	@tests/unit/run.sh $(TEST_RESULTS)/unit-session.txt $(SESSION_PROGS)
 
 $(SESSION_PROGS): $(BUILD)/unit/test_%: tests/unit/test_%.c \
-                  tests/unit/session_fixture.h tests/unit/unit.h \
+                  tests/unit/session_fixture.h \
+                  tests/unit/transcript_fixture.h tests/unit/unit.h \
                   $(SESSION_LIB) $(STORE_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $< $(SESSION_LIB) $(STORE_LIB) $(COMMON_LIB) \

@@ -6,57 +6,9 @@
  * altered there for ever unnoticed.
  */
 
-#include "tests/unit/session_fixture.h"
+#include "tests/unit/transcript_fixture.h"
 
 #include <unistd.h>
-
-#include "worker/transcript_internal.h"
-
-static const uint8_t  key[TRANSCRIPT_KEY_BYTES] = "a key of the tests only";
-
-
-static json_t *
-make(const json_t *doc)
-{
-    char                 err[TRANSCRIPT_ERROR_SIZE];
-    json_t              *session, *summary, *t;
-    session_t           *s;
-    transcript_input_t   in;
-
-    s = fixture_open(doc);
-    summary = session_document(s);
-    session_close(s);
-
-    session = json_pack("{s:s, s:s?, s:s?, s:s?, s:O, s:O, s:{s:s}}",
-                        "sessionId", "s1", "conversationId",
-                        json_string_value(json_object_get(doc,
-                                                          "conversationId")),
-                        "sessionType", "consultation", "title",
-                        json_string_value(json_object_get(doc, "title")),
-                        "startTime", json_object_get(doc, "startTime"),
-                        "endTime", json_object_get(doc, "endTime"),
-                        "context", "topic", "Bab 3");
-    assert_non_null(session);
-
-    memset(&in, 0, sizeof(in));
-    in.session = session;
-    in.participants = json_object_get(doc, "participants");
-    in.messages = json_object_get(doc, "messages");
-    in.document = summary;
-    in.key = key;
-
-    t = transcript_make(&in, err);
-
-    if (t == NULL) {
-        fail_msg("%s", err);
-    }
-
-    json_decref(session);
-    json_decref(summary);
-
-    return t;
-}
-
 
 static json_t *
 make_of(const char *name)
@@ -64,7 +16,7 @@ make_of(const char *name)
     json_t  *doc, *t;
 
     doc = fixture_load(name);
-    t = make(doc);
+    t = fixture_transcript(doc);
     json_decref(doc);
 
     return t;
@@ -85,7 +37,7 @@ make_short(void)
     doc = fixture_talk(lines, UNIT_COUNT(lines));
     json_object_set_new(json_array_get(json_object_get(doc, "messages"), 2),
                         "deletedAt", json_string("2026-11-23T02:03:00Z"));
-    t = make(doc);
+    t = fixture_transcript(doc);
     json_decref(doc);
 
     return t;
