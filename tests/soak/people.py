@@ -21,6 +21,7 @@ from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory)
 
 TEXT, PING = 1, 9
+LIFE = 5                # seconds of a token that expires
 RELOADED = 1            # of the two nginx, the one that is reloaded
 ALL = []
 
@@ -416,8 +417,8 @@ async def short_of_time(turn):
     while turn.goes_on():
         gone, kept = uniques("gone", "kept")
         url = stack.ws(server="quick")
-        g = await Ws.hello(url, gone, ttl=3)
-        k = await Ws.hello(url, kept, ttl=3)
+        g = await Ws.hello(url, gone, ttl=LIFE)
+        k = await Ws.hello(url, kept, ttl=LIFE)
         k.send("refresh_token", {"token": tokens.token(kept)}, id="r")
         await k.wait("ack")
         problems += await closed(g, 4401)

@@ -29,6 +29,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+# before the harness is read: servers under sanitizers are slow, and others may
+# be at work on this machine
+os.environ.setdefault("WRT_PATIENCE", "4")
 
 import people                                                 # noqa: E402
 from harness import parts                                     # noqa: E402
@@ -41,7 +44,7 @@ from watch import Watch                                       # noqa: E402
 QUARANTINE = "quarantine_size_mb=4:thread_local_quarantine_size_kb=64"
 SERVERS = {
     "bulk": Server("writeen_rate 100000 burst=100000 user=100000;"),
-    "quick": Server("writeen_jwt_leeway 0s; writeen_ping_interval 1s;"),
+    "quick": Server("writeen_jwt_leeway 0s; writeen_ping_interval 3s;"),
     "small": Server("writeen_send_queue 128k;", "sndbuf=16k"),
 }
 ENV = {"SESSION_GAP_S": "2", "UPLOAD_IDLE_S": "3", "BLOB_GRACE_S": "3",
@@ -96,7 +99,8 @@ def make_stack(store):
     stack = Stack(f"soak-{store}", store, nginx=2, servers=SERVERS,
                   files="s3" if store == "mongo" else "local",
                   clamd=store == "mongo", http="    client_header_timeout 4s;\n"
-                  "    keepalive_timeout 2s;\n")
+                  "    keepalive_timeout 2s;\n"
+                  "    writeen_api_timeout 40s;\n")
     tmp = stack.dir / "tmp"
     tmp.mkdir()
     stack.fcm = Fcm(stack.dir / "fcm")

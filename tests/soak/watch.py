@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.parts import comm, descendants, title
 
-SETTLE = 40             # seconds until what ends by itself must have ended
+SETTLE = 90             # seconds until what ends by itself must have ended
 GAUGES = ("connections", "users", "rooms", "queue_bytes", "rpc_pending",
           "uploads_reading", "uploads_waiting", "worker_rpc_parked")
 DAY = 86400
@@ -100,8 +100,8 @@ def open_files(pid):
 
 
 class Watch:
-    def __init__(self, stack):
-        self.stack = stack
+    def __init__(self, stack, settle=SETTLE):
+        self.stack, self.settle = stack, settle
         self.samples = []           # of each turn: {process: {...}}
         self.limits = {}            # process -> what, at most
 
@@ -199,7 +199,7 @@ class Watch:
 
     async def calm(self, count_processes, patient):
         """Wait for it; what is not."""
-        end = time.monotonic() + SETTLE
+        end = time.monotonic() + self.settle
         while True:
             left = await asyncio.to_thread(self.left, count_processes,
                                            patient)

@@ -14,6 +14,7 @@ import itertools
 import time
 
 from . import tokens
+from .net import patience
 from .state import NUMBERED, Room
 from .ws import Ws
 
@@ -148,7 +149,7 @@ class Device:
         self.calls[id] = future
         self.ws.send(event, data, id=id)
         try:
-            return await asyncio.wait_for(future, timeout)
+            return await asyncio.wait_for(future, patience(timeout))
         except asyncio.TimeoutError:
             raise AssertionError(
                 f"{self.name}: no answer to {event} {data}") from None
@@ -234,7 +235,7 @@ class Device:
 
     async def until(self, check, what, timeout=20):
         """Until check() is true, looked at after each event."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patience(timeout)
         while not (value := check()):
             if self.ws.closed is not None:
                 raise AssertionError(f"{self.name}: {self.ws.closed} while "

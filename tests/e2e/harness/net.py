@@ -12,6 +12,10 @@ import time
 # Of several processes that share the tests, this one: "gw0"...; alone: ""
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
+# How many times as long as usual answers are waited for: where servers are
+# watched at their work, or share the machine with others
+PATIENCE = float(os.environ.get("WRT_PATIENCE", "1"))
+
 _random = random.SystemRandom()
 _claims = []
 
@@ -35,8 +39,13 @@ def free_port():
     raise RuntimeError("no free port in 20000-26999")
 
 
+def patience(seconds):
+    return seconds * PATIENCE
+
+
 def wait_until(check, timeout, what, step=0.02):
     """Poll check() until it is true; its last value is returned."""
+    timeout = patience(timeout)
     end = time.monotonic() + timeout
     while True:
         value = check()

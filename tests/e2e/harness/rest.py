@@ -7,6 +7,7 @@ import json
 from urllib.parse import urlencode
 
 from . import spec
+from .net import patience
 
 
 class Reply:
@@ -62,7 +63,7 @@ class Rest:
         if query:
             path += "?" + urlencode(query)
         conn = http.client.HTTPConnection(self.host, self.port,
-                                          timeout=timeout)
+                                          timeout=patience(timeout))
         try:
             conn.request(method, path, data, head)
             r = conn.getresponse()

@@ -22,6 +22,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from . import spec, tokens
+from .net import patience
 
 _numbers = itertools.count(1)
 
@@ -108,7 +109,7 @@ class Ws(asyncio.Protocol):
         try:
             await asyncio.wait_for(
                 loop.sock_connect(sock, (where.hostname, where.port)),
-                timeout)
+                patience(timeout))
             _, self = await loop.create_connection(
                 lambda: cls(machine, name, auto_pong), sock=sock)
             self.port = where.port
@@ -126,7 +127,7 @@ class Ws(asyncio.Protocol):
         self.transport.write(b"".join(machine.data_to_send()) + early)
         try:
             response = await asyncio.wait_for(
-                asyncio.shield(self.response), timeout)
+                asyncio.shield(self.response), patience(timeout))
         except BaseException:
             self.abort()
             raise
@@ -304,7 +305,7 @@ class Ws(asyncio.Protocol):
         """The next event; Closed when there is none any more."""
         if self.backlog:
             return self.backlog.popleft()
-        return await self._next(timeout)
+        return await self._next(patience(timeout))
 
     async def _next(self, timeout):
         try:
@@ -329,7 +330,7 @@ class Ws(asyncio.Protocol):
             if fits(e):
                 del self.backlog[i]
                 return e
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patience(timeout)
         while True:
             left = end - time.monotonic()
             if left <= 0:
@@ -369,7 +370,7 @@ class Ws(asyncio.Protocol):
 
     async def wait_closed(self, timeout=10):
         """The close code and reason, once it is closed."""
-        await asyncio.wait_for(self.gone.wait(), timeout)
+        await asyncio.wait_for(self.gone.wait(), patience(timeout))
         return self.closed.code, self.closed.reason
 
     # ---- closing --------------------------------------------------------
@@ -384,7 +385,7 @@ class Ws(asyncio.Protocol):
             except WebSocketException:
                 pass
             try:
-                await asyncio.wait_for(self.gone.wait(), timeout)
+                await asyncio.wait_for(self.gone.wait(), patience(timeout))
             except asyncio.TimeoutError:
                 self.abort()
                 raise AssertionError(
