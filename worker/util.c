@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/wrt_envelope.h"
 #include "worker/worker.h"
 
 #define BUF_START  256
@@ -179,25 +180,107 @@ buf_fmt(buf_t *b, const char *fmt, ...)
 }
 
 
-/* JSON goes where it belongs without a copy of its own. */
-static int
-buf_dump(const char *p, size_t n, void *data)
+static void
+buf_json_text(buf_t *b, const char *s, size_t n)
 {
-    buf_add(data, p, n);
-
-    return 0;
+    buf_room(b, 6 * n + 2);
+    b->p[b->n++] = '"';
+    b->n += wrt_json_escape(b->p + b->n, s, n);
+    buf_add(b, "\"", 1);
 }
 
 
+static void
+buf_json_object(buf_t *b, json_t *o)
+{
+    void        *it;
+    const char  *key, *comma;
+
+    comma = "{";
+
+    for (it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
+        key = json_object_iter_key(it);
+
+        buf_add(b, comma, 1);
+        buf_json_text(b, key, strlen(key));
+        buf_add(b, ":", 1);
+        buf_json(b, json_object_iter_value(it));
+        comma = ",";
+    }
+
+    buf_text(b, json_object_size(o) ? "}" : "{}");
+}
+
+
+static void
+buf_json_array(buf_t *b, const json_t *list)
+{
+    size_t         i;
+    const json_t  *v;
+
+    buf_add(b, "[", 1);
+
+    json_array_foreach(list, i, v) {
+        if (i > 0) {
+            buf_add(b, ",", 1);
+        }
+
+        buf_json(b, v);
+    }
+
+    buf_add(b, "]", 1);
+}
+
+
+/* jansson's own dumping looks for loops, which takes longer than all the rest:
+ * a page of history has hundreds of objects. */
 void
 buf_json(buf_t *b, const json_t *v)
 {
-    if (json_dump_callback(v, buf_dump, b, JSON_COMPACT | JSON_ENCODE_ANY)
-        != 0)
-    {
+    char    real[64];
+    size_t  n;
+
+    if (v == NULL) {
         /* jansson got no memory when the value was made */
         log_error("no_memory", "what=json");
         _exit(EXIT_FAILURE);
+    }
+
+    switch (json_typeof(v)) {
+
+    case JSON_OBJECT:
+        /* only read; jansson lacks const here */
+        buf_json_object(b, (json_t *) v);
+        break;
+
+    case JSON_ARRAY:
+        buf_json_array(b, v);
+        break;
+
+    case JSON_STRING:
+        buf_json_text(b, json_string_value(v), json_string_length(v));
+        break;
+
+    case JSON_INTEGER:
+        buf_fmt(b, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        break;
+
+    case JSON_REAL:
+        n = json_dumpb(v, real, sizeof(real), JSON_ENCODE_ANY);
+        buf_add(b, real, n <= sizeof(real) ? n : 0);
+        break;
+
+    case JSON_TRUE:
+        buf_add(b, "true", 4);
+        break;
+
+    case JSON_FALSE:
+        buf_add(b, "false", 5);
+        break;
+
+    case JSON_NULL:
+        buf_add(b, "null", 4);
+        break;
     }
 }
 

@@ -4,7 +4,7 @@
 include worker/push.mk
 
 UNIT_WORKER_TESTS := event conf router body node file_link disposition may \
-                     spool user
+                     spool user util
 UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS         += $(UNIT_WORKER)
 
