@@ -8,11 +8,35 @@
 
 #include "worker/store_internal.h"
 
+#define PAGE_PEOPLE  16     /* remembered; more are made again each time */
+
 /* One entry of a readBy under construction. */
 typedef struct {
     const char  *user;
     int64_t      at;
 } read_by_t;
+
+/* Somebody whom messages of a page name. */
+typedef struct {
+    const char  *id;
+    json_t      *text;          /* his id */
+    json_t      *doc;           /* name and avatar */
+} person_t;
+
+/*
+ * What is needed for all messages of a page.  What many of them have in common
+ * is made once and shared: nobody changes a value inside of a document.
+ */
+typedef struct {
+    const store_docs_t  *d;
+    unsigned             with;
+    read_by_t           *by;
+    person_t             people[PAGE_PEOPLE];
+    size_t               npeople;
+    json_t              *conversation;
+    json_t              *type;
+    json_t              *status;
+} page_t;
 
 
 /* jansson passes a failed allocation on as NULL, so one check is enough. */
@@ -289,30 +313,99 @@ cmp_read_by(const void *a, const void *b)
 }
 
 
+/* The string, or the last one of its kind again. */
+static json_t *
+page_string(json_t **last, const char *s)
+{
+    if (*last == NULL || s == NULL
+        || strcmp(json_string_value(*last), s) != 0)
+    {
+        if (s == NULL) {
+            return json_null();
+        }
+
+        json_decref(*last);
+        *last = json_string_nocheck(s);
+    }
+
+    return json_incref(*last);
+}
+
+
+static void
+page_person(page_t *p, json_t *o, const char *id, const char *name,
+    const char *avatar)
+{
+    size_t     i;
+    person_t  *one;
+
+    for (i = 0; i < p->npeople; i++) {
+        one = &p->people[i];
+
+        if (strcmp(one->id, id) == 0) {
+            store_doc_set(o, "senderId", json_incref(one->text));
+            store_doc_set(o, "sender", json_incref(one->doc));
+            return;
+        }
+    }
+
+    store_doc_set(o, "senderId", store_doc_string(id));
+    store_doc_set(o, "sender", doc_person(name, avatar));
+
+    if (p->npeople < PAGE_PEOPLE) {
+        one = &p->people[p->npeople++];
+        one->id = id;
+        one->text = json_incref(json_object_get(o, "senderId"));
+        one->doc = json_incref(json_object_get(o, "sender"));
+    }
+}
+
+
+static void
+page_free(page_t *p)
+{
+    size_t  i;
+
+    for (i = 0; i < p->npeople; i++) {
+        json_decref(p->people[i].text);
+        json_decref(p->people[i].doc);
+    }
+
+    json_decref(p->conversation);
+    json_decref(p->type);
+    json_decref(p->status);
+    free(p->by);
+}
+
+
 /* status and readBy: how far are the others? */
 static void
-set_receipts(json_t *o, const store_msg_row_t *m,
-    const store_reader_t *readers, size_t nreaders, read_by_t *by)
+set_receipts(json_t *o, const store_msg_row_t *m, page_t *p)
 {
-    int          delivered;
-    size_t       i, n;
-    json_t      *list, *entry;
-    const char  *status;
+    int                    delivered;
+    size_t                 i, n;
+    json_t                *list, *entry;
+    read_by_t             *by;
+    const char            *status;
+    const store_reader_t  *r;
 
     n = 0;
+    by = p->by;
     delivered = 0;
 
-    for (i = 0; i < nreaders; i++) {
-        if (strcmp(readers[i].user, m->sender) == 0) {
+    for (i = 0; i < p->d->nreaders; i++) {
+        r = &p->d->readers[i];
+
+        if (strcmp(r->user, m->sender) == 0) {
             continue;
         }
 
-        if (readers[i].delivered_seq >= m->seq) {
+        if (r->delivered_seq >= m->seq) {
             delivered = 1;
         }
 
-        by[n].user = readers[i].user;
-        by[n].at = first_move(&readers[i], m->seq);
+        by[n].user = r->user;
+        by[n].at = first_move(r, m->seq);
 
         if (by[n].at >= 0) {
             n++;
@@ -332,7 +425,7 @@ set_receipts(json_t *o, const store_msg_row_t *m,
 
     status = n ? "read" : delivered ? "delivered" : "sent";
 
-    store_doc_set(o, "status", store_doc_string(status));
+    store_doc_set(o, "status", page_string(&p->status, status));
     store_doc_set(o, "readBy", list);
 }
 
@@ -375,7 +468,7 @@ doc_timed(json_t *list, const char *key)
 
 /* What the message replies to, in short. */
 static json_t *
-doc_parent(const store_parent_row_t *p)
+doc_parent(page_t *page, const store_parent_row_t *p)
 {
     size_t       n;
     json_t      *o;
@@ -394,8 +487,7 @@ doc_parent(const store_parent_row_t *p)
 
     o = json_object();
     store_doc_set(o, "id", store_doc_string(p->id));
-    store_doc_set(o, "senderId", store_doc_string(p->sender));
-    store_doc_set(o, "sender", doc_person(p->name, p->avatar));
+    page_person(page, o, p->sender, p->name, p->avatar);
     store_doc_set(o, "type", store_doc_string(p->type));
     store_doc_set(o, "text", json_stringn_nocheck(text, n));
     store_doc_set(o, "deletedAt", store_doc_time(p->deleted_at));
@@ -421,8 +513,7 @@ doc_span(const store_docs_t *d, int64_t seq)
 
 
 static json_t *
-doc_message(store_msg_row_t *m, const store_docs_t *d, read_by_t *by,
-    unsigned with)
+doc_message(page_t *p, store_msg_row_t *m)
 {
     json_t  *o;
 
@@ -438,33 +529,33 @@ doc_message(store_msg_row_t *m, const store_docs_t *d, read_by_t *by,
 
     o = json_object();
     store_doc_set(o, "id", store_doc_string(m->id));
-    store_doc_set(o, "conversationId", store_doc_string(m->conversation));
+    store_doc_set(o, "conversationId",
+                  page_string(&p->conversation, m->conversation));
     store_doc_set(o, "seq", json_integer(m->seq));
-    store_doc_set(o, "senderId", store_doc_string(m->sender));
-    store_doc_set(o, "sender", doc_person(m->name, m->avatar));
-    store_doc_set(o, "type", store_doc_string(m->type));
+    page_person(p, o, m->sender, m->name, m->avatar);
+    store_doc_set(o, "type", page_string(&p->type, m->type));
     store_doc_set(o, "content", json_incref(m->content));
 
-    if (d->nspans) {
+    if (p->d->nspans) {
         store_doc_set(o, "consultationId",
-                      store_doc_string(doc_span(d, m->seq)));
+                      store_doc_string(doc_span(p->d, m->seq)));
     }
 
-    set_receipts(o, m, d->readers, d->nreaders, by);
+    set_receipts(o, m, p);
 
     store_doc_set(o, "replyTo", store_doc_string(m->reply_to));
-    store_doc_set(o, "replyPreview", doc_parent(&m->parent));
+    store_doc_set(o, "replyPreview", doc_parent(p, &m->parent));
     store_doc_set(o, "reactions", doc_timed(m->reactions, "addedAt"));
 
     if (m->client_id) {
         store_doc_set(o, "clientMessageId", store_doc_string(m->client_id));
     }
 
-    if (with & STORE_WITH_CHANGE) {
+    if (p->with & STORE_WITH_CHANGE) {
         store_doc_set(o, "changeSeq", json_integer(m->change_seq));
     }
 
-    if (with & STORE_WITH_HISTORY) {
+    if (p->with & STORE_WITH_HISTORY) {
         store_doc_set(o, "editHistory", doc_timed(m->history, "editedAt"));
     }
 
@@ -484,22 +575,26 @@ json_t *
 store_doc_messages(store_msg_row_t *rows, size_t n, const store_docs_t *d,
     unsigned with)
 {
-    size_t      i;
-    json_t     *list;
-    read_by_t  *by;
+    size_t   i;
+    page_t   p;
+    json_t  *list;
 
-    by = calloc(d->nreaders + 1, sizeof(read_by_t));
-    if (by == NULL) {
+    memset(&p, 0, sizeof(page_t));
+    p.d = d;
+    p.with = with;
+
+    p.by = calloc(d->nreaders + 1, sizeof(read_by_t));
+    if (p.by == NULL) {
         store_oom();
     }
 
     list = json_array();
 
     for (i = 0; i < n; i++) {
-        store_doc_append(list, doc_message(&rows[i], d, by, with));
+        store_doc_append(list, doc_message(&p, &rows[i]));
     }
 
-    free(by);
+    page_free(&p);
 
     return list;
 }
