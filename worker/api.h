@@ -181,6 +181,7 @@ typedef struct {
     int          tutor;             /* that is a member's role here */
     int          archived;
     int          reopens;           /* archived until somebody sends */
+    int          consults;          /* has, or had, a consultation */
 } access_t;
 
 

@@ -332,6 +332,7 @@ access_stored(api_t *a, call_t *c, const char *id, access_t *out)
 
     out->seq = json_integer_value(json_object_get(state, "seq"));
     out->applied = out->seq;
+    out->consults = json_object_get(state, "consultationId") != NULL;
     access_state(out, json_string_value(json_object_get(state, "state")));
 
     json_array_foreach(json_object_get(state, "members"), i, m) {
@@ -394,7 +395,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     snprintf(field, sizeof(field), "%s%s", WRT_F_MEMBER, c->user);
 
     r = rds_call(shard, "HMGET", key, WRT_F_SEQ, WRT_F_APPLIED, field,
-                 WRT_F_MOVED, WRT_F_STATE);
+                 WRT_F_MOVED, WRT_F_STATE, WRT_F_CONSULT);
 
     if (r == NULL || reply_is_error(r)) {
         rds_fail(shard, reply_text(r));
@@ -408,6 +409,7 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
     out->applied = reply_int(reply_at(r, 1), -1);
     out->moved = api_wait_id(reply_text(reply_at(r, 3)));
     access_state(out, reply_text(reply_at(r, 4)));
+    out->consults = !reply_is_nil(reply_at(r, 5));
 
     if (!reply_is_nil(reply_at(r, 2))) {
         access_member(out, reply_text(reply_at(r, 2)));

@@ -58,6 +58,8 @@ message_list(api_t *a, call_t *c)
 
     q.page = (int) page;
     q.limit = (int) limit;
+    q.applied = access.applied > 0 ? access.applied : 0;
+    q.consults = access.consults;
 
     if (wanted) {
         return search_messages(a, c, &q);

@@ -55,6 +55,11 @@ typedef struct {
     int64_t      before_seq;    /* -1: none */
     int64_t      after_seq;     /* -1: none; the ones right after it */
     const char  *thread_of;     /* message id or NULL: replies to it */
+
+    /* what the caller knows already, which saves a look */
+    int64_t      applied;       /* the store has all up to this number, more
+                                   is not wanted; 0: not known */
+    int          consults;      /* and has it, or had it, a consultation? */
 } store_page_t;
 
 typedef struct {

@@ -496,6 +496,7 @@ typedef struct {
     int64_t          row;           /* SQLite's key */
     int64_t          seq;
     int64_t          change_seq;
+    int64_t          stable_seq;    /* MongoDB: see store_mongo_change.c */
     int64_t          created_at;
     int64_t          updated_at;
     int64_t          edited_at;

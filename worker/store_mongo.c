@@ -70,29 +70,34 @@ mg_down(store_mongo_t *st, const char *what, const bson_error_t *err)
 }
 
 
-/* All rows of a cursor, which ends here. */
-static json_t *
-rows(store_mongo_t *st, mongoc_cursor_t *cursor)
+/* Each row of a cursor, which ends here. */
+static store_rc_t
+each(store_mongo_t *st, mongoc_cursor_t *cursor, mg_each_t fn, void *data)
 {
-    json_t        *list;
+    store_rc_t     rc;
     bson_error_t   err;
     const bson_t  *doc;
 
-    list = json_array();
+    rc = STORE_OK;
 
     while (mongoc_cursor_next(cursor, &doc)) {
-        store_doc_append(list, mg_row(doc));
+        fn(data, doc);
     }
 
     if (mongoc_cursor_error(cursor, &err)) {
-        mg_down(st, "query", &err);
-        json_decref(list);
-        list = NULL;
+        rc = mg_down(st, "query", &err);
     }
 
     mongoc_cursor_destroy(cursor);
 
-    return list;
+    return rc;
+}
+
+
+static void
+append_row(void *list, const bson_t *doc)
+{
+    store_doc_append(list, mg_row(doc));
 }
 
 
@@ -107,17 +112,35 @@ one_batch(bson_t *opts)
 }
 
 
+store_rc_t
+mg_each(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
+    bson_t *opts, mg_each_t fn, void *data)
+{
+    store_rc_t  rc;
+
+    opts = one_batch(opts);
+    rc = each(st, mongoc_collection_find_with_opts(c, query, opts, NULL), fn,
+              data);
+
+    bson_destroy(query);
+    bson_destroy(opts);
+
+    return rc;
+}
+
+
 json_t *
 mg_find(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
     bson_t *opts)
 {
     json_t  *list;
 
-    opts = one_batch(opts);
-    list = rows(st, mongoc_collection_find_with_opts(c, query, opts, NULL));
+    list = json_array();
 
-    bson_destroy(query);
-    bson_destroy(opts);
+    if (mg_each(st, c, query, opts, append_row, list) != STORE_OK) {
+        json_decref(list);
+        return NULL;
+    }
 
     return list;
 }
@@ -129,9 +152,17 @@ mg_aggregate(store_mongo_t *st, mongoc_collection_t *c, bson_t *pipeline,
 {
     json_t  *list;
 
+    list = json_array();
     opts = one_batch(opts);
-    list = rows(st, mongoc_collection_aggregate(c, MONGOC_QUERY_NONE,
-                                                pipeline, opts, NULL));
+
+    if (each(st, mongoc_collection_aggregate(c, MONGOC_QUERY_NONE, pipeline,
+                                             opts, NULL),
+             append_row, list)
+        != STORE_OK)
+    {
+        json_decref(list);
+        list = NULL;
+    }
 
     bson_destroy(pipeline);
     bson_destroy(opts);

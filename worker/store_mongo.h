@@ -48,7 +48,12 @@ store_rc_t mg_down(store_mongo_t *st, const char *what,
  * All rows of a query, or of an aggregate (whose pipeline is the array
  * "pipeline" of `query`, the options "opts" of it too).  Takes over the
  * query and the options (NULL: none).  NULL with the error text set.
+ * mg_each() gives each row to fn instead.
  */
+typedef void (*mg_each_t)(void *data, const bson_t *doc);
+
+store_rc_t mg_each(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
+    bson_t *opts, mg_each_t fn, void *data);
 json_t *mg_find(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
     bson_t *opts);
 json_t *mg_aggregate(store_mongo_t *st, mongoc_collection_t *c,
@@ -70,7 +75,8 @@ void mg_append_permissions(bson_t *b, const char *key, unsigned bits);
 /* {"$in": [...]} of the strings that are the keys of an object. */
 void mg_append_in(bson_t *b, const char *key, const json_t *keys);
 
-/* A document as a row: dates become integers. */
+/* A value, or a document as a row: dates become integers. */
+json_t *mg_value(const bson_iter_t *it);
 json_t *mg_row(const bson_t *doc);
 
 /* Members of a row; borrowed. */
@@ -241,6 +247,30 @@ store_rc_t mg_find_seq(store_mongo_t *st, const char *id, int64_t *seq,
     int *consults);
 
 
+/* store_mongo_rows.c */
+
+/* Rows of messages, in the arena; their JSON is owned.  Zero it first. */
+typedef struct {
+    store_arena_t    *arena;
+    store_msg_row_t  *row;
+    size_t            n;
+    size_t            max;
+} mg_messages_t;
+
+/* Append the messages of a query to the list, but for parents and names; the
+ * options get a projection.  Nothing is in the list after an error. */
+store_rc_t mg_find_messages(store_mongo_t *st, bson_t *query, bson_t *opts,
+    unsigned with, mg_messages_t *l);
+void mg_drop_messages(mg_messages_t *l);
+
+
+/* store_mongo_readers.c */
+
+/* Who has something of lo..hi, and their read moves that matter there. */
+store_rc_t mg_readers(store_mongo_t *st, const char *conversation,
+    int64_t lo, int64_t hi, store_docs_t *out);
+
+
 /* store_mongo_messages.c */
 
 store_rc_t store_mongo_messages(store_t *st, const store_page_t *q,
@@ -250,11 +280,9 @@ store_rc_t store_mongo_message(store_t *st, const char *conversation,
 store_rc_t store_mongo_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
 
-/* Options that leave out what documents do not need. */
-bson_t *mg_message_opts(void);
-/* Whole rows of one conversation as documents. */
+/* Rows of one conversation as documents; empties the list. */
 store_rc_t mg_message_docs(store_mongo_t *st, const char *conversation,
-    const json_t *rows, json_t **out);
+    mg_messages_t *l, json_t **out);
 
 
 /* store_mongo_words.c */

@@ -172,8 +172,8 @@ mg_append_in(bson_t *b, const char *key, const json_t *keys)
 }
 
 
-static json_t *
-value_json(const bson_iter_t *it)
+json_t *
+mg_value(const bson_iter_t *it)
 {
     json_t        *v, *e;
     uint32_t       len;
@@ -207,7 +207,7 @@ value_json(const bson_iter_t *it)
 
         if (bson_iter_recurse(it, &sub)) {
             while (bson_iter_next(&sub)) {
-                e = value_json(&sub);
+                e = mg_value(&sub);
 
                 if (BSON_ITER_HOLDS_ARRAY(it)) {
                     store_doc_append(v, e);
@@ -237,7 +237,7 @@ mg_row(const bson_t *doc)
 
     if (bson_iter_init(&it, doc)) {
         while (bson_iter_next(&it)) {
-            store_doc_set(row, bson_iter_key(&it), value_json(&it));
+            store_doc_set(row, bson_iter_key(&it), mg_value(&it));
         }
     }
 

@@ -12,284 +12,184 @@
 #include "worker/store_mongo.h"
 
 
-/* The message that another one replies to, if it is there. */
-static void
-read_parent(const json_t *row, const json_t *users, store_parent_row_t *p)
-{
-    const json_t  *user;
-
-    if (row == NULL) {
-        return;
-    }
-
-    p->id = mg_text(row, "_id");
-    p->sender = mg_text(row, "senderId");
-    p->type = mg_text(row, "type");
-    p->content = json_incref(json_object_get(row, "content"));
-    p->deleted_at = mg_time(row, "deletedAt");
-
-    user = json_object_get(users, p->sender);
-    p->name = mg_text(user, "name");
-    p->avatar = mg_text(user, "avatar");
-}
+/* Names of users and the messages that others reply to. */
+typedef struct {
+    json_t         *users;      /* {id: row} */
+    mg_messages_t   parents;
+    store_map_t     by_id;
+} context_t;
 
 
 static void
-read_message(json_t *row, const json_t *parents, const json_t *users,
-    store_msg_row_t *m)
+add_id(json_t *ids, const char *id)
 {
-    const json_t  *user;
-
-    memset(m, 0, sizeof(store_msg_row_t));
-
-    m->id = mg_text(row, "_id");
-    m->conversation = mg_text(row, "conversationId");
-    m->sender = mg_text(row, "senderId");
-    m->type = mg_text(row, "type");
-    m->client_id = mg_text(json_object_get(row, "metadata"),
-                           "clientMessageId");
-    m->reply_to = mg_text(row, "replyTo");
-    m->content = json_incref(json_object_get(row, "content"));
-    m->reactions = json_incref(json_object_get(row, "reactions"));
-    m->history = json_incref(json_object_get(row, "editHistory"));
-    m->deleted_by = mg_text(row, "deletedBy");
-    m->seq = mg_int(row, "seq");
-    m->change_seq = mg_int(row, "changeSeq");
-    m->created_at = mg_time(row, "createdAt");
-    m->updated_at = mg_time(row, "updatedAt");
-    m->edited_at = mg_time(row, "editedAt");
-    m->deleted_at = mg_time(row, "deletedAt");
-
-    user = json_object_get(users, m->sender);
-    m->name = mg_text(user, "name");
-    m->avatar = mg_text(user, "avatar");
-
-    if (m->reply_to) {
-        read_parent(json_object_get(parents, m->reply_to), users,
-                    &m->parent);
+    if (id) {
+        store_doc_set(ids, id, json_null());
     }
 }
 
 
-/*
- * Participants who have something of lo.. and their read moves: from the
- * first that reaches lo to the first that reaches hi.  Their numbers differ,
- * so that hi - lo + 1 of them are enough.
- */
-static json_t *
-reader_rows(store_mongo_t *st, const char *conversation, int64_t lo,
-    int64_t hi)
+static store_rc_t
+find_parents(store_mongo_t *st, const char *conversation,
+    const mg_messages_t *l, context_t *x)
 {
-    char     first[32];
-    bson_t  *pipeline;
-
-    snprintf(first, sizeof(first), MG_MOVE_FORMAT, 'r',
-             (unsigned long long) lo);
-
-    pipeline = BCON_NEW("pipeline", "[",
-        "{", "$match", "{",
-            "conversationId", BCON_UTF8(conversation),
-            "deliveredSeq", "{", "$gte", BCON_INT64(lo), "}",
-        "}", "}",
-        "{", "$lookup", "{",
-            "from", BCON_UTF8("cursors"),
-            "as", BCON_UTF8("moves"),
-            "let", "{",
-                "first", "{", "$concat", "[", BCON_UTF8("$_id"),
-                    BCON_UTF8(first), "]", "}",
-                "end", "{", "$concat", "[", BCON_UTF8("$_id"),
-                    BCON_UTF8("/s"), "]", "}",
-            "}",
-            "pipeline", "[",
-                "{", "$match", "{", "$expr", "{", "$and", "[",
-                    "{", "$gte", "[", BCON_UTF8("$_id"),
-                        BCON_UTF8("$$first"), "]", "}",
-                    "{", "$lt", "[", BCON_UTF8("$_id"),
-                        BCON_UTF8("$$end"), "]", "}",
-                "]", "}", "}", "}",
-                "{", "$sort", "{", "_id", BCON_INT32(1), "}", "}",
-                "{", "$limit", BCON_INT64(hi - lo + 1), "}",
-                "{", "$project", "{", "_id", BCON_INT32(0),
-                    "seq", BCON_INT32(1), "at", BCON_INT32(1), "}", "}",
-            "]",
-        "}", "}",
-        "{", "$project", "{", "userId", BCON_INT32(1),
-            "deliveredSeq", BCON_INT32(1), "moves", BCON_INT32(1), "}", "}",
-    "]");
-
-    return mg_aggregate(st, st->participants, pipeline, NULL);
-}
-
-
-/* Strings of the result live as long as the rows. */
-static store_reader_t *
-read_readers(store_mongo_t *st, const json_t *rows)
-{
-    size_t           i, k;
-    json_t          *row, *moves, *move;
-    store_reader_t  *list, *r;
-
-    list = store_alloc(&st->base.arena,
-                       (json_array_size(rows) + 1) * sizeof(store_reader_t));
-
-    json_array_foreach(rows, i, row) {
-        moves = json_object_get(row, "moves");
-
-        r = &list[i];
-        r->user = mg_text(row, "userId");
-        r->delivered_seq = mg_int(row, "deliveredSeq");
-        r->nmoves = json_array_size(moves);
-        r->moves = store_alloc(&st->base.arena,
-                               (r->nmoves + 1) * sizeof(store_move_t));
-
-        json_array_foreach(moves, k, move) {
-            r->moves[k].seq = mg_int(move, "seq");
-            r->moves[k].at = mg_time(move, "at");
-        }
-    }
-
-    return list;
-}
-
-
-/* What may be far longer than the message itself. */
-bson_t *
-mg_message_opts(void)
-{
-    return BCON_NEW("projection", "{", "editHistory", BCON_INT32(0),
-                    "words", BCON_INT32(0), "}");
-}
-
-
-/* The messages that the rows reply to, as {id: row}; NULL on error. */
-static json_t *
-parent_rows(store_mongo_t *st, const char *conversation, const json_t *rows)
-{
-    size_t       i;
-    bson_t       query;
-    json_t      *row, *ids, *list, *parents;
-    const char  *id;
+    size_t            i;
+    json_t           *ids;
+    bson_t           *query;
+    store_rc_t        rc;
+    store_msg_row_t  *p;
 
     ids = json_object();
 
-    json_array_foreach(rows, i, row) {
-        id = mg_text(row, "replyTo");
-
-        if (id) {
-            store_doc_set(ids, id, json_null());
-        }
+    for (i = 0; i < l->n; i++) {
+        add_id(ids, l->row[i].reply_to);
     }
 
-    if (json_object_size(ids) == 0) {
-        return ids;
+    store_map_init(&x->by_id, &st->base.arena, json_object_size(ids));
+    rc = STORE_OK;
+
+    if (json_object_size(ids)) {
+        query = bson_new();
+        mg_append_in(query, "_id", ids);
+        BSON_APPEND_UTF8(query, "conversationId", conversation);
+        rc = mg_find_messages(st, query, NULL, 0, &x->parents);
     }
 
-    bson_init(&query);
-    mg_append_in(&query, "_id", ids);
-    BSON_APPEND_UTF8(&query, "conversationId", conversation);
     json_decref(ids);
 
-    list = mg_find(st, st->messages, &query,
-                   BCON_NEW("projection", "{", "senderId", BCON_INT32(1),
-                            "type", BCON_INT32(1), "content", BCON_INT32(1),
-                            "deletedAt", BCON_INT32(1), "}"));
-    if (list == NULL) {
-        return NULL;
+    for (i = 0; i < x->parents.n; i++) {
+        p = &x->parents.row[i];
+        *store_map_put(&x->by_id, p->id, strlen(p->id)) = p;
     }
 
-    parents = json_object();
-
-    json_array_foreach(list, i, row) {
-        store_doc_set(parents, mg_text(row, "_id"), json_incref(row));
-    }
-
-    json_decref(list);
-
-    return parents;
+    return rc;
 }
 
 
-/* Rows -> documents. */
 static store_rc_t
-msg_docs(store_mongo_t *st, const char *conversation, const json_t *rows,
-    int consults, unsigned with, json_t **out)
+find_users(store_mongo_t *st, const mg_messages_t *l, context_t *x)
 {
-    size_t            i, n;
-    json_t           *row, *ids, *users, *readers, *parents;
-    int64_t           seq, lo, hi;
-    const char       *id;
-    store_docs_t      d;
-    store_msg_row_t  *list;
+    size_t   i;
+    json_t  *ids;
 
-    memset(&d, 0, sizeof(d));
+    ids = json_object();
 
-    if (consults && mg_spans(st, conversation, &d) != STORE_OK) {
-        return STORE_DOWN;
+    for (i = 0; i < l->n; i++) {
+        add_id(ids, l->row[i].sender);
     }
 
-    n = json_array_size(rows);
+    for (i = 0; i < x->parents.n; i++) {
+        add_id(ids, x->parents.row[i].sender);
+    }
 
-    if (n == 0) {
+    x->users = mg_users(st, ids);
+    json_decref(ids);
+
+    return x->users ? STORE_OK : STORE_DOWN;
+}
+
+
+static void
+add_context(const context_t *x, store_msg_row_t *m)
+{
+    const json_t           *user;
+    const store_msg_row_t  *p;
+
+    user = json_object_get(x->users, m->sender);
+    m->name = mg_text(user, "name");
+    m->avatar = mg_text(user, "avatar");
+
+    p = m->reply_to ? store_map_get(&x->by_id, m->reply_to,
+                                    strlen(m->reply_to))
+                    : NULL;
+    if (p == NULL) {
+        return;
+    }
+
+    user = json_object_get(x->users, p->sender);
+    m->parent.id = p->id;
+    m->parent.sender = p->sender;
+    m->parent.name = mg_text(user, "name");
+    m->parent.avatar = mg_text(user, "avatar");
+    m->parent.type = p->type;
+    m->parent.content = json_incref(p->content);
+    m->parent.deleted_at = p->deleted_at;
+}
+
+
+/* Rows -> documents; empties the list. */
+static store_rc_t
+msg_docs(store_mongo_t *st, const char *conversation, mg_messages_t *l,
+    int consults, unsigned with, json_t **out)
+{
+    size_t         i;
+    int64_t        lo, hi;
+    context_t      x;
+    store_rc_t     rc;
+    store_docs_t   d;
+
+    if (l->n == 0) {
         *out = json_array();
         return STORE_OK;
     }
 
-    parents = parent_rows(st, conversation, rows);
-    if (parents == NULL) {
-        return STORE_DOWN;
-    }
-
+    memset(&x, 0, sizeof(context_t));
+    memset(&d, 0, sizeof(store_docs_t));
     lo = INT64_MAX;
     hi = 0;
-    ids = json_object();
 
-    json_array_foreach(rows, i, row) {
-        seq = mg_int(row, "seq");
-        lo = seq < lo ? seq : lo;
-        hi = seq > hi ? seq : hi;
-        store_doc_set(ids, mg_text(row, "senderId"), json_null());
+    for (i = 0; i < l->n; i++) {
+        lo = l->row[i].seq < lo ? l->row[i].seq : lo;
+        hi = l->row[i].seq > hi ? l->row[i].seq : hi;
     }
 
-    json_object_foreach(parents, id, row) {
-        store_doc_set(ids, mg_text(row, "senderId"), json_null());
+    rc = consults ? mg_spans(st, conversation, &d) : STORE_OK;
+
+    if (rc == STORE_OK) {
+        rc = mg_readers(st, conversation, lo, hi, &d);
     }
 
-    users = mg_users(st, ids);
-    json_decref(ids);
+    if (rc == STORE_OK) {
+        rc = find_parents(st, conversation, l, &x);
+    }
 
-    readers = users ? reader_rows(st, conversation, lo, hi) : NULL;
+    if (rc == STORE_OK) {
+        rc = find_users(st, l, &x);
+    }
 
-    if (readers) {
-        list = store_alloc(&st->base.arena, n * sizeof(store_msg_row_t));
-
-        json_array_foreach(rows, i, row) {
-            read_message(row, parents, users, &list[i]);
+    if (rc == STORE_OK) {
+        for (i = 0; i < l->n; i++) {
+            add_context(&x, &l->row[i]);
         }
 
-        d.readers = read_readers(st, readers);
-        d.nreaders = json_array_size(readers);
-        *out = store_doc_messages(list, n, &d, with);
+        *out = store_doc_messages(l->row, l->n, &d, with);
     }
 
-    json_decref(parents);
-    json_decref(readers);
-    json_decref(users);
+    json_decref(x.users);
+    mg_drop_messages(&x.parents);
+    mg_drop_messages(l);
 
-    return readers ? STORE_OK : STORE_DOWN;
+    return rc;
 }
 
 
 store_rc_t
 mg_message_docs(store_mongo_t *st, const char *conversation,
-    const json_t *rows, json_t **out)
+    mg_messages_t *l, json_t **out)
 {
-    int      consults;
-    int64_t  seq;
+    int         consults;
+    int64_t     seq;
+    store_rc_t  rc;
 
     consults = 0;
+    rc = mg_find_seq(st, conversation, &seq, &consults);
 
-    return mg_find_seq(st, conversation, &seq, &consults) == STORE_DOWN
-           ? STORE_DOWN : msg_docs(st, conversation, rows, consults, 0, out);
+    if (rc == STORE_DOWN) {
+        mg_drop_messages(l);
+        return rc;
+    }
+
+    return msg_docs(st, conversation, l, consults, 0, out);
 }
 
 
@@ -330,12 +230,13 @@ page_query(const store_page_t *q, int64_t upto)
 }
 
 
-static json_t *
-page_rows(store_mongo_t *st, const store_page_t *q, int64_t upto)
+static store_rc_t
+find_page(store_mongo_t *st, const store_page_t *q, int64_t upto,
+    mg_messages_t *l)
 {
     bson_t  *opts, sort;
 
-    opts = mg_message_opts();
+    opts = bson_new();
     BSON_APPEND_DOCUMENT_BEGIN(opts, "sort", &sort);
 
     if (q->before_ms >= 0) {
@@ -348,25 +249,27 @@ page_rows(store_mongo_t *st, const store_page_t *q, int64_t upto)
     BSON_APPEND_INT64(opts, "skip", (int64_t) (q->page - 1) * q->limit);
     BSON_APPEND_INT64(opts, "limit", (int64_t) q->limit + 1);
 
-    return mg_find(st, st->messages, page_query(q, upto), opts);
+    /* most pages: the server does not look for a better index */
+
+    if (q->before_ms < 0 && q->thread_of == NULL) {
+        BSON_APPEND_UTF8(opts, "hint", "seq");
+    }
+
+    return mg_find_messages(st, page_query(q, upto), opts, 0, l);
 }
 
 
-static json_t *
-reversed(json_t *rows)
+static void
+reverse(mg_messages_t *l)
 {
-    size_t   i;
-    json_t  *list;
+    size_t           i;
+    store_msg_row_t  t;
 
-    list = json_array();
-
-    for (i = json_array_size(rows); i > 0; i--) {
-        store_doc_append(list, json_incref(json_array_get(rows, i - 1)));
+    for (i = 0; i < l->n / 2; i++) {
+        t = l->row[i];
+        l->row[i] = l->row[l->n - 1 - i];
+        l->row[l->n - 1 - i] = t;
     }
-
-    json_decref(rows);
-
-    return list;
 }
 
 
@@ -375,38 +278,42 @@ store_mongo_messages(store_t *base, const store_page_t *q, json_t **out,
     int *more)
 {
     int             consults;
-    json_t         *rows;
     int64_t         upto;
     store_rc_t      rc;
+    mg_messages_t   l;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
+    memset(&l, 0, sizeof(mg_messages_t));
 
-    rc = mg_find_seq(st, q->conversation, &upto, &consults);
+    upto = q->applied;
+    consults = q->consults;
+    rc = STORE_OK;
+
+    if (upto == 0) {
+        rc = mg_find_seq(st, q->conversation, &upto, &consults);
+    }
+
+    if (rc == STORE_OK) {
+        rc = find_page(st, q, upto, &l);
+    }
+
     if (rc != STORE_OK) {
         return rc;
     }
 
-    rows = page_rows(st, q, upto);
-    if (rows == NULL) {
-        return STORE_DOWN;
-    }
-
     /* one more than the page tells whether there are more */
 
-    if (json_array_size(rows) > (size_t) q->limit) {
+    if (l.n > (size_t) q->limit) {
         *more = 1;
-        json_array_remove(rows, (size_t) q->limit);
+        store_doc_drop_message(&l.row[--l.n]);
     }
 
     if (q->after_seq >= 0) {
-        rows = reversed(rows);
+        reverse(&l);
     }
 
-    rc = msg_docs(st, q->conversation, rows, consults, 0, out);
-    json_decref(rows);
-
-    return rc;
+    return msg_docs(st, q->conversation, &l, consults, 0, out);
 }
 
 
@@ -415,37 +322,37 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
     unsigned with, json_t **out)
 {
     int             consults;
-    json_t         *rows, *list;
+    json_t         *list;
     int64_t         upto;
     store_rc_t      rc;
+    mg_messages_t   l;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
+    memset(&l, 0, sizeof(mg_messages_t));
 
     rc = mg_find_seq(st, conversation, &upto, &consults);
+
+    if (rc == STORE_OK) {
+        rc = mg_find_messages(st,
+                              BCON_NEW("_id", BCON_UTF8(id), "conversationId",
+                                       BCON_UTF8(conversation), "seq", "{",
+                                       "$lte", BCON_INT64(upto), "}"),
+                              NULL, with, &l);
+    }
+
     if (rc != STORE_OK) {
         return rc;
     }
 
-    rows = mg_find(st, st->messages,
-                   BCON_NEW("_id", BCON_UTF8(id),
-                            "conversationId", BCON_UTF8(conversation),
-                            "seq", "{", "$lte", BCON_INT64(upto), "}"),
-                   with & STORE_WITH_HISTORY ? NULL : mg_message_opts());
-    if (rows == NULL) {
-        return STORE_DOWN;
+    if (l.n == 0) {
+        return STORE_NOT_FOUND;
     }
 
-    rc = STORE_NOT_FOUND;
-
-    if (json_array_size(rows)) {
-        list = NULL;
-        rc = msg_docs(st, conversation, rows, consults, with, &list);
-        *out = json_incref(json_array_get(list, 0));
-        json_decref(list);
-    }
-
-    json_decref(rows);
+    list = NULL;
+    rc = msg_docs(st, conversation, &l, consults, with, &list);
+    *out = json_incref(json_array_get(list, 0));
+    json_decref(list);
 
     return rc;
 }
@@ -454,93 +361,66 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
 static int
 cmp_change(const void *a, const void *b)
 {
-    int64_t         x, y;
-    json_t *const  *r = a, *const  *s = b;
+    const store_msg_row_t  *x = a, *y = b;
 
-    x = mg_int(*r, "changeSeq");
-    y = mg_int(*s, "changeSeq");
-
-    return x < y ? -1 : x > y;
+    return x->change_seq < y->change_seq ? -1
+           : x->change_seq > y->change_seq;
 }
 
 
-/* The last change that counts. */
-static int64_t
-change_seq(const json_t *row, int64_t upto)
+/* In the order of the last change that counts; those that have none above
+ * `after` left out. */
+static void
+order_changes(mg_messages_t *l, int64_t after, int64_t upto)
 {
-    int64_t  seq;
-
-    seq = mg_int(row, "changeSeq");
-
-    return seq <= upto ? seq : mg_int(row, "stableSeq");
-}
-
-
-/* Takes over both; in the order of the last change that counts, those that
- * have none above `after` left out. */
-static json_t *
-merged(store_mongo_t *st, json_t *a, json_t *b, int64_t after, int64_t upto)
-{
-    size_t    i, n;
-    json_t   *row, **list;
-    int64_t   seq;
-
-    if (b == NULL || json_array_extend(a, b) != 0) {
-        json_decref(a);
-        json_decref(b);
-        return NULL;
-    }
-
-    json_decref(b);
+    size_t            i, n;
+    store_msg_row_t  *m;
 
     n = 0;
-    list = store_alloc(&st->base.arena,
-                       (json_array_size(a) + 1) * sizeof(json_t *));
 
-    json_array_foreach(a, i, row) {
-        seq = change_seq(row, upto);
+    for (i = 0; i < l->n; i++) {
+        m = &l->row[i];
+        m->change_seq = m->change_seq <= upto ? m->change_seq
+                                              : m->stable_seq;
 
-        if (seq > after) {
-            store_doc_set(row, "changeSeq", json_integer(seq));
-            list[n++] = json_incref(row);
+        if (m->change_seq > after) {
+            l->row[n++] = *m;
+
+        } else {
+            store_doc_drop_message(m);
         }
     }
 
-    qsort(list, n, sizeof(json_t *), cmp_change);
-    json_array_clear(a);
+    l->n = n;
 
-    for (i = 0; i < n; i++) {
-        store_doc_append(a, list[i]);
+    if (n) {
+        qsort(l->row, n, sizeof(store_msg_row_t), cmp_change);
     }
-
-    return a;
 }
 
 
 /* New ones by their number; older ones changed since by the index "changed",
  * which has no others; a change above the number may hide one that counts.
  * More than the limit of the first are too many already. */
-static json_t *
-change_rows(store_mongo_t *st, const char *conversation, int64_t after,
-    int64_t upto, int64_t limit)
+static store_rc_t
+find_changes(store_mongo_t *st, const char *conversation, int64_t after,
+    int64_t upto, int64_t limit, mg_messages_t *l)
 {
-    json_t  *fresh;
+    store_rc_t  rc;
 
-    fresh = mg_find(st, st->messages,
-                    BCON_NEW("conversationId", BCON_UTF8(conversation),
-                             "seq", "{", "$gt", BCON_INT64(after),
-                             "$lte", BCON_INT64(upto), "}"),
-                    BCON_NEW("sort", "{", "seq", BCON_INT32(1), "}",
-                             "limit", BCON_INT64(limit),
-                             "projection", "{", "editHistory",
-                             BCON_INT32(0), "}"));
+    rc = mg_find_messages(st,
+                          BCON_NEW("conversationId", BCON_UTF8(conversation),
+                                   "seq", "{", "$gt", BCON_INT64(after),
+                                   "$lte", BCON_INT64(upto), "}"),
+                          BCON_NEW("sort", "{", "seq", BCON_INT32(1), "}",
+                                   "limit", BCON_INT64(limit)),
+                          0, l);
 
-    if (fresh == NULL || json_array_size(fresh) == (size_t) limit) {
-        return fresh;
+    if (rc != STORE_OK || l->n == (size_t) limit) {
+        return rc;
     }
 
-    return merged(st, fresh,
-                  mg_find(st, st->messages,
+    rc = mg_find_messages(st,
                           BCON_NEW("conversationId", BCON_UTF8(conversation),
                                    "changed", BCON_BOOL(true),
                                    "changeSeq", "{",
@@ -548,10 +428,14 @@ change_rows(store_mongo_t *st, const char *conversation, int64_t after,
                                    "seq", "{", "$lte", BCON_INT64(after),
                                    "}"),
                           BCON_NEW("limit", BCON_INT64(limit),
-                                   "hint", BCON_UTF8("changed"),
-                                   "projection", "{", "editHistory",
-                                   BCON_INT32(0), "}")),
-                  after, upto);
+                                   "hint", BCON_UTF8("changed")),
+                          0, l);
+
+    if (rc == STORE_OK) {
+        order_changes(l, after, upto);
+    }
+
+    return rc;
 }
 
 
@@ -560,28 +444,28 @@ store_mongo_changes(store_t *base, const char *conversation, int64_t after,
     int max, json_t **out, int64_t *upto)
 {
     int             consults;
-    json_t         *rows;
     store_rc_t      rc;
+    mg_messages_t   l;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
+    memset(&l, 0, sizeof(mg_messages_t));
 
     rc = mg_find_seq(st, conversation, upto, &consults);
+
+    if (rc == STORE_OK) {
+        rc = find_changes(st, conversation, after, *upto, (int64_t) max + 1,
+                          &l);
+    }
+
     if (rc != STORE_OK) {
         return rc;
     }
 
-    rows = change_rows(st, conversation, after, *upto, (int64_t) max + 1);
-    if (rows == NULL) {
-        return STORE_DOWN;
+    if (l.n > (size_t) max) {
+        mg_drop_messages(&l);
+        return STORE_TOO_MANY;
     }
 
-    rc = json_array_size(rows) > (size_t) max
-         ? STORE_TOO_MANY
-         : msg_docs(st, conversation, rows, consults, STORE_WITH_CHANGE,
-                    out);
-
-    json_decref(rows);
-
-    return rc;
+    return msg_docs(st, conversation, &l, consults, STORE_WITH_CHANGE, out);
 }

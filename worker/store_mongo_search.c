@@ -13,6 +13,7 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/store_mongo.h"
@@ -563,16 +564,27 @@ find(store_mongo_t *st, store_finder_t *f)
 }
 
 
-/* The rows of the page by conversation: {id: [row, ...]}; what was deleted or
- * changed since it was found, and does not fit any more, is left out. */
-static json_t *
-page_rows(store_mongo_t *st, store_finder_t *f, const store_hit_t *hit,
-    size_t n)
+static int
+cmp_conversation(const void *a, const void *b)
 {
-    size_t       i;
-    bson_t      *query;
-    json_t      *ids, *rows, *row, *list, *all;
-    const char  *id;
+    const store_msg_row_t  *x = a, *y = b;
+
+    return strcmp(x->conversation, y->conversation);
+}
+
+
+/* The rows of the page, those of a conversation next to each other; what was
+ * deleted or changed since it was found, and does not fit any more, is left
+ * out. */
+static store_rc_t
+page_rows(store_mongo_t *st, store_finder_t *f, const store_hit_t *hit,
+    size_t n, mg_messages_t *l)
+{
+    size_t            i, k;
+    bson_t           *query;
+    json_t           *ids;
+    store_rc_t        rc;
+    store_msg_row_t  *m;
 
     ids = json_object();
 
@@ -584,52 +596,54 @@ page_rows(store_mongo_t *st, store_finder_t *f, const store_hit_t *hit,
     mg_append_in(query, "_id", ids);
     json_decref(ids);
 
-    rows = mg_find(st, st->messages, query, mg_message_opts());
-    if (rows == NULL) {
-        return NULL;
+    rc = mg_find_messages(st, query, NULL, 0, l);
+
+    for (i = 0, k = 0; i < l->n; i++) {
+        m = &l->row[i];
+
+        if (m->deleted_at < 0 && store_search_fits(f, m->content)) {
+            l->row[k++] = *m;
+
+        } else {
+            store_doc_drop_message(m);
+        }
     }
 
-    all = json_object();
+    l->n = k;
 
-    json_array_foreach(rows, i, row) {
-        if (json_is_true(json_object_get(row, "deleted"))
-            || !store_search_fits(f, json_object_get(row, "content")))
-        {
-            continue;
-        }
-
-        id = mg_text(row, "conversationId");
-        list = json_object_get(all, id);
-
-        if (list == NULL) {
-            list = json_array();
-            store_doc_set(all, id, list);
-        }
-
-        store_doc_append(list, json_incref(row));
+    if (k) {
+        qsort(l->row, k, sizeof(store_msg_row_t), cmp_conversation);
     }
 
-    json_decref(rows);
-
-    return all;
+    return rc;
 }
 
 
-/* Documents by their ids. */
+/* Documents by their ids; empties the list. */
 static store_rc_t
-page_docs(store_mongo_t *st, const json_t *by_conversation, json_t *docs)
+page_docs(store_mongo_t *st, mg_messages_t *l, json_t *docs)
 {
-    size_t       i;
-    json_t      *rows, *list, *doc;
-    store_rc_t   rc;
-    const char  *id;
+    size_t          i, from, to;
+    json_t         *list, *doc;
+    store_rc_t      rc;
+    mg_messages_t   part;
 
-    json_object_foreach((json_t *) by_conversation, id, rows) {
-        rc = mg_message_docs(st, id, rows, &list);
+    rc = STORE_OK;
 
-        if (rc != STORE_OK) {
-            return rc;
+    for (from = 0; rc == STORE_OK && from < l->n; from = to) {
+        for (to = from + 1; to < l->n; to++) {
+            if (cmp_conversation(&l->row[from], &l->row[to])) {
+                break;
+            }
         }
+
+        part.arena = l->arena;
+        part.row = l->row + from;
+        part.n = to - from;
+        part.max = part.n;
+
+        list = NULL;
+        rc = mg_message_docs(st, l->row[from].conversation, &part, &list);
 
         json_array_foreach(list, i, doc) {
             store_doc_set(docs, mg_text(doc, "id"), json_incref(doc));
@@ -638,7 +652,9 @@ page_docs(store_mongo_t *st, const json_t *by_conversation, json_t *docs)
         json_decref(list);
     }
 
-    return STORE_OK;
+    mg_drop_messages(l);
+
+    return rc;
 }
 
 
@@ -646,8 +662,9 @@ static store_rc_t
 results(store_mongo_t *st, store_finder_t *f, json_t *out)
 {
     size_t              i, n;
-    json_t             *rows, *docs, *doc;
+    json_t             *docs, *doc;
     store_rc_t          rc;
+    mg_messages_t       l;
     const store_hit_t  *hit;
 
     hit = store_search_page(f, &n);
@@ -656,13 +673,13 @@ results(store_mongo_t *st, store_finder_t *f, json_t *out)
         return STORE_OK;
     }
 
-    rows = page_rows(st, f, hit, n);
-    if (rows == NULL) {
-        return STORE_DOWN;
-    }
-
+    memset(&l, 0, sizeof(mg_messages_t));
     docs = json_object();
-    rc = page_docs(st, rows, docs);
+    rc = page_rows(st, f, hit, n, &l);
+
+    if (rc == STORE_OK) {
+        rc = page_docs(st, &l, docs);
+    }
 
     for (i = 0; rc == STORE_OK && i < n; i++) {
         doc = json_object_get(docs, hit[i].id);
@@ -675,7 +692,6 @@ results(store_mongo_t *st, store_finder_t *f, json_t *out)
     }
 
     json_decref(docs);
-    json_decref(rows);
 
     return rc;
 }

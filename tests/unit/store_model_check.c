@@ -351,7 +351,7 @@ model_check_messages(store_t *st, int k)
     size_t               i, n;
     char                 id[16];
     json_t              *page, *doc;
-    store_page_t         q = { id, 1, 37, -1, -1, -1, NULL };
+    store_page_t         q = { id, 1, 37, -1, -1, -1, NULL, 0, 0 };
     const model_room_t  *r;
 
     strcpy(id, model_name('r', k));

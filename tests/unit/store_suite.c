@@ -71,11 +71,23 @@ json_t *
 get_msgs(const char *conversation)
 {
     int           more;
-    json_t       *v;
-    store_page_t  q = { conversation, 1, 200, -1, -1, -1, NULL };
+    json_t       *v, *state, *again;
+    store_page_t  q = { conversation, 1, 200, -1, -1, -1, NULL, 0, 0 };
 
     assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
     assert_int_equal(more, 0);
+
+    /* what the caller knows changes nothing */
+
+    assert_int_equal(store_conversation_state(st, conversation, &state),
+                     STORE_OK);
+    q.applied = json_integer_value(json_object_get(state, "seq"));
+    q.consults = json_object_get(state, "consultationId") != NULL;
+    json_decref(state);
+
+    assert_int_equal(store_messages(st, &q, &again, &more), STORE_OK);
+    expect_equal(again, v, conversation);
+    json_decref(again);
 
     return v;
 }

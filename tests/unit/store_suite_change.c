@@ -157,7 +157,7 @@ deletions(void **state)
     int           more;
     json_t       *v;
     events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 

@@ -448,7 +448,7 @@ retention(void **state)
     json_t    *v;
     int64_t    upto;
     events_t   l = { 0 };
-    store_page_t  q = { "a", 1, 200, -1, -1, -1, NULL };
+    store_page_t  q = { "a", 1, 200, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 

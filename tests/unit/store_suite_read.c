@@ -94,7 +94,7 @@ receipts_deep(void **state)
     char          id[16];
     json_t       *v;
     events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 
@@ -132,6 +132,83 @@ receipts_deep(void **state)
 }
 
 
+/* Reader i has read up to 4 * i, and even ones all later on: who has read
+ * number n, in the order of the time. */
+static json_t *
+readers_of(int64_t n)
+{
+    int      i, late;
+    char     user[8], at[32];
+    json_t  *list;
+
+    list = json_array();
+
+    for (late = 0; late < 2; late++) {
+        for (i = 1; i <= 8; i++) {
+            if (late ? 4 * i < n && i % 2 == 0 : 4 * i >= n) {
+                sprintf(user, "s%d", i);
+                sprintf(at, "2024-01-15T10:%s.00%dZ",
+                        late ? "01:00" : "00:50", i);
+                json_array_append_new(list,
+                                      json_pack("{s:s, s:s}", "userId", user,
+                                                "readAt", at));
+            }
+        }
+    }
+
+    return list;
+}
+
+
+/* A room of more readers than anybody asks for one by one. */
+static void
+receipts_many(void **state)
+{
+    int           i, more;
+    char          id[16];
+    size_t        k;
+    json_t       *v, *m, *readers;
+    int64_t       seq;
+    events_t      l = { 0 };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL, 0, 0 };
+
+    (void) state;
+
+    events_create(&l, "c1", "group", "t1 s1 s2 s3 s4 s5 s6 s7 s8 s9", 0);
+
+    for (i = 1; i <= 40; i++) {
+        sprintf(id, "m%d", i);
+        events_message(&l, "c1", i, id, "t1", "x", NULL, i * 1000);
+    }
+
+    for (i = 1; i <= 8; i++) {
+        sprintf(id, "s%d", i);
+        events_cursor(&l, "c1", id, 'r', 4 * i, 50000 + i);
+    }
+
+    for (i = 2; i <= 8; i += 2) {
+        sprintf(id, "s%d", i);
+        events_cursor(&l, "c1", id, 'r', 40, 60000 + i);
+    }
+
+    events_put(st, &l);
+
+    for (q.before_seq = 41; q.before_seq > 1; q.before_seq -= 10) {
+        assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+        assert_int_equal(json_array_size(v), 10);
+
+        json_array_foreach(v, k, m) {
+            seq = json_integer_value(json_object_get(m, "seq"));
+            readers = readers_of(seq);
+            expect_equal(json_object_get(m, "readBy"), readers, "readBy");
+            json_decref(readers);
+        }
+
+        json_decref(v);
+    }
+}
+
+
 static void
 page(const store_page_t *q, const char *ids, int expect_more)
 {
@@ -150,7 +227,7 @@ paging(void **state)
     int           i;
     char          id[16];
     events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 
@@ -253,7 +330,7 @@ bounds(void **state)
     json_t       *v;
     int64_t       total;
     events_t      l = { 0 };
-    store_page_t  q = { "c1", -5, 100000, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", -5, 100000, -1, -1, -1, NULL, 0, 0 };
     store_list_t  list = { "s1", NULL, 0, -1, 100000 };
 
     (void) state;
@@ -587,7 +664,7 @@ unknown(void **state)
     int           more;
     json_t       *v;
     int64_t       n;
-    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 
@@ -643,6 +720,7 @@ large(void **state)
 const struct CMUnitTest  suite_read[] = {
     SUITE_TEST(receipts),
     SUITE_TEST(receipts_deep),
+    SUITE_TEST(receipts_many),
     SUITE_TEST(paging),
     SUITE_TEST(bounds),
     SUITE_TEST(listing),

@@ -727,7 +727,7 @@ add_conversation(store_t *st, json_t *all, const char *id)
     json_t       *one, *v;
     int64_t       upto;
     store_rc_t    rc;
-    store_page_t  q = { id, 1, 50, -1, -1, -1, NULL };
+    store_page_t  q = { id, 1, 50, -1, -1, -1, NULL, 0, 0 };
 
     one = json_object();
 

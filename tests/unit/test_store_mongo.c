@@ -163,7 +163,7 @@ under_way(void **state)
     int64_t       upto;
     store_t      *st;
     events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 
@@ -194,8 +194,14 @@ under_way(void **state)
     assert_string_equal(ids_of(v), "m1");
     assert_int_equal(upto, 1);
 
-    events_put(st, &l);
     q.before_ms = -1;
+    q.before_seq = -1;
+    q.applied = 1;
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m1");
+    q.applied = 0;
+
+    events_put(st, &l);
     assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
     assert_string_equal(ids_of(v), "m2 m1");
     store_close(st);
@@ -296,7 +302,7 @@ remnants(void **state)
     json_t       *v;
     store_t      *st;
     events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 
@@ -406,7 +412,7 @@ poison(void **state)
     json_t       *v;
     store_t      *st;
     events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 10, -1, -1, -1, NULL, 0, 0 };
 
     (void) state;
 

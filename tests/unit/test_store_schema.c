@@ -246,7 +246,7 @@ plans(void **state)
     int64_t       n;
     store_t      *st;
     events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 5, -1, -1, -1, NULL };
+    store_page_t  q = { "c1", 1, 5, -1, -1, -1, NULL, 0, 0 };
     store_list_t  list = { "t1", NULL, 0, 1, 20 };
 
     (void) state;

@@ -577,7 +577,7 @@ plans(void **state)
     events_t         l = { 0 };
     const char      *detail;
     sqlite3_stmt    *s;
-    store_page_t     q = { "c1", 1, 5, -1, -1, -1, NULL };
+    store_page_t     q = { "c1", 1, 5, -1, -1, -1, NULL, 0, 0 };
     store_sqlite_t  *st;
 
     (void) state;
