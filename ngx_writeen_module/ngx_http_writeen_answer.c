@@ -15,8 +15,10 @@ typedef struct {
 } ngx_http_writeen_method_t;
 
 
-static ngx_int_t ngx_http_writeen_answer_hint(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_uint_t retry);
+static ngx_int_t ngx_http_writeen_retry_after(ngx_http_request_t *r,
+    ngx_uint_t seconds);
+static ngx_int_t ngx_http_writeen_allow(ngx_http_request_t *r,
+    ngx_uint_t methods);
 static ngx_int_t ngx_http_writeen_header_str(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 static ngx_str_t *ngx_http_writeen_origin_header(ngx_http_request_t *r);
@@ -43,11 +45,9 @@ ngx_http_writeen_preflight(ngx_http_request_t *r)
     ngx_int_t  rc;
 
     if (ngx_http_writeen_origin_header(r) == NULL) {
-        return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                                          "method_not_allowed", NULL,
-                                          "OPTIONS is for browsers of other "
-                                          "origins",
-                                          NGX_HTTP_WRITEEN_METHOD_BITS);
+        return ngx_http_writeen_not_allowed(r, NGX_HTTP_WRITEEN_METHOD_BITS,
+                                            "OPTIONS is for browsers of other "
+                                            "origins");
     }
 
     if (!ngx_http_writeen_origin_allowed(r)) {
@@ -389,7 +389,7 @@ ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (retry && ngx_http_writeen_answer_hint(r, status, retry) != NGX_OK) {
+    if (retry && ngx_http_writeen_retry_after(r, retry) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -409,32 +409,74 @@ ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-/* When to come again, or how: RFC 9110 wants Allow with every 405. */
+ngx_int_t
+ngx_http_writeen_answer_reply(ngx_http_request_t *r,
+    ngx_http_writeen_reply_t *reply)
+{
+    ngx_str_t  json;
+
+    if (reply->allow && ngx_http_writeen_allow(r, reply->allow) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    json.len = reply->body.len;
+    json.data = ngx_pstrdup(r->pool, &reply->body);
+
+    if (json.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_writeen_answer(r, reply->status, &json, reply->retry);
+}
+
+
+ngx_int_t
+ngx_http_writeen_not_allowed(ngx_http_request_t *r, ngx_uint_t methods,
+    const char *message)
+{
+    if (ngx_http_writeen_allow(r, methods) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
+                                      "method_not_allowed", NULL, message, 0);
+}
+
 
 static ngx_int_t
-ngx_http_writeen_answer_hint(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_uint_t retry)
+ngx_http_writeen_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
+{
+    ngx_str_t  value;
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
+
+    return ngx_http_writeen_header_str(r, "Retry-After", &value);
+}
+
+
+/* RFC 9110 wants Allow with every 405. */
+
+static ngx_int_t
+ngx_http_writeen_allow(ngx_http_request_t *r, ngx_uint_t methods)
 {
     u_char                           *p;
     ngx_str_t                         value;
     const ngx_http_writeen_method_t  *m;
 
-    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN
-                             + sizeof(NGX_HTTP_WRITEEN_METHODS ", HEAD"));
+    p = ngx_pnalloc(r->pool, sizeof(NGX_HTTP_WRITEEN_METHODS ", HEAD"));
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     value.data = p;
 
-    if (status != NGX_HTTP_NOT_ALLOWED) {
-        value.len = ngx_sprintf(p, "%ui", retry) - p;
-
-        return ngx_http_writeen_header_str(r, "Retry-After", &value);
-    }
-
     for (m = ngx_http_writeen_known_methods; m->bit; m++) {
-        if (retry & m->bit) {
+        if (methods & m->bit) {
             p = ngx_sprintf(p, "%s%V", p == value.data ? "" : ", ", &m->name);
         }
     }

@@ -46,8 +46,8 @@ static ngx_uint_t ngx_http_writeen_api_is_send(ngx_http_request_t *r,
     ngx_str_t *conversation);
 static ngx_int_t ngx_http_writeen_api_call(ngx_http_writeen_api_t *api,
     ngx_str_t *method, ngx_str_t *path, ngx_str_t *query, ngx_str_t *body);
-static void ngx_http_writeen_api_called(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_api_called(void *data,
+    ngx_http_writeen_reply_t *reply);
 static ngx_int_t ngx_http_writeen_api_name(ngx_http_writeen_api_t *api);
 static void ngx_http_writeen_api_named(void *data, ngx_str_t *name,
     ngx_str_t *avatar);
@@ -247,10 +247,8 @@ ngx_http_writeen_api_refuse(ngx_http_request_t *r,
     ngx_http_writeen_loc_conf_t *wlcf)
 {
     if (!(r->method & NGX_HTTP_WRITEEN_METHOD_BITS)) {
-        return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                                          "method_not_allowed", NULL,
-                                          "this method is not supported",
-                                          NGX_HTTP_WRITEEN_METHOD_BITS);
+        return ngx_http_writeen_not_allowed(r, NGX_HTTP_WRITEEN_METHOD_BITS,
+                                            "this method is not supported");
     }
 
     if (r->uri.len > NGX_HTTP_WRITEEN_PATH_MAX
@@ -412,13 +410,11 @@ ngx_http_writeen_api_call(ngx_http_writeen_api_t *api, ngx_str_t *method,
 
 
 static void
-ngx_http_writeen_api_called(void *data, ngx_uint_t status, ngx_str_t *body,
-    ngx_uint_t retry)
+ngx_http_writeen_api_called(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_http_writeen_api_t *api = data;
 
     ngx_int_t            rc;
-    ngx_str_t            json;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
@@ -427,17 +423,9 @@ ngx_http_writeen_api_called(void *data, ngx_uint_t status, ngx_str_t *body,
 
     c = ngx_http_writeen_api_resume(r);
 
-    if (!ngx_http_writeen_rpc_answered(status)) {
-        rc = ngx_http_writeen_unavailable(r);
-
-    } else {
-        json.len = body->len;
-        json.data = ngx_pstrdup(r->pool, body);
-
-        rc = (json.data == NULL)
-                 ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                 : ngx_http_writeen_answer(r, status, &json, retry);
-    }
+    rc = ngx_http_writeen_rpc_answered(reply->status)
+             ? ngx_http_writeen_answer_reply(r, reply)
+             : ngx_http_writeen_unavailable(r);
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);

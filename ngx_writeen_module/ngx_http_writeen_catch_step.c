@@ -11,8 +11,8 @@
 
 
 static void ngx_http_writeen_catch_loaded(void *data, ngx_int_t ok);
-static void ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_catch_store_reply(void *data,
+    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_catch_fence_reply(void *data,
     ngx_http_writeen_result_t *res);
 
@@ -103,8 +103,8 @@ ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
 
 
 static void
-ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_catch_store_reply(void *data,
+    ngx_http_writeen_reply_t *reply)
 {
     int64_t                    upto;
     ngx_str_t                  payload;
@@ -116,10 +116,10 @@ ngx_http_writeen_catch_store_reply(void *data, ngx_uint_t status,
         return;
     }
 
-    if (status != 200
-        || ngx_http_writeen_lines_first(&lines, body, &upto) != NGX_OK)
+    if (reply->status != 200
+        || ngx_http_writeen_lines_first(&lines, &reply->body, &upto) != NGX_OK)
     {
-        if (status == 413 || status == 404
+        if (reply->status == 413 || reply->status == 404
             || op->tries++ >= NGX_HTTP_WRITEEN_CATCH_TRIES)
         {
             ngx_http_writeen_catch_give_up(op);

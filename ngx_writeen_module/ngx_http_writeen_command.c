@@ -66,15 +66,14 @@ static ngx_http_writeen_command_t *ngx_http_writeen_command_first(
     ngx_http_writeen_session_t *s, ngx_http_writeen_command_t *like);
 static ngx_int_t ngx_http_writeen_command_call(
     ngx_http_writeen_command_t *cmd);
-static void ngx_http_writeen_command_called(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_command_called(void *data,
+    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_command_next(ngx_http_writeen_session_t *s,
     ngx_http_writeen_command_t *done, ngx_uint_t status);
 static void ngx_http_writeen_command_take(ngx_http_writeen_session_t *s,
     ngx_http_writeen_command_t *cmd);
 static void ngx_http_writeen_command_tell(ngx_http_writeen_session_t *s,
-    ngx_http_writeen_command_t *cmd, ngx_uint_t status, ngx_str_t *body,
-    ngx_uint_t retry);
+    ngx_http_writeen_command_t *cmd, ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_command_many(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
 static void ngx_http_writeen_command_free(ngx_http_writeen_command_t *cmd);
@@ -108,6 +107,7 @@ ngx_http_writeen_command(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
 {
     wrt_slice_t                              none;
     wrt_refusal_t                            why;
+    ngx_http_writeen_reply_t                 late;
     ngx_http_writeen_command_t              *cmd;
     const ngx_http_writeen_command_route_t  *route;
 
@@ -166,7 +166,10 @@ ngx_http_writeen_command(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
     if (ngx_http_writeen_command_first(s, cmd) == cmd
         && ngx_http_writeen_command_call(cmd) != NGX_OK)
     {
-        ngx_http_writeen_command_called(cmd, 0, NULL, 0);
+        ngx_memzero(&late, sizeof(ngx_http_writeen_reply_t));
+        late.status = NGX_HTTP_WRITEEN_RPC_LATE;
+
+        ngx_http_writeen_command_called(cmd, &late);
     }
 }
 
@@ -310,8 +313,7 @@ ngx_http_writeen_command_call(ngx_http_writeen_command_t *cmd)
 
 
 static void
-ngx_http_writeen_command_called(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_command_called(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_http_writeen_command_t *cmd = data;
 
@@ -320,8 +322,8 @@ ngx_http_writeen_command_called(void *data, ngx_uint_t status,
     s = cmd->op.session;
 
     ngx_http_writeen_command_take(s, cmd);
-    ngx_http_writeen_command_tell(s, cmd, status, body, retry);
-    ngx_http_writeen_command_next(s, cmd, status);
+    ngx_http_writeen_command_tell(s, cmd, reply);
+    ngx_http_writeen_command_next(s, cmd, reply->status);
     ngx_http_writeen_command_free(cmd);
 }
 
@@ -353,7 +355,7 @@ ngx_http_writeen_command_next(ngx_http_writeen_session_t *s,
         }
 
         ngx_http_writeen_command_take(s, cmd);
-        ngx_http_writeen_command_tell(s, cmd, status, NULL, 0);
+        ngx_http_writeen_command_tell(s, cmd, NULL);
         ngx_http_writeen_command_free(cmd);
     }
 }
@@ -373,10 +375,9 @@ ngx_http_writeen_command_take(ngx_http_writeen_session_t *s,
 
 static void
 ngx_http_writeen_command_tell(ngx_http_writeen_session_t *s,
-    ngx_http_writeen_command_t *cmd, ngx_uint_t status, ngx_str_t *body,
-    ngx_uint_t retry)
+    ngx_http_writeen_command_t *cmd, ngx_http_writeen_reply_t *reply)
 {
-    wrt_reply_t               reply;
+    wrt_reply_t               said;
     ngx_http_writeen_error_t  e;
 
     ngx_memzero(&e, sizeof(ngx_http_writeen_error_t));
@@ -386,7 +387,7 @@ ngx_http_writeen_command_tell(ngx_http_writeen_session_t *s,
     e.event.p = (char *) cmd->route->event.data;
     e.event.n = cmd->route->event.len;
 
-    if (status >= 200 && status < 300) {
+    if (reply != NULL && reply->status >= 200 && reply->status < 300) {
         ngx_http_writeen_event_ack(s, e.id, e.event);
         return;
     }
@@ -395,25 +396,25 @@ ngx_http_writeen_command_tell(ngx_http_writeen_session_t *s,
                        + sizeof(NGX_HTTP_WRITEEN_COMMAND_CONV) - 1;
     e.conversation.n = cmd->conv_len;
 
-    if (body == NULL
-        || !ngx_http_writeen_rpc_answered(status)
-        || wrt_reply_parse(&reply, (char *) body->data, body->len) != 0)
+    if (reply == NULL
+        || !ngx_http_writeen_rpc_answered(reply->status)
+        || wrt_reply_parse(&said, (char *) reply->body.data, reply->body.len)
+           != 0)
     {
         e.code = "unavailable";
         e.message = "This is not possible right now, try again.";
         e.retryable = 1;
 
     } else {
-        e.code = reply.code;
-        e.field = reply.field[0] ? reply.field : NULL;
-        e.message = reply.message[0] ? reply.message
-                                     : "This is not possible.";
-        e.retryable = (status == NGX_HTTP_TOO_MANY_REQUESTS
-                       || status == NGX_HTTP_SERVICE_UNAVAILABLE);
+        e.code = said.code;
+        e.field = said.field[0] ? said.field : NULL;
+        e.message = said.message[0] ? said.message : "This is not possible.";
+        e.retryable = (reply->status == NGX_HTTP_TOO_MANY_REQUESTS
+                       || reply->status == NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
     if (e.retryable) {
-        e.retry_ms = (retry ? retry : 1) * 1000;
+        e.retry_ms = ((reply && reply->retry) ? reply->retry : 1) * 1000;
     }
 
     ngx_http_writeen_event_error(s, &e);

@@ -57,13 +57,27 @@ ngx_int_t ngx_http_writeen_file_init(ngx_conf_t *cf);
     (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH     \
      |NGX_HTTP_DELETE)
 
+/* What the worker pool answered to a call; body is valid during the handler of
+ * the call only. */
+typedef struct {
+    ngx_uint_t                 status;     /* HTTP's, or NGX_HTTP_WRITEEN_RPC_*
+                                              below */
+    ngx_str_t                  body;
+    ngx_uint_t                 retry;      /* again after so many seconds, 0:
+                                              that is not said */
+    ngx_uint_t                 allow;      /* 405: the methods that would do,
+                                              as bits; 0: not said */
+} ngx_http_writeen_reply_t;
+
 /* Answer with the error envelope of CONTRACT 3 (also used by the handshake).
- * field may be NULL; retry > 0 adds Retry-After (seconds), with 405 it is the
- * methods (NGX_HTTP_GET...) that Allow names.  Returns what a content handler
- * returns. */
+ * field may be NULL; retry > 0 adds Retry-After (seconds).  Returns what a
+ * content handler returns. */
 ngx_int_t ngx_http_writeen_api_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *code, const char *field,
     const char *message, ngx_uint_t retry);
+/* 405, with an Allow that names these methods (NGX_HTTP_GET...). */
+ngx_int_t ngx_http_writeen_not_allowed(ngx_http_request_t *r,
+    ngx_uint_t methods, const char *message);
 /* 503 unavailable, try again in a second. */
 ngx_int_t ngx_http_writeen_unavailable(ngx_http_request_t *r);
 /* 401: without a token (why NULL), or with one that is refused: why is static
@@ -73,6 +87,9 @@ ngx_int_t ngx_http_writeen_unauthorized(ngx_http_request_t *r,
 /* Answer with this JSON, which lives in r's pool. */
 ngx_int_t ngx_http_writeen_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *json, ngx_uint_t retry);
+/* Answer as the worker pool did, which has answered. */
+ngx_int_t ngx_http_writeen_answer_reply(ngx_http_request_t *r,
+    ngx_http_writeen_reply_t *reply);
 /* The known ones of "GET,POST" as bits. */
 ngx_uint_t ngx_http_writeen_methods(const char *p, size_t n);
 /* CORS: which page may read the answer, and which headers of it beside those
@@ -115,10 +132,8 @@ typedef struct {
 
 #define ngx_http_writeen_rpc_answered(status)  ((status) >= NGX_HTTP_OK)
 
-/* status: HTTP's, or one of the above.  body is valid during the call only.
- * retry: seconds, 0 none; with 405 the methods that are allowed, as bits. */
-typedef void (*ngx_http_writeen_rpc_pt)(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+typedef void (*ngx_http_writeen_rpc_pt)(void *data,
+    ngx_http_writeen_reply_t *reply);
 
 ngx_int_t ngx_http_writeen_rpc_init(ngx_http_writeen_worker_t *wk);
 /* The first thing that exit_process does: wk->rpc is NULL from then on, and

@@ -36,8 +36,8 @@ static ngx_int_t ngx_http_writeen_file_query(ngx_http_writeen_file_t *file,
     ngx_str_t *what);
 static ngx_uint_t ngx_http_writeen_file_first(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_file_call(ngx_http_writeen_file_t *file);
-static void ngx_http_writeen_file_called(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_file_called(void *data,
+    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_file_charge(ngx_http_writeen_file_t *file,
     ngx_uint_t status);
 
@@ -471,13 +471,11 @@ ngx_http_writeen_file_call(ngx_http_writeen_file_t *file)
 
 
 static void
-ngx_http_writeen_file_called(void *data, ngx_uint_t status, ngx_str_t *body,
-    ngx_uint_t retry)
+ngx_http_writeen_file_called(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_http_writeen_file_t *file = data;
 
     ngx_int_t            rc;
-    ngx_str_t            json;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
@@ -493,10 +491,10 @@ ngx_http_writeen_file_called(void *data, ngx_uint_t status, ngx_str_t *body,
 
     c = ngx_http_writeen_api_resume(r);
 
-    ngx_http_writeen_file_charge(file, status);
+    ngx_http_writeen_file_charge(file, reply->status);
 
-    if (status == NGX_HTTP_OK) {
-        rc = ngx_http_writeen_file_read(file, body);
+    if (reply->status == NGX_HTTP_OK) {
+        rc = ngx_http_writeen_file_read(file, &reply->body);
 
         if (rc == NGX_OK) {
             rc = ngx_http_writeen_file_known(file);
@@ -512,16 +510,11 @@ ngx_http_writeen_file_called(void *data, ngx_uint_t status, ngx_str_t *body,
             rc = ngx_http_writeen_unavailable(r);
         }
 
-    } else if (!ngx_http_writeen_rpc_answered(status)) {
+    } else if (!ngx_http_writeen_rpc_answered(reply->status)) {
         rc = ngx_http_writeen_unavailable(r);
 
     } else {
-        json.len = body->len;
-        json.data = ngx_pstrdup(r->pool, body);
-
-        rc = (json.data == NULL)
-                 ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                 : ngx_http_writeen_answer(r, status, &json, retry);
+        rc = ngx_http_writeen_answer_reply(r, reply);
     }
 
     ngx_http_finalize_request(r, rc);

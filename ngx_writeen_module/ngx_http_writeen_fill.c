@@ -35,8 +35,8 @@ static void ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
     ngx_str_t *payload);
 static void ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
-static void ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_room_store_reply(void *data,
+    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 static void ngx_http_writeen_room_fence_reply(void *data,
@@ -379,8 +379,8 @@ ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
 
 
 static void
-ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_room_store_reply(void *data,
+    ngx_http_writeen_reply_t *reply)
 {
     int64_t                     upto;
     ngx_str_t                   payload;
@@ -397,8 +397,8 @@ ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
         return;
     }
 
-    if (status == 200
-        && ngx_http_writeen_lines_first(&lines, body, &upto) == NGX_OK)
+    if (reply->status == 200
+        && ngx_http_writeen_lines_first(&lines, &reply->body, &upto) == NGX_OK)
     {
         for (n = 0;
              ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK;
@@ -416,7 +416,7 @@ ngx_http_writeen_room_store_reply(void *data, ngx_uint_t status,
         return;
     }
 
-    if (status == 413 || status == 404) {
+    if (reply->status == 413 || reply->status == 404) {
         /* too much for anybody: they shall read anew; go on from the log */
         rm->seq = -1;
         rm->origin = -1;

@@ -83,10 +83,8 @@ ngx_http_writeen_metrics_handler(ngx_http_request_t *r)
     ngx_http_writeen_worker_t  *wk;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                                          "method_not_allowed", NULL,
-                                          "this is for GET",
-                                          NGX_HTTP_GET|NGX_HTTP_HEAD);
+        return ngx_http_writeen_not_allowed(r, NGX_HTTP_GET|NGX_HTTP_HEAD,
+                                            "this is for GET");
     }
 
     rc = ngx_http_discard_request_body(r);

@@ -38,8 +38,8 @@ static ngx_int_t ngx_http_writeen_profile_read(
     ngx_http_writeen_profile_ask_t *ask);
 static void ngx_http_writeen_profile_reply(void *data,
     ngx_http_writeen_result_t *res);
-static void ngx_http_writeen_profile_loaded(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_profile_loaded(void *data,
+    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_profile_done(
     ngx_http_writeen_profile_ask_t *ask, ngx_str_t *json);
 
@@ -339,12 +339,11 @@ ngx_http_writeen_profile_reply(void *data, ngx_http_writeen_result_t *res)
 
 
 static void
-ngx_http_writeen_profile_loaded(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_profile_loaded(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_http_writeen_profile_ask_t *ask = data;
 
-    if (status != 200 || ask->handler == NULL
+    if (reply->status != 200 || ask->handler == NULL
         || ngx_http_writeen_profile_read(ask) != NGX_OK)
     {
         ngx_http_writeen_profile_done(ask, NULL);

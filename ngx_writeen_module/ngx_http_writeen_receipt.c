@@ -78,8 +78,8 @@ static void ngx_http_writeen_gather_load(ngx_http_writeen_gather_t *g,
     ngx_queue_t *marks);
 static void ngx_http_writeen_gather_loaded(void *data, ngx_int_t ok);
 static void ngx_http_writeen_receipt_store(ngx_http_writeen_mark_t *m);
-static void ngx_http_writeen_receipt_stored(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_receipt_stored(void *data,
+    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_receipt_done(ngx_http_writeen_mark_t *m,
     const char *code);
 
@@ -542,15 +542,14 @@ ngx_http_writeen_receipt_store(ngx_http_writeen_mark_t *m)
 
 
 static void
-ngx_http_writeen_receipt_stored(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_receipt_stored(void *data, ngx_http_writeen_reply_t *reply)
 {
     const char               *code;
     ngx_http_writeen_mark_t  *m = data;
 
     m->rpc = NULL;
 
-    switch (status) {
+    switch (reply->status) {
 
     case 200:
         code = NULL;

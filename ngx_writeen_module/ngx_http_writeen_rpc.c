@@ -57,8 +57,10 @@ static void ngx_http_writeen_rpc_sent(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_rpc_timeout(ngx_event_t *ev);
 static void ngx_http_writeen_rpc_take(ngx_http_writeen_rpc_t *rpc);
+static void ngx_http_writeen_rpc_fail(ngx_http_writeen_rpc_t *rpc,
+    ngx_uint_t why);
 static void ngx_http_writeen_rpc_finish(ngx_http_writeen_rpc_t *rpc,
-    ngx_uint_t status, ngx_str_t *body, ngx_uint_t retry);
+    ngx_http_writeen_reply_t *reply);
 
 
 ngx_int_t
@@ -85,9 +87,9 @@ ngx_http_writeen_rpc_init(ngx_http_writeen_worker_t *wk)
 void
 ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk)
 {
-    ngx_str_t                      none;
     ngx_rbtree_node_t             *node;
     ngx_http_writeen_rpc_t        *rpc, *own;
+    ngx_http_writeen_reply_t       lost;
     ngx_http_writeen_rpc_table_t  *table;
 
     table = wk->rpc;
@@ -121,13 +123,14 @@ ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk)
     ngx_free(table);
     wk->rpc = NULL;
 
-    ngx_str_null(&none);
+    ngx_memzero(&lost, sizeof(ngx_http_writeen_reply_t));
+    lost.status = NGX_HTTP_WRITEEN_RPC_LOST;
 
     while (own != NULL) {
         rpc = own;
         own = rpc->next;
 
-        rpc->handler(rpc->data, NGX_HTTP_WRITEEN_RPC_LOST, &none, 0);
+        rpc->handler(rpc->data, &lost);
 
         if (!rpc->queued) {
             ngx_free(rpc);
@@ -375,8 +378,6 @@ ngx_http_writeen_rpc_sent(void *data, ngx_http_writeen_result_t *res)
 {
     ngx_http_writeen_rpc_t *rpc = data;
 
-    ngx_str_t  none;
-
     rpc->queued = 0;
 
     if (!rpc->waiting) {
@@ -393,11 +394,9 @@ ngx_http_writeen_rpc_sent(void *data, ngx_http_writeen_result_t *res)
                       "writeen: Redis refused a call to the worker pool");
     }
 
-    ngx_str_null(&none);
-    ngx_http_writeen_rpc_finish(rpc, (res->rc == NGX_HTTP_WRITEEN_R_ERROR)
-                                         ? NGX_HTTP_WRITEEN_RPC_REFUSED
-                                         : NGX_HTTP_WRITEEN_RPC_LOST,
-                                &none, 0);
+    ngx_http_writeen_rpc_fail(rpc, (res->rc == NGX_HTTP_WRITEEN_R_ERROR)
+                                       ? NGX_HTTP_WRITEEN_RPC_REFUSED
+                                       : NGX_HTTP_WRITEEN_RPC_LOST);
 }
 
 
@@ -405,9 +404,9 @@ void
 ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk, wrt_bus_header_t *h)
 {
     uint32_t                       hash;
-    ngx_str_t                      id, body;
-    ngx_uint_t                     status, retry;
+    ngx_str_t                      id;
     ngx_http_writeen_rpc_t        *rpc;
+    ngx_http_writeen_reply_t       reply;
     ngx_http_writeen_rpc_table_t  *table;
 
     table = wk->rpc;
@@ -429,35 +428,30 @@ ngx_http_writeen_rpc_reply(ngx_http_writeen_worker_t *wk, wrt_bus_header_t *h)
         return;
     }
 
-    status = NGX_HTTP_WRITEEN_RPC_LATE;
-    retry = 0;
-
-    if (h->num[1] >= 200 && h->num[1] < 600) {
-        status = (ngx_uint_t) h->num[1];
-    }
-
-    if (h->num[2] > 0 && h->num[2] < 86400) {
-        retry = (ngx_uint_t) h->num[2];
-    }
-
-    if (status == NGX_HTTP_NOT_ALLOWED) {
-        retry = ngx_http_writeen_methods(h->f[2].p, h->f[2].n);
-    }
-
-    body.data = (u_char *) h->body.p;
-    body.len = h->body.n;
-
-    if (!ngx_http_writeen_rpc_answered(status)
-        || body.len > WRT_REPLY_MAX)
-    {
+    if (h->num[1] < 200 || h->num[1] >= 600 || h->body.n > WRT_REPLY_MAX) {
         ngx_log_error(NGX_LOG_ERR, wk->log, 0,
                       "writeen: the worker pool answered call %V with status "
-                      "%L and %uz bytes", &id, h->num[1], body.len);
-        status = NGX_HTTP_WRITEEN_RPC_LATE;
-        body.len = 0;
+                      "%L and %uz bytes", &id, h->num[1], h->body.n);
+        ngx_http_writeen_rpc_fail(rpc, NGX_HTTP_WRITEEN_RPC_LATE);
+        return;
     }
 
-    ngx_http_writeen_rpc_finish(rpc, status, &body, retry);
+    ngx_memzero(&reply, sizeof(ngx_http_writeen_reply_t));
+
+    reply.status = (ngx_uint_t) h->num[1];
+    reply.body.data = (u_char *) h->body.p;
+    reply.body.len = h->body.n;
+
+    /* one field, which is methods with this status and seconds with others */
+
+    if (reply.status == NGX_HTTP_NOT_ALLOWED) {
+        reply.allow = ngx_http_writeen_methods(h->f[2].p, h->f[2].n);
+
+    } else if (h->num[2] > 0 && h->num[2] < 86400) {
+        reply.retry = (ngx_uint_t) h->num[2];
+    }
+
+    ngx_http_writeen_rpc_finish(rpc, &reply);
 }
 
 
@@ -466,12 +460,9 @@ ngx_http_writeen_rpc_timeout(ngx_event_t *ev)
 {
     ngx_http_writeen_rpc_t *rpc = ev->data;
 
-    ngx_str_t  none;
-
     ngx_http_writeen_count(rpc->worker, rpc_timeouts_total);
 
-    ngx_str_null(&none);
-    ngx_http_writeen_rpc_finish(rpc, NGX_HTTP_WRITEEN_RPC_LATE, &none, 0);
+    ngx_http_writeen_rpc_fail(rpc, NGX_HTTP_WRITEEN_RPC_LATE);
 }
 
 
@@ -503,9 +494,23 @@ ngx_http_writeen_rpc_take(ngx_http_writeen_rpc_t *rpc)
 }
 
 
+/* There was no answer, or none that can be used. */
+
 static void
-ngx_http_writeen_rpc_finish(ngx_http_writeen_rpc_t *rpc, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_rpc_fail(ngx_http_writeen_rpc_t *rpc, ngx_uint_t why)
+{
+    ngx_http_writeen_reply_t  none;
+
+    ngx_memzero(&none, sizeof(ngx_http_writeen_reply_t));
+    none.status = why;
+
+    ngx_http_writeen_rpc_finish(rpc, &none);
+}
+
+
+static void
+ngx_http_writeen_rpc_finish(ngx_http_writeen_rpc_t *rpc,
+    ngx_http_writeen_reply_t *reply)
 {
     void                     *data;
     ngx_http_writeen_rpc_pt   handler;
@@ -515,5 +520,5 @@ ngx_http_writeen_rpc_finish(ngx_http_writeen_rpc_t *rpc, ngx_uint_t status,
 
     ngx_http_writeen_rpc_cancel(rpc);
 
-    handler(data, status, body, retry);
+    handler(data, reply);
 }

@@ -66,8 +66,8 @@ static void ngx_http_writeen_send_checked(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_send_done(ngx_http_writeen_send_t *m,
     ngx_http_writeen_rc_t rc);
-static void ngx_http_writeen_load_reply(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_load_reply(void *data,
+    ngx_http_writeen_reply_t *reply);
 
 
 ngx_http_writeen_send_t *
@@ -641,15 +641,14 @@ ngx_http_writeen_load(ngx_http_writeen_worker_t *wk, wrt_slice_t id,
 
 
 static void
-ngx_http_writeen_load_reply(void *data, ngx_uint_t status, ngx_str_t *body,
-    ngx_uint_t retry)
+ngx_http_writeen_load_reply(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_int_t                      ok;
     ngx_queue_t                   *q;
     ngx_http_writeen_load_t       *ld = data;
     ngx_http_writeen_load_wait_t  *w;
 
-    ok = (status == 200) ? 1 : (status == 404) ? 0 : -1;
+    ok = (reply->status == 200) ? 1 : (reply->status == 404) ? 0 : -1;
 
     ngx_queue_remove(&ld->queue);
 

@@ -49,12 +49,12 @@ static ngx_int_t ngx_http_writeen_upload_full(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_result_t *res, int64_t others);
 static ngx_int_t ngx_http_writeen_upload_may(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_result_t *res);
-static void ngx_http_writeen_upload_allowed(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_upload_allowed(void *data,
+    ngx_http_writeen_reply_t *reply);
 static ngx_int_t ngx_http_writeen_upload_hand(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_result_t *res);
-static void ngx_http_writeen_upload_done(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_upload_done(void *data,
+    ngx_http_writeen_reply_t *reply);
 static ngx_int_t ngx_http_writeen_upload_later(ngx_http_writeen_upload_t *up);
 static ngx_int_t ngx_http_writeen_upload_begun(ngx_http_writeen_upload_t *up);
 static void ngx_http_writeen_upload_note(const char *key, size_t n,
@@ -426,8 +426,7 @@ ngx_http_writeen_upload_may(ngx_http_writeen_upload_t *up,
 
 
 static void
-ngx_http_writeen_upload_allowed(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_upload_allowed(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_http_writeen_upload_t *up = data;
 
@@ -440,14 +439,15 @@ ngx_http_writeen_upload_allowed(void *data, ngx_uint_t status,
 
     ngx_http_set_log_request(r->connection->log, r);
 
-    if (!ngx_http_writeen_rpc_answered(status)) {
+    if (!ngx_http_writeen_rpc_answered(reply->status)) {
         rc = ngx_http_writeen_upload_unavailable(r);
 
-    } else if (status != NGX_HTTP_OK) {
-        rc = ngx_http_writeen_upload_pass(up, status, body, retry);
+    } else if (reply->status != NGX_HTTP_OK) {
+        rc = ngx_http_writeen_upload_pass(up, reply);
 
     } else {
-        max = wrt_reply_number((char *) body->data, body->len, "maxFileSize");
+        max = wrt_reply_number((char *) reply->body.data, reply->body.len,
+                               "maxFileSize");
         rc = ngx_http_writeen_upload_begin(up, max);
     }
 
@@ -537,8 +537,7 @@ ngx_http_writeen_upload_hand(ngx_http_writeen_upload_t *up,
 
 
 static void
-ngx_http_writeen_upload_done(void *data, ngx_uint_t status, ngx_str_t *body,
-    ngx_uint_t retry)
+ngx_http_writeen_upload_done(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_http_writeen_upload_t *up = data;
 
@@ -553,7 +552,7 @@ ngx_http_writeen_upload_done(void *data, ngx_uint_t status, ngx_str_t *body,
 
     ngx_http_set_log_request(r->connection->log, r);
 
-    switch (status) {
+    switch (reply->status) {
 
     case NGX_HTTP_WRITEEN_RPC_LATE:
         rc = ngx_http_writeen_upload_later(up);
@@ -572,7 +571,7 @@ ngx_http_writeen_upload_done(void *data, ngx_uint_t status, ngx_str_t *body,
         break;
 
     default:
-        rc = ngx_http_writeen_upload_pass(up, status, body, retry);
+        rc = ngx_http_writeen_upload_pass(up, reply);
         break;
     }
 

@@ -77,7 +77,7 @@ ngx_int_t ngx_http_writeen_upload_begin(ngx_http_writeen_upload_t *up,
  * ngx_http_writeen_unavailable().  The file is removed, if there is one that
  * was not kept. */
 ngx_int_t ngx_http_writeen_upload_pass(ngx_http_writeen_upload_t *up,
-    ngx_uint_t status, ngx_str_t *body, ngx_uint_t retry);
+    ngx_http_writeen_reply_t *reply);
 ngx_int_t ngx_http_writeen_upload_refuse(ngx_http_request_t *r,
     ngx_uint_t status, const char *code, const char *field,
     const char *message);

@@ -301,26 +301,17 @@ ngx_http_writeen_upload_end(ngx_http_request_t *r)
 /* As the worker pool said it. */
 
 ngx_int_t
-ngx_http_writeen_upload_pass(ngx_http_writeen_upload_t *up, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry)
+ngx_http_writeen_upload_pass(ngx_http_writeen_upload_t *up,
+    ngx_http_writeen_reply_t *reply)
 {
-    ngx_int_t            rc;
-    ngx_str_t            json;
-    ngx_http_request_t  *r;
+    ngx_int_t  rc;
 
-    r = up->request;
-
-    rc = ngx_http_writeen_upload_end(r);
+    rc = ngx_http_writeen_upload_end(up->request);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    json.len = body->len;
-    json.data = ngx_pstrdup(r->pool, body);
-
-    return (json.data == NULL)
-               ? NGX_HTTP_INTERNAL_SERVER_ERROR
-               : ngx_http_writeen_answer(r, status, &json, retry);
+    return ngx_http_writeen_answer_reply(up->request, reply);
 }
 
 

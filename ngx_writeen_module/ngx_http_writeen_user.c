@@ -31,8 +31,8 @@ static void ngx_http_writeen_list_run(ngx_http_writeen_list_t *op);
 static void ngx_http_writeen_list_reply(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_list_ask(ngx_http_writeen_list_t *op);
-static void ngx_http_writeen_list_loaded(void *data, ngx_uint_t status,
-    ngx_str_t *body, ngx_uint_t retry);
+static void ngx_http_writeen_list_loaded(void *data,
+    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_list_later(ngx_http_writeen_list_t *op);
 static void ngx_http_writeen_user_subscribe(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
@@ -598,8 +598,7 @@ ngx_http_writeen_list_ask(ngx_http_writeen_list_t *op)
 
 
 static void
-ngx_http_writeen_list_loaded(void *data, ngx_uint_t status, ngx_str_t *body,
-    ngx_uint_t retry)
+ngx_http_writeen_list_loaded(void *data, ngx_http_writeen_reply_t *reply)
 {
     ngx_http_writeen_list_t  *op = data;
 
@@ -610,7 +609,7 @@ ngx_http_writeen_list_loaded(void *data, ngx_uint_t status, ngx_str_t *body,
         return;
     }
 
-    if (status == 200) {
+    if (reply->status == 200) {
         ngx_http_writeen_list_run(op);
         return;
     }
