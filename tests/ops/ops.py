@@ -3,9 +3,10 @@
 
 Alert rules and their tests by promtool, the compose file by docker-compose
 (which holds it to its schema) and by what the images and the worker know,
-units by systemd-analyze, logrotate's file by logrotate.  A program of systemd
-or logrotate that this machine does not have is said to be missing; promtool
-and docker-compose are needed.
+units by systemd-analyze, logrotate's file by logrotate; the dashboard is asked
+of a Prometheus that scrapes a running stack (panels.py).  A program of systemd
+or logrotate that this machine does not have is said to be missing; the others
+are needed.
 """
 
 import json
@@ -167,6 +168,11 @@ def check_dashboard():
         f.write("groups:\n  - name: x\n    rules:\n" + "".join(rules))
         f.flush()
         run("promtool", "check", "rules", f.name)
+
+
+def check_panels():
+    """every panel shows something, and where all is well no alert is on"""
+    return run(os.environ["PYTHON"], "tests/ops/panels.py").strip()
 
 
 def check_units():
