@@ -86,6 +86,7 @@ help:
 	@echo 'make soak     an hour of everything: does anything leak?'
 	@echo 'make lint     style, layering, cppcheck, shellcheck'
 	@echo 'make ops      alert rules, dashboard, compose file, units'
+	@echo 'make restore-drill  backup and restore by mongodump and mc'
 	@echo 'make images   docker/ built by buildah, and chatted with'
 	@echo 'make compile  gcc and clang, dynamic and compiled in'
 	@echo 'make flood    who floods is held     make backlog a late pool'

@@ -69,6 +69,7 @@
 #define WRT_ONCE_S               86400  /* clientMessageId remembered */
 #define WRT_RESUME_MAX           1000   /* replayed; more: resync_required */
 #define WRT_FENCE_MAX            10000  /* a resume may raise seq so far */
+#define WRT_RESTORED_GAP         1000000 /* numbers left out after a restore */
 #define WRT_RESUME_WAIT_MS       5000   /* &resume=1: for its event */
 
 /* What happens to a message */

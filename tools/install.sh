@@ -170,6 +170,7 @@ need_for_test() {
     need "browser tests" chromium
     need "alert rules, compose file" prometheus docker-compose
     need "failover of Redis" haproxy
+    need "backup and restore" sqlite3 rsync
     need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
         curl procps
 

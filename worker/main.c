@@ -11,7 +11,8 @@
 #include "worker/worker.h"
 
 static const char  main_usage[] =
-    "usage: writeen-worker [--check | --replay-dead | --version | --help]\n"
+    "usage: writeen-worker [--check | --replay-dead | --restored |\n"
+    "                       --version | --help]\n"
     "       writeen-worker --verify-transcript <file> [<head>]\n"
     "       writeen-worker --hold conversation|user <id> <reason>\n"
     "       writeen-worker --release-hold <hold> | --holds | --audit [<n>]\n"
@@ -22,6 +23,8 @@ static const char  main_usage[] =
     "\n"
     "  --check        check settings, Redis and store, then exit\n"
     "  --replay-dead  put dead letters back, print how many, then exit\n"
+    "  --restored     after a backup was put back, with Redis empty and no\n"
+    "                 pool running: give no number a second time, then exit\n"
     "  --verify-transcript  is the transcript of a session untouched?  Says\n"
     "                 which entry was altered and exits with 1 if not\n"
     "  --hold         make a legal hold: nothing of it is deleted\n"
@@ -117,7 +120,8 @@ main(int argc, char **argv)
 
     if (argc > 1 && !life_command_is(argc, argv)
         && strcmp(arg, "--check") != 0
-        && strcmp(arg, "--replay-dead") != 0)
+        && strcmp(arg, "--replay-dead") != 0
+        && strcmp(arg, "--restored") != 0)
     {
         fputs(main_usage, stderr);
         return EXIT_CONFIG;
@@ -147,6 +151,10 @@ main(int argc, char **argv)
 
     if (life_command_is(argc, argv)) {
         return life_command(&cf, argc, argv);
+    }
+
+    if (strcmp(arg, "--restored") == 0) {
+        return boot_restored(&cf);
     }
 
     return strcmp(arg, "--check") == 0 ? boot_run(&cf, 0)

@@ -397,6 +397,15 @@ store_erasures(store_t *st, json_t **out)
 
 
 store_rc_t
+store_ends(store_t *st, const char *after, int limit, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->ends(st, after, limit, out), out);
+}
+
+
+store_rc_t
 store_traces(store_t *st, const char *user, const char *after, int limit,
     json_t **out)
 {

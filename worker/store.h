@@ -324,6 +324,11 @@ typedef struct {
 store_rc_t store_due(store_t *st, const store_due_t *q, json_t **out,
     char next[WRT_ID_MAX + 1]);
 
+/* Where each room stands, in order of rooms, above `after`:
+ * [{"conversationId","seq"}]. */
+store_rc_t store_ends(store_t *st, const char *after, int limit,
+    json_t **out);
+
 /* Who is being erased, the longest first: [{"userId","alias","requestedBy",
  * "requestedAt"}]. */
 store_rc_t store_erasures(store_t *st, json_t **out);

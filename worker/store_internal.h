@@ -396,6 +396,7 @@ json_t *store_doc_due_message(const char *id, json_t *numbers);
 /* A room with something due; messages are taken over. */
 json_t *store_doc_due(const char *id, int64_t seq, int64_t before,
     json_t *messages, int idle);
+json_t *store_doc_end(const char *id, int64_t seq);
 json_t *store_doc_trace(const char *id, int64_t seq, int present,
     const char *role, const char *type, int held);
 json_t *store_doc_erasure(const char *user, const char *alias,
@@ -714,6 +715,8 @@ typedef struct {
     store_rc_t (*session_part)(store_t *st, const char *session,
                                const char *run, int64_t part, json_t **out);
     store_rc_t (*consult)(store_t *st, const char *id, json_t **out);
+    store_rc_t (*ends)(store_t *st, const char *after, int limit,
+                       json_t **out);
     store_rc_t (*erasures)(store_t *st, json_t **out);
     store_rc_t (*traces)(store_t *st, const char *user, const char *after,
                          int limit, json_t **out);

@@ -287,6 +287,19 @@ store_due_before(const store_due_t *q, int64_t days)
 
 
 json_t *
+store_doc_end(const char *id, int64_t seq)
+{
+    json_t  *o;
+
+    o = json_object();
+    store_doc_set(o, "conversationId", store_doc_string(id));
+    store_doc_set(o, "seq", json_integer(seq));
+
+    return o;
+}
+
+
+json_t *
 store_doc_trace(const char *id, int64_t seq, int present, const char *role,
     const char *type, int held)
 {

@@ -52,6 +52,7 @@ static const store_ops_t  mongo_ops = {
     store_mongo_sessions,
     store_mongo_session_part,
     store_mongo_consult,
+    store_mongo_ends,
     store_mongo_erasures,
     store_mongo_traces,
     store_mongo_said,

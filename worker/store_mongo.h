@@ -236,6 +236,8 @@ store_rc_t store_mongo_conversation(store_t *st, const char *id,
 store_rc_t store_mongo_unread(store_t *st, const char *user, json_t **out);
 store_rc_t store_mongo_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);
+store_rc_t store_mongo_ends(store_t *st, const char *after, int limit,
+    json_t **out);
 store_rc_t store_mongo_user(store_t *st, const char *id, json_t **out,
     int *managed);
 

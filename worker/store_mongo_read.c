@@ -709,3 +709,35 @@ store_mongo_conversations(store_t *base, const store_list_t *q, json_t **out,
 
     return *out ? STORE_OK : STORE_DOWN;
 }
+
+
+store_rc_t
+store_mongo_ends(store_t *base, const char *after, int limit, json_t **out)
+{
+    size_t          i;
+    json_t         *rows, *row;
+    store_mongo_t  *st;
+
+    st = (store_mongo_t *) base;
+
+    rows = mg_find(st, st->conversations,
+                   BCON_NEW("_id", "{", "$gt", BCON_UTF8(after), "}"),
+                   BCON_NEW("projection", "{", "metadata.seq", BCON_INT32(1),
+                            "}", "sort", "{", "_id", BCON_INT32(1), "}",
+                            "limit", BCON_INT64(limit)));
+    if (rows == NULL) {
+        return STORE_DOWN;
+    }
+
+    *out = json_array();
+
+    json_array_foreach(rows, i, row) {
+        store_doc_append(*out,
+            store_doc_end(mg_text(row, "_id"),
+                          mg_int(json_object_get(row, "metadata"), "seq")));
+    }
+
+    json_decref(rows);
+
+    return STORE_OK;
+}

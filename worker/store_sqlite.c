@@ -54,6 +54,7 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_sessions,
     store_sqlite_session_part,
     store_sqlite_consult,
+    store_sqlite_ends,
     store_sqlite_erasures,
     store_sqlite_traces,
     store_sqlite_said,

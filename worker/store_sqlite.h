@@ -103,6 +103,7 @@ typedef enum {
     SQ_CHANGES,
     SQ_READERS,
     SQ_MOVES,
+    SQ_ENDS,
     SQ_USER,
     SQ_FILE,
     SQ_FILE_REFS,
@@ -285,6 +286,8 @@ store_rc_t store_sqlite_conversation(store_t *st, const char *id,
     const char *user, json_t **out);
 store_rc_t store_sqlite_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);
+store_rc_t store_sqlite_ends(store_t *st, const char *after, int limit,
+    json_t **out);
 store_rc_t store_sqlite_messages(store_t *st, const store_page_t *q,
     json_t **out, int *more);
 store_rc_t store_sqlite_message(store_t *st, const char *conversation,

@@ -519,3 +519,33 @@ store_sqlite_user(store_t *base, const char *id, json_t **out,
 
     return sq_done(st, s, step) == STORE_OK ? rc : STORE_DOWN;
 }
+
+
+store_rc_t
+store_sqlite_ends(store_t *base, const char *after, int limit, json_t **out)
+{
+    int              step;
+    sqlite3_stmt    *s;
+    store_sqlite_t  *st;
+
+    st = (store_sqlite_t *) base;
+
+    s = sq_get(st, SQ_ENDS,
+               "SELECT id, seq FROM conversation WHERE id > ?1 ORDER BY id"
+               " LIMIT ?2");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sq_bind_text(s, 1, after);
+    sqlite3_bind_int(s, 2, limit);
+
+    *out = json_array();
+
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        store_doc_append(*out, store_doc_end(sq_text(st, s, 0),
+                                             sqlite3_column_int64(s, 1)));
+    }
+
+    return sq_done(st, s, step);
+}

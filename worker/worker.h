@@ -366,6 +366,8 @@ void collect_turn(collect_t *c, link_t *links);
  * once.  Returns an exit status; says on stderr what is wrong. */
 int boot_run(const conf_t *cf, int wait);
 int boot_replay_dead(const conf_t *cf);
+/* A backup was put back: numbers that it does not know are not given again. */
+int boot_restored(const conf_t *cf);
 
 
 /* pool.c */

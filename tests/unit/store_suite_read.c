@@ -717,6 +717,35 @@ large(void **state)
 }
 
 
+/* Where rooms stand, a page at a time. */
+static void
+ends(void **state)
+{
+    json_t    *v;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    assert_int_equal(store_ends(st, "", 10, &v), STORE_OK);
+    expect_json(v, "[]");
+
+    events_create(&l, "r2", "direct", "s1 t1", 0);
+    events_create(&l, "R3", "direct", "s1 t2", 0);
+    events_create(&l, "r1", "direct", "s2 t1", 0);
+    events_message(&l, "r1", 1, "m1", "s2", "x", NULL, 10);
+    events_fence(&l, "r1", 1000001);
+    events_put(st, &l);
+
+    assert_int_equal(store_ends(st, "", 2, &v), STORE_OK);
+    expect_json(v, "[{'conversationId':'R3','seq':0},"
+                "{'conversationId':'r1','seq':1000001}]");
+    assert_int_equal(store_ends(st, "r1", 2, &v), STORE_OK);
+    expect_json(v, "[{'conversationId':'r2','seq':0}]");
+    assert_int_equal(store_ends(st, "r2", 2, &v), STORE_OK);
+    expect_json(v, "[]");
+}
+
+
 const struct CMUnitTest  suite_read[] = {
     SUITE_TEST(receipts),
     SUITE_TEST(receipts_deep),
@@ -727,6 +756,7 @@ const struct CMUnitTest  suite_read[] = {
     SUITE_TEST(unread),
     SUITE_TEST(changes),
     SUITE_TEST(unknown),
+    SUITE_TEST(ends),
     SUITE_TEST(large)
 };
 

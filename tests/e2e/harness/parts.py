@@ -418,21 +418,24 @@ class Worker(Part):
 
 
 class Mongod(Part):
-    """A MongoDB replica set of one member."""
+    """A MongoDB replica set of one member, or a single server."""
 
-    def __init__(self, name, directory, log):
+    def __init__(self, name, directory, log, replica_set=True):
         super().__init__(name, directory, log)
+        self.set = replica_set
         self.port = net.free_port()
         self.binary = find_mongod()
 
     def command(self):
-        return [self.binary, "--replSet", "rs0", "--bind_ip", "127.0.0.1",
+        return [self.binary, *(["--replSet", "rs0"] if self.set else []),
+                "--bind_ip", "127.0.0.1",
                 "--port", str(self.port), "--dbpath", str(self.dir),
                 "--wiredTigerCacheSizeGB", "0.25", "--quiet",
                 "--setParameter", "diagnosticDataCollectionEnabled=false"]
 
     def uri(self, database=""):
-        return f"mongodb://127.0.0.1:{self.port}/{database}?replicaSet=rs0"
+        return (f"mongodb://127.0.0.1:{self.port}/{database}"
+                + ("?replicaSet=rs0" if self.set else ""))
 
     def client(self):
         return pymongo.MongoClient(
@@ -445,7 +448,8 @@ class Mongod(Part):
             return net.port_open(self.port)
         net.wait_until(answers, 60, f"{self.name} to listen")
         with self.client() as c:
-            self._initiate(c)
+            if self.set:
+                self._initiate(c)
             net.wait_until(lambda: self._primary(c), 60,
                            f"{self.name} to become primary")
 

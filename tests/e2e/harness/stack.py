@@ -131,9 +131,9 @@ class Stack:
                  nginx_workers=2, servers=None, http="", drain="2s",
                  redis_db=0, redis_password=None, redis_unix=False,
                  redis_acl=False, connections=4096,
-                 redis_of=None, pools=1, mongod=None, files=None, clamd=False,
-                 env=None):
-        """files: None (no uploads), "local", or "s3" (a MinIO of its own);
+                 redis_of=None, pools=1, mongod=None, mongo_set=True,
+                 files=None, clamd=False, env=None):
+        """mongo_set: a mongod of its own is a replica set; files: None (no uploads), "local", or "s3" (a MinIO of its own);
         clamd: scanned by one of its own, not by libclamav; env: more
         settings of the worker."""
         self.name = name
@@ -158,7 +158,7 @@ class Stack:
         if self.own_mongod:
             # mongod's own log has words of its own and is not watched
             self.mongod = Mongod("mongod", self.dir / "mongod",
-                                 self.logs / "mongod.log")
+                                 self.logs / "mongod.log", mongo_set)
         self.files, self.env = files, env or {}
         self.spool = self.dir / "spool"
         self.blobs = self.dir / "files"
