@@ -25,6 +25,7 @@ KINDS = (["sqlite-local", "mongo-s3", "single-local"] if backup.TOOLS
          else ["sqlite-local", "mongo-local"])
 
 LIMIT = 180
+RATES = Server("writeen_rate 100000 burst=100000 user=100000;")
 
 # Who is there is of the moment; the number of a room's last event is looked at
 # where it matters.
@@ -39,7 +40,7 @@ def a_stack(request):
         mongod = request.getfixturevalue("mongod")
     stack = Stack(f"backup-{request.param}",
                   "sqlite" if kind == "sqlite" else "mongo", nginx=2,
-                  files=files, servers={"bulk": Server()}, mongod=mongod,
+                  files=files, servers={"bulk": RATES}, mongod=mongod,
                   mongo_set=kind != "single").start()
     yield stack
     problems = stack.stop()
@@ -100,6 +101,7 @@ class Talk:
         self.file = info(r.data["message"])["fileId"]
         assert (await cast.do("bob", "POST", "/read", {
             "messageId": one["messageId"]})).status == 200
+        self.said.append(await send(ann, self.busy, "busy 0"))
         for n in range(3):
             await send(ann, self.quiet, f"metode {n}")
         await send(bob, self.old, "metode lama")
@@ -112,6 +114,7 @@ class Talk:
         while not over.is_set():
             self.said.append(await send(self.cast.ws["ann"], self.busy,
                                         f"busy {len(self.said)}"))
+            await asyncio.sleep(0.01)           # 100 a second at most
 
     async def during(self, do):
         """Something is done while they chat."""

@@ -68,10 +68,11 @@ class Prometheus(Part):
         net.wait_until(self._ready, 30, "Prometheus to be ready")
 
     def ask(self, expr):
-        """The vector that it is now."""
+        """The numbers that it is now."""
         answer = json.loads(self.get("/api/v1/query", query=expr))
         assert answer["status"] == "success", answer
-        return answer["data"]["result"]
+        return [r["value"][1] for r in answer["data"]["result"]
+                if r["value"][1] != "NaN"]
 
     def rules(self):
         groups = json.loads(self.get("/api/v1/rules"))["data"]["groups"]

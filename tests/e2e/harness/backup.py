@@ -9,6 +9,7 @@ of every day copy documents (Documents) and keep files in a directory; with
 WRT_BACKUP_TOOLS=1 (`make restore-drill`) it is mongodump, mongorestore and mc.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -144,8 +145,14 @@ class Bucket:
         self.minio.start()
 
     def restore(self):
+        """Encrypted as before: mc has decrypted what it got."""
         self.mc("mb", "--ignore-existing", "local/writeen")
-        self.mc("mirror", "--preserve", self.copy, "local/writeen")
+        self.mc("mirror", "--preserve", "--enc-s3", "local/writeen",
+                self.copy, "local/writeen")
+        for line in self.mc("stat", "--json", "--recursive",
+                            "local/writeen").splitlines():
+            about = json.loads(line).get("metadata", {})
+            assert about["X-Amz-Server-Side-Encryption"] == "AES256", line
 
 
 def store_of(stack):

@@ -133,9 +133,9 @@ class Stack:
                  redis_acl=False, connections=4096,
                  redis_of=None, pools=1, mongod=None, mongo_set=True,
                  files=None, clamd=False, env=None):
-        """mongo_set: a mongod of its own is a replica set; files: None (no uploads), "local", or "s3" (a MinIO of its own);
-        clamd: scanned by one of its own, not by libclamav; env: more
-        settings of the worker."""
+        """mongo_set: a mongod of its own is a replica set; files: None (no
+        uploads), "local", or "s3" (a MinIO of its own); clamd: scanned by one
+        of its own, not by libclamav; env: more settings of the worker."""
         self.name = name
         self.store = store
         self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
