@@ -20,39 +20,44 @@
 #define RESTORED_PAGE  500
 
 
-/* Has a pool worked with this server?  It makes a group for each shard before
- * it loads a room, and these stay.  1, 0, -1: Redis failed. */
+/* Is there such a stream, be it empty?  1, 0, -1: Redis failed. */
+static int
+restored_stream(rds_t *c, const char *key)
+{
+    int       is;
+    reply_t  *r;
+
+    /* a question that its rights allow (docker/redis/users.acl) */
+    r = rds_call(c, "XINFO", "CONSUMERS", key, WRT_GROUP_API);
+
+    is = !reply_error(r, "ERR no such key");
+
+    if (is && reply_is_error(r) && !reply_error(r, "NOGROUP")) {
+        rds_fail(c, reply_text(r));
+    }
+
+    reply_free(r);
+
+    return rds_alive(c) ? is : -1;
+}
+
+
+/* Has a pool worked with this server?  On the hub it makes its stream of calls
+ * before it loads a room; elsewhere there is what was written.  1, 0, -1: Redis
+ * failed. */
 static int
 restored_used(rds_t *c, const conf_t *cf, unsigned server)
 {
     int       used;
     char      key[WRT_NAME_BUF];
-    reply_t  *r;
     unsigned  k;
 
-    used = 0;
+    used = server == 0 ? restored_stream(c, WRT_KEY_RPC) : 0;
 
-    for (k = 0; k < cf->names.shards && !used; k++) {
-        if (conf_server(cf, k) != server) {
-            continue;
-        }
-
-        wrt_key_ingest(key, k);
-        r = rds_call(c, "XINFO", "CONSUMERS", key, WRT_GROUP_PROJECTOR);
-
-        if (!reply_is_error(r)) {
-            used = 1;
-
-        } else if (!reply_error(r, "ERR no such key")
-                   && !reply_error(r, "NOGROUP"))
-        {
-            rds_fail(c, reply_text(r));
-        }
-
-        reply_free(r);
-
-        if (!rds_alive(c)) {
-            return -1;
+    for (k = 0; k < cf->names.shards && used == 0; k++) {
+        if (conf_server(cf, k) == server) {
+            wrt_key_ingest(key, k);
+            used = restored_stream(c, key);
         }
     }
 
