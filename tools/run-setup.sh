@@ -158,6 +158,10 @@ appendonly yes
 appendfsync no
 save ""
 
+# It is written anew when it has doubled, and not before this size: what is in
+# it is soon done with, 1 KB a message, and each time is a fork.
+auto-aof-rewrite-min-size 512mb
+
 # Redis holds what the store has not got yet: never throw anything away.
 maxmemory-policy noeviction
 

@@ -181,6 +181,8 @@ def writeen(s, store, workers=1):
                       "bench": Server(SERVER.format(log="/dev/null"),
                                       "backlog=4096")})
     s.stack.enter_context(stack)
+    with stack.redis_client() as c:         # as in examples/redis.conf
+        c.config_set("auto-aof-rewrite-min-size", "512mb")
     peer = Peer(stack.port(server="bench"), "writeen",
                 server=stack.nginx[0].pid, worker=stack.worker.pid,
                 redis=stack.redis[0].pid)
