@@ -68,10 +68,10 @@ class Prometheus(Part):
         net.wait_until(self._ready, 30, "Prometheus to be ready")
 
     def ask(self, expr):
-        """The numbers that it is now."""
+        """The labels of all that is a number now."""
         answer = json.loads(self.get("/api/v1/query", query=expr))
         assert answer["status"] == "success", answer
-        return [r["value"][1] for r in answer["data"]["result"]
+        return [set(r["metric"]) for r in answer["data"]["result"]
                 if r["value"][1] != "NaN"]
 
     def rules(self):
@@ -80,10 +80,11 @@ class Prometheus(Part):
 
 
 def panels():
-    """[(title, expression)]"""
+    """[(title, expression, labels that the legend names)]"""
     doc = json.loads((DOCKER / "grafana/dashboards/writeen.json").read_text())
-    return [(p["title"], t["expr"]) for p in doc["panels"]
-            for t in p.get("targets", ())]
+    return [(p["title"], t["expr"],
+             set(re.findall(r"{{(\w+)}}", t.get("legendFormat") or "")))
+            for p in doc["panels"] for t in p.get("targets", ())]
 
 
 def names():
@@ -91,7 +92,7 @@ def names():
     text = (DOCKER / "prometheus/writeen.rules.yml").read_text()
     rules = [line for line in text.splitlines()
              if not re.match(r"\s*(- (alert|record)|summary|runbook|#)", line)]
-    asked = "\n".join(rules + [e for _, e in panels()])
+    asked = "\n".join(rules + [e for _, e, _ in panels()])
     return sorted(set(re.findall(r"\bwriteen_\w+", asked)))
 
 
@@ -125,8 +126,8 @@ async def talk(stack, over):
 
 
 def missing(prometheus):
-    return ([f"panel {t!r}: {e}" for t, e in panels()
-             if not prometheus.ask(e)]
+    return ([f"panel {t!r}: {e}" for t, e, legend in panels()
+             if not any(legend <= labels for labels in prometheus.ask(e))]
             + [f"metric {n}" for n in names() if not prometheus.ask(n)]
             + [f"rule {r['name']}: {r['health']} {r.get('lastError', '')}"
                for r in prometheus.rules() if r["health"] != "ok"])
