@@ -8,9 +8,9 @@
 
 #include "worker/store_mongo.h"
 
-/* Asked for one by one; the server takes longer to plan a $lookup than to
- * answer some finds. */
-#define READERS_FEW  4
+/* A stage of the pipeline for each; for more the server joins, which takes it
+ * longer for each of them, but is one stage. */
+#define READERS_FEW  16
 
 
 static json_t *
@@ -26,34 +26,111 @@ participants(store_mongo_t *st, const char *conversation, int64_t lo)
 }
 
 
-/* One reader's moves; 0, or -1 with the error. */
-static int
-add_moves(store_mongo_t *st, json_t *row, int64_t lo, int64_t hi)
+/* The stages that find one reader's moves: a range of keys. */
+static void
+append_stages(bson_t *list, const char *id, int64_t lo, int64_t hi)
 {
-    char         first[MG_KEY_MAX], end[MG_KEY_MAX];
-    json_t      *moves;
-    const char  *id;
+    char  first[MG_KEY_MAX], end[MG_KEY_MAX];
 
-    id = mg_text(row, "_id");
     snprintf(first, sizeof(first), "%s" MG_MOVE_FORMAT, id, 'r',
              (unsigned long long) lo);
     snprintf(end, sizeof(end), "%s/s", id);
 
-    moves = mg_find(st, st->cursors,
-                    BCON_NEW("_id", "{", "$gte", BCON_UTF8(first),
-                             "$lt", BCON_UTF8(end), "}"),
-                    BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}",
-                             "limit", BCON_INT64(hi - lo + 1),
-                             "projection", "{", "_id", BCON_INT32(0),
-                             "seq", BCON_INT32(1), "at", BCON_INT32(1),
-                             "}"));
-    if (moves == NULL) {
-        return -1;
+    BCON_APPEND(list,
+                "0", "{", "$match", "{", "_id", "{",
+                    "$gte", BCON_UTF8(first), "$lt", BCON_UTF8(end),
+                "}", "}", "}",
+                "1", "{", "$sort", "{", "_id", BCON_INT32(1), "}", "}",
+                "2", "{", "$limit", BCON_INT64(hi - lo + 1), "}");
+}
+
+
+/* The moves of those who have read lo, one after the other. */
+static json_t *
+few_moves(store_mongo_t *st, const json_t *rows, int64_t lo, int64_t hi)
+{
+    char         buf[16];
+    size_t       i;
+    bson_t       pipeline, stages, stage, more, inner;
+    json_t      *row;
+    uint32_t     n;
+    const char  *index;
+
+    n = 0;
+
+    bson_init(&pipeline);
+    BSON_APPEND_ARRAY_BEGIN(&pipeline, "pipeline", &stages);
+
+    json_array_foreach(rows, i, row) {
+        if (mg_int(row, "readSeq") < lo) {
+            continue;
+        }
+
+        if (n == 0) {
+            append_stages(&stages, mg_text(row, "_id"), lo, hi);
+            n = 3;
+            continue;
+        }
+
+        bson_uint32_to_string(n++, &index, buf, sizeof(buf));
+        BSON_APPEND_DOCUMENT_BEGIN(&stages, index, &stage);
+        BSON_APPEND_DOCUMENT_BEGIN(&stage, "$unionWith", &more);
+        BSON_APPEND_UTF8(&more, "coll", "cursors");
+        BSON_APPEND_ARRAY_BEGIN(&more, "pipeline", &inner);
+        append_stages(&inner, mg_text(row, "_id"), lo, hi);
+        bson_append_array_end(&more, &inner);
+        bson_append_document_end(&stage, &more);
+        bson_append_document_end(&stages, &stage);
     }
 
-    store_doc_set(row, "moves", moves);
+    bson_append_array_end(&pipeline, &stages);
 
-    return 0;
+    return mg_aggregate(st, st->cursors, &pipeline, NULL);
+}
+
+
+/* Is it a key <id>/...? */
+static int
+is_of(const char *key, const char *id)
+{
+    size_t  n;
+
+    n = strlen(id);
+
+    return strncmp(key, id, n) == 0 && key[n] == '/';
+}
+
+
+/* Into the rows of those whose they are, which are in the same order. */
+static void
+add_moves(json_t *rows, const json_t *moves)
+{
+    size_t       i, k;
+    json_t      *row, *move, *list;
+    const char  *key;
+
+    k = 0;
+
+    json_array_foreach(moves, i, move) {
+        key = mg_text(move, "_id");
+
+        while ((row = json_array_get(rows, k)) != NULL
+               && !is_of(key, mg_text(row, "_id")))
+        {
+            k++;
+        }
+
+        list = json_object_get(row, "moves");
+
+        if (row && list == NULL) {
+            list = json_array();
+            store_doc_set(row, "moves", list);
+        }
+
+        if (row) {
+            store_doc_append(list, json_incref(move));
+        }
+    }
 }
 
 
@@ -144,9 +221,8 @@ store_rc_t
 mg_readers(store_mongo_t *st, const char *conversation, int64_t lo,
     int64_t hi, store_docs_t *out)
 {
-    int        rc;
-    size_t     i, n;
-    json_t    *rows, *row;
+    size_t   i, n;
+    json_t  *rows, *row, *moves;
 
     rows = participants(st, conversation, lo);
     if (rows == NULL) {
@@ -159,26 +235,30 @@ mg_readers(store_mongo_t *st, const char *conversation, int64_t lo,
         n += mg_int(row, "readSeq") >= lo;
     }
 
-    rc = 0;
-
     if (n > READERS_FEW) {
         json_decref(rows);
         rows = participants_moves(st, conversation, lo, hi);
-        rc = rows ? 0 : -1;
 
-    } else {
-        json_array_foreach(rows, i, row) {
-            if (rc == 0 && mg_int(row, "readSeq") >= lo) {
-                rc = add_moves(st, row, lo, hi);
-            }
+    } else if (n > 0) {
+        moves = few_moves(st, rows, lo, hi);
+
+        if (moves) {
+            add_moves(rows, moves);
+
+        } else {
+            json_decref(rows);
+            rows = NULL;
         }
+
+        json_decref(moves);
     }
 
-    if (rc == 0) {
-        read_readers(st, rows, out);
+    if (rows == NULL) {
+        return STORE_DOWN;
     }
 
+    read_readers(st, rows, out);
     json_decref(rows);
 
-    return rc == 0 ? STORE_OK : STORE_DOWN;
+    return STORE_OK;
 }
