@@ -90,8 +90,6 @@ ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
     ngx_queue_insert_tail(&u->sessions, &s->user_queue);
     s->user = u;
 
-    ngx_http_writeen_profile_put(s);
-
     if (u->sub == NGX_HTTP_WRITEEN_SUB_READY) {
         ngx_http_writeen_user_list(s);
     }
@@ -397,6 +395,12 @@ ngx_http_writeen_user_list(ngx_http_writeen_session_t *s)
     ngx_queue_insert_tail(&s->ops, &op->op.queue);
     ngx_queue_init(&op->retry);
 
+    /* not before: so both commands leave in one write */
+
+    if (!s->listed) {
+        ngx_http_writeen_profile_put(s);
+    }
+
     ngx_http_writeen_list_run(op);
 }
 
@@ -504,6 +508,12 @@ ngx_http_writeen_list_reply(void *data, ngx_http_writeen_result_t *res)
     }
 
     if (res->rc != NGX_HTTP_WRITEEN_R_OK) {
+
+        if (!s->listed) {
+            /* a lease that went along may be lost, too */
+            s->recorded = 0;
+        }
+
         ngx_http_writeen_list_later(op);
         return;
     }
@@ -564,8 +574,12 @@ ngx_http_writeen_list_reply(void *data, ngx_http_writeen_result_t *res)
 
     if (!s->listed) {
         s->listed = 1;
+
         /* whom to tell of him is known now */
-        ngx_http_writeen_presence_open(s);
+
+        if (!s->recorded) {
+            ngx_http_writeen_presence_open(s);
+        }
     }
 
     ngx_http_writeen_session_opened(s);
@@ -600,17 +614,28 @@ ngx_http_writeen_list_ask(ngx_http_writeen_list_t *op)
 static void
 ngx_http_writeen_list_loaded(void *data, ngx_http_writeen_reply_t *reply)
 {
-    ngx_http_writeen_list_t  *op = data;
+    ngx_http_writeen_list_t     *op = data;
+    ngx_http_writeen_session_t  *s;
 
     op->inflight = 0;
+    s = op->op.session;
 
-    if (op->op.session == NULL) {
+    if (s == NULL) {
         ngx_http_writeen_list_free(op);
         return;
     }
 
     if (reply->status == 200) {
         ngx_http_writeen_list_run(op);
+
+        /* the list is whole, so the lease may go along with the question */
+
+        if (op->inflight && !s->recorded
+            && s->state == NGX_HTTP_WRITEEN_OPENING)
+        {
+            ngx_http_writeen_presence_open(s);
+        }
+
         return;
     }
 
