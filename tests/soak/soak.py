@@ -60,8 +60,8 @@ class Plan:
         self.turns = 3 if args.short else 7     # at least
         # what is done last differs from turn to turn, and of a few turns no
         # median tells: the leak sanitizer is the one that counts then
-        self.caches = args.short or args.seconds < 1800
-        self.spare_kib = 1024 * (16 if self.caches else 8)
+        brief = args.short or args.seconds < 1800
+        self.spare_kib = 1024 * (16 if brief else 8)
         # leases last a while: looked at in the end only
         self.patient = not args.short
         self.end = time.monotonic() + (0 if args.short else args.seconds)
@@ -136,7 +136,7 @@ async def turns(stack, plan, seed):
             break
     if not plan.patient:
         problems += await watch.calm(True, True)
-    problems += watch.verdict(plan.warm, plan.spare_kib, plan.caches)
+    problems += watch.verdict(plan.warm, plan.spare_kib)
     for line in watch.table(plan.warm):
         print(f"{stack.store:7}{line}", flush=True)
     return problems

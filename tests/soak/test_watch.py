@@ -95,7 +95,7 @@ def whole(watch, does="nothing", turns=8, warm=2):
     problems = []
     for n in range(turns):
         problems += turn(watch, does if n >= warm else "nothing", warm)
-    return problems + watch.verdict(warm, 8 * 1024, False)
+    return problems + watch.verdict(warm, 8 * 1024)
 
 
 def test_nothing_leaks(watch):
