@@ -34,8 +34,6 @@ SERVERS = {
                    "sndbuf=16k"),
     # changes are few
     "rated": Server("writeen_rate_kind change 1 burst=4 user=3;"),
-    # what takes the pool a while, sanitized on a busy machine
-    "patient": Server("writeen_api_timeout 30s;"),
     # acknowledged only when the database has it
     "store": Server("writeen_ack store;"),
     # who may call from a browser

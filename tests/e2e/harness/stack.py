@@ -5,10 +5,10 @@
         stack.worker.kill()
         stack.worker.start()
 
-Servers: every nginx has the server "main"; more of them, each on a port of
-its own and with directives of its own, come from `servers`.  Logs stay in
-build/e2e-logs/[<process>/]<name>; data lives in a short temporary path and is
-removed.
+Servers: every nginx has the servers "main" and "patient"; more of them, each on
+a port of its own and with directives of its own, come from `servers`.  Logs
+stay in build/e2e-logs/[<process>/]<name>; data lives in a short temporary path
+and is removed.
 """
 
 import json
@@ -126,6 +126,11 @@ class Server:
         self.listen = listen
 
 
+# For what takes the pool a while, sanitized and on a busy machine: a room of a
+# thousand.
+PATIENT = Server("writeen_api_timeout 30s;")
+
+
 class Stack:
     def __init__(self, name, store="sqlite", *, nginx=1, redis=1,
                  nginx_workers=2, servers=None, http="", drain="2s",
@@ -189,7 +194,8 @@ class Stack:
         name = f"nginx{i}"
         directory = self.dir / f"n{i}"
         blocks, ports = [], {}
-        for server, s in {"main": Server(), **servers}.items():
+        for server, s in {"main": Server(), "patient": PATIENT,
+                          **servers}.items():
             ports[server] = net.free_port()
             blocks.append(SERVER.format(
                 port=ports[server], conf=s.conf,
@@ -408,7 +414,8 @@ class Stack:
                                  for u in users]}
         if room:
             body["id"] = room
-        rest = self.rest(tokens.token("svc", role="service"), nginx)
-        reply = rest.call("POST", "/api/conversations", body)
+        rest = self.rest(tokens.token("svc", role="service"), nginx,
+                         "patient")
+        reply = rest.call("POST", "/api/conversations", body, timeout=40)
         assert reply.status == 201, reply
         return reply.json["data"]["conversation"]["id"]
