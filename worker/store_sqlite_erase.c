@@ -361,13 +361,19 @@ tidy_state(store_sqlite_t *st)
 }
 
 
+static store_rc_t
+tidied(store_sqlite_t *st, int state)
+{
+    return sq_run_with(st, SQ_TIDIED, "DELETE FROM untidy"
+                       " WHERE what = CAST(?1 AS TEXT)", state, NULL);
+}
+
+
 /* From one state to the next, in a transaction. */
 static store_rc_t
 tidy_next(store_sqlite_t *st, int state)
 {
-    return sq_run_with(st, SQ_TIDIED, "DELETE FROM untidy"
-                       " WHERE what = CAST(?1 AS TEXT)", state, NULL)
-           == STORE_OK ? untidy(st, state + 1) : STORE_DOWN;
+    return tidied(st, state) == STORE_OK ? untidy(st, state + 1) : STORE_DOWN;
 }
 
 
@@ -423,10 +429,7 @@ tidy_wal(store_sqlite_t *st, int *more)
 {
     int  rc;
 
-    if (sq_run_with(st, SQ_TIDIED, "DELETE FROM untidy"
-                    " WHERE what = CAST(?1 AS TEXT)", TIDY_WAL, NULL)
-        != STORE_OK)
-    {
+    if (tidied(st, TIDY_WAL) != STORE_OK) {
         return STORE_DOWN;
     }
 
