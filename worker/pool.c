@@ -421,7 +421,7 @@ pool_guard(guard_t *g, int status)
     }
 
     /* it is among so many of the next ones */
-    g->careful = WRT_BATCH_MAX + WRT_SHARDS_MAX;
+    g->careful = PROJECTOR_ITEMS;
     atomic_store(&g->busy, 0);
 
     log_error("crash_guard", "shard=%u entry=%s entries=%d crashes=%u",

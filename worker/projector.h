@@ -9,9 +9,6 @@
 
 #include "worker/worker.h"
 
-/* Each shard gives one entry at least, and there may be many of them. */
-#define PROJECTOR_ITEMS  (WRT_BATCH_MAX + WRT_SHARDS_MAX)
-
 /* Places in the cache of conversations whose numbers are known to be good. */
 #define PROJECTOR_CHECKED  65536
 

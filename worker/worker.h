@@ -199,6 +199,10 @@ typedef struct {
     _Atomic uint64_t  expired;          /* messages whose time had come */
 } counters_t;
 
+/* Entries that a projector has in hand at most: each shard gives one at least,
+ * and there may be many of them. */
+#define PROJECTOR_ITEMS  (WRT_BATCH_MAX + WRT_SHARDS_MAX)
+
 /* What a projector was doing, so that the parent can tell an entry that kills
  * its reader from a process that was killed (see guard_*). */
 typedef struct {
