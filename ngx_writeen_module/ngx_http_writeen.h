@@ -161,7 +161,7 @@ struct ngx_http_writeen_session_s {
 
     ngx_uint_t                 nlinks;
     ngx_uint_t                 opening;    /* links not ready yet */
-    ngx_uint_t                 floods;     /* events refused in a row */
+    ngx_uint_t                 floods;     /* refused, less let through */
     ngx_uint_t                 ncontrol;   /* frames without events in */
     time_t                     control_at; /* this second */
     ngx_uint_t                 ncommands;

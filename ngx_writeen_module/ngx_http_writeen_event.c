@@ -9,7 +9,8 @@
 #include "ngx_http_writeen.h"
 
 
-#define NGX_HTTP_WRITEEN_FLOODS_MAX  5000   /* refused in a row, then 4429 */
+/* more refused than let through, then 4429 */
+#define NGX_HTTP_WRITEEN_FLOODS_MAX  5000
 
 
 typedef void (*ngx_http_writeen_event_pt)(ngx_http_writeen_session_t *s,
@@ -127,7 +128,9 @@ ngx_http_writeen_event(ngx_http_writeen_session_t *s, u_char *p, size_t n)
         return;
     }
 
-    s->floods = 0;
+    if (s->floods > 0) {
+        s->floods--;
+    }
 
     if (rc == 0 && ngx_http_writeen_events[i].handler != NULL) {
         ngx_http_writeen_events[i].handler(s, &e);
