@@ -743,3 +743,16 @@ a expect message_updated data.seq==503
 call CHANGES room1 q~^501.399\b
 post room1 u2 live
 a expect message_received data.seq==504
+
+
+=== TEST 46: nor does it help to be let through now and then
+--- with
+writeen_rate_kind message 1 burst=1;
+--- steps
+room room1 u1
+a connect u1
+repeat 2700 a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a send ping
+a find pong
+repeat 2700 a send send_message {"conversationId":"room1","content":{"text":"x"}}
+a expect_close 4429 within=20 any=1
