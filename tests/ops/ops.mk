@@ -1,15 +1,14 @@
 # ops.mk: alert rules, dashboard, compose file, units and the like are what
-# the programs that read them take.  restore-drill is the drill of
-# docs/operations.md by mongodump, mongorestore and mc, which no Debian package
-# has: tests/e2e/harness/backup.py says where they are looked for.
+# the programs that read them take.  drill is the drill of docs/operations.md
+# by mongodump, mongorestore and mc, which `make restore-drill` has installed.
 
-.PHONY: ops restore-drill
+.PHONY: ops drill
 
 ops: module worker $(E2E_VENV)/ok
 	@TEST_RESULTS=$(TEST_RESULTS) PYTHON=$(E2E_VENV)/bin/python \
 	    $(E2E_ENV) tests/ops/ops.py
 
-restore-drill: module worker $(E2E_VENV)/ok
+drill: module worker $(E2E_VENV)/ok
 	@mkdir -p $(TEST_RESULTS)
 	cd tests/e2e && $(E2E_ENV) WRT_BACKUP_TOOLS=1 \
 	    WRT_RESULT=$(TEST_RESULTS)/restore-drill.txt \

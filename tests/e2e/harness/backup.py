@@ -4,9 +4,10 @@ names.
 What each of these classes has: take() makes the backup, wipe() loses what
 there is, restore() puts it back.
 
-MongoDB's Database Tools and MinIO's mc are in no Debian package, so the tests
-of every day copy documents (Documents) and keep files in a directory; with
-WRT_BACKUP_TOOLS=1 (`make restore-drill`) it is mongodump, mongorestore and mc.
+MongoDB's Database Tools and MinIO's mc are in no Debian package and take their
+time to build, so the tests of every day copy documents (Documents) and keep
+files in a directory; with WRT_BACKUP_TOOLS=1 (`make restore-drill`, which
+builds them) it is mongodump, mongorestore and mc.
 """
 
 import json
@@ -23,7 +24,7 @@ def run(program, *args, **env):
     """A program of build/deps or PATH; it must succeed."""
     path = f"{BUILD / 'deps'}:{os.environ.get('PATH', '')}"
     found = shutil.which(program, path=path)
-    assert found, f"no {program}: put it into PATH or {BUILD / 'deps'}"
+    assert found, f"no {program}: run tools/install.sh drill"
     done = subprocess.run([found, *map(str, args)], text=True,
                           env={**os.environ, **env}, timeout=300,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
