@@ -109,6 +109,7 @@ struct ngx_http_writeen_session_s {
     ngx_queue_t                commands;   /* command.c */
     ngx_queue_t                paused;     /* catch-ups waiting to read */
     ngx_queue_t                typists;    /* in worker->typing */
+    ngx_queue_t                parting;    /* in worker->parting */
 
     ngx_connection_t          *connection;
     ngx_http_writeen_loc_conf_t *conf;
@@ -302,7 +303,9 @@ struct ngx_http_writeen_worker_s {
     ngx_rbtree_t               gathers;    /* receipt.c */
     ngx_rbtree_node_t          gathers_sentinel;
     ngx_queue_t                sessions;   /* all but the dead */
+    ngx_queue_t                parting;    /* the peer is gone: to be dropped */
     ngx_queue_t                doomed;     /* dead, freed by `reaper` */
+    ngx_queue_t                waiting;    /* handshakes that are put off */
     ngx_queue_t                flush;      /* have output to write */
     ngx_queue_t                walking;    /* rooms with a walk under way */
     ngx_queue_t                idle_rooms;
@@ -319,7 +322,9 @@ struct ngx_http_writeen_worker_s {
     uint64_t                   told;       /* number of the last that came */
     uint64_t                   telling;    /* of the last that is done */
 
-    ngx_event_t                reaper;
+    ngx_event_t                shaker;     /* waiting */
+    ngx_event_t                reaper;     /* parting and doomed */
+    ngx_event_t                leaver;     /* idle_rooms and idle_users */
     ngx_event_t                flusher;
     ngx_event_t                walker;
     ngx_event_t                sweeper;    /* each second: idle, retries */
@@ -327,6 +332,8 @@ struct ngx_http_writeen_worker_s {
     ngx_event_t                typer;      /* the first of typists */
     ngx_event_t                teller;     /* tells */
     ngx_event_t                renewer;    /* renewals */
+    ngx_uint_t                 shaken;     /* handshakes since the last pause */
+    ngx_uint_t                 parted;     /* and dropped: their peers left */
     ngx_uint_t                 drain_left; /* ticks */
     unsigned                   draining:1;
     unsigned                   refill:1;   /* a room could not be filled */
@@ -348,6 +355,13 @@ struct ngx_http_writeen_worker_s {
 };
 
 #define NGX_HTTP_WRITEEN_RECV_SIZE  65536
+
+/*
+ * Thousands may come, or go, in the same moment.  A worker does a little of it
+ * and the rest later, after so many milliseconds of sleep, so that what others
+ * say finds it, and Redis, awake.  The timers keep one that shuts down.
+ */
+#define NGX_HTTP_WRITEEN_PAUSE      2
 
 extern ngx_module_t                ngx_http_writeen_module;
 extern ngx_http_writeen_worker_t  *ngx_http_writeen_worker; /* this process's */
@@ -415,6 +429,7 @@ ngx_int_t ngx_http_writeen_metrics_handler(ngx_http_request_t *r);
 /* ngx_http_writeen_handshake.c: from HTTP to WebSocket */
 
 ngx_int_t ngx_http_writeen_websocket_handler(ngx_http_request_t *r);
+void ngx_http_writeen_shaker_handler(ngx_event_t *ev);
 
 
 /* ngx_http_writeen_session.c: one connection */
@@ -440,6 +455,9 @@ void ngx_http_writeen_session_close(ngx_http_writeen_session_t *s,
 
 /* Leave everything and free it at the end of the turn.  The one way out. */
 void ngx_http_writeen_session_drop(ngx_http_writeen_session_t *s);
+
+/* The peer is gone: session_drop, somewhat later when many are. */
+void ngx_http_writeen_session_lost(ngx_http_writeen_session_t *s);
 
 /* All rooms are there: say connected (called once opening is 0). */
 void ngx_http_writeen_session_opened(ngx_http_writeen_session_t *s);
@@ -614,6 +632,10 @@ void ngx_http_writeen_room_resubscribe(ngx_http_writeen_worker_t *wk,
 /* Commands go out again: fill what could not be filled. */
 void ngx_http_writeen_room_retry(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_exit(ngx_http_writeen_worker_t *wk);
+/* Let go of rooms that nobody is in, of at most *budget, which is lessened:
+ * NGX_AGAIN when there are more.  user_leave() does so with users. */
+ngx_int_t ngx_http_writeen_room_leave(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t *budget);
 void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_walker_handler(ngx_event_t *ev);
@@ -683,6 +705,8 @@ void ngx_http_writeen_user_bus_lost(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_resubscribe(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_retry(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_exit(ngx_http_writeen_worker_t *wk);
+ngx_int_t ngx_http_writeen_user_leave(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t *budget);
 void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
 /* Read the list of rooms (again) for one session. */
 void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);

@@ -15,6 +15,14 @@
 #define NGX_HTTP_WRITEEN_GUID  "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define NGX_HTTP_WRITEEN_KEY_LEN     24      /* base64 of 16 bytes */
 #define NGX_HTTP_WRITEEN_ACCEPT_LEN  28      /* base64 of 20 bytes */
+#define NGX_HTTP_WRITEEN_SHAKE_MAX   2       /* at once */
+
+
+/* One that is put off. */
+typedef struct {
+    ngx_queue_t           queue;             /* in worker->waiting */
+    ngx_http_request_t   *request;
+} ngx_http_writeen_waiting_t;
 
 
 typedef struct {
@@ -27,6 +35,9 @@ typedef struct {
 } ngx_http_writeen_handshake_t;
 
 
+static ngx_int_t ngx_http_writeen_handshake(ngx_http_request_t *r);
+static ngx_int_t ngx_http_writeen_handshake_wait(ngx_http_request_t *r);
+static void ngx_http_writeen_handshake_gone(void *data);
 static void ngx_http_writeen_handshake_headers(ngx_http_request_t *r,
     ngx_http_writeen_handshake_t *hs);
 static ngx_uint_t ngx_http_writeen_handshake_token(ngx_str_t *list,
@@ -117,8 +128,112 @@ ngx_http_writeen_handshake_refuse(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
+/* A signature to check, a list of rooms to ask for: when thousands come back at
+ * once, some of them wait. */
+
 ngx_int_t
 ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
+{
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ngx_http_writeen_worker;
+
+    if (r != r->main || wk == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!wk->shaker.timer_set) {
+        ngx_add_timer(&wk->shaker, NGX_HTTP_WRITEEN_PAUSE);
+    }
+
+    if (wk->shaken >= NGX_HTTP_WRITEEN_SHAKE_MAX) {
+        return ngx_http_writeen_handshake_wait(r);
+    }
+
+    wk->shaken++;
+
+    return ngx_http_writeen_handshake(r);
+}
+
+
+static ngx_int_t
+ngx_http_writeen_handshake_wait(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t          *cln;
+    ngx_http_writeen_waiting_t  *w;
+
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_http_writeen_waiting_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_writeen_handshake_gone;
+
+    w = cln->data;
+    w->request = r;
+    ngx_queue_insert_tail(&ngx_http_writeen_worker->waiting, &w->queue);
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+/* The request ends; in its turn, or before. */
+
+static void
+ngx_http_writeen_handshake_gone(void *data)
+{
+    ngx_http_writeen_waiting_t  *w = data;
+
+    ngx_queue_remove(&w->queue);
+    ngx_queue_init(&w->queue);
+}
+
+
+/* A pause later, and as long as some wait. */
+
+void
+ngx_http_writeen_shaker_handler(ngx_event_t *ev)
+{
+    ngx_queue_t                 *q;
+    ngx_connection_t            *c;
+    ngx_http_request_t          *r;
+    ngx_http_writeen_worker_t   *wk;
+    ngx_http_writeen_waiting_t  *w;
+
+    wk = ev->data;
+
+    if (!ngx_queue_empty(&wk->waiting)) {
+        ngx_add_timer(ev, NGX_HTTP_WRITEEN_PAUSE);
+    }
+
+    for (wk->shaken = 0;
+         wk->shaken < NGX_HTTP_WRITEEN_SHAKE_MAX;
+         wk->shaken++)
+    {
+        if (ngx_queue_empty(&wk->waiting)) {
+            break;
+        }
+
+        q = ngx_queue_head(&wk->waiting);
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+
+        w = ngx_queue_data(q, ngx_http_writeen_waiting_t, queue);
+        r = w->request;
+        c = r->connection;
+
+        ngx_http_set_log_request(c->log, r);
+        ngx_http_finalize_request(r, ngx_http_writeen_handshake(r));
+        ngx_http_run_posted_requests(c);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_writeen_handshake(ngx_http_request_t *r)
 {
     ngx_str_t                      token, resume;
     ngx_int_t                      rc;
@@ -132,10 +247,6 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
     const ngx_http_writeen_handshake_error_t  *error;
 
     wk = ngx_http_writeen_worker;
-
-    if (r != r->main || wk == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
     ngx_http_writeen_handshake_headers(r, &hs);
     error = ngx_http_writeen_handshake_check(r, &hs);

@@ -9,7 +9,7 @@
 #include "ngx_http_writeen.h"
 
 
-#define NGX_HTTP_WRITEEN_READ_TURN    8      /* reads before others' turn */
+#define NGX_HTTP_WRITEEN_READ_TURN    65536  /* bytes before others' turn */
 
 
 static ngx_int_t ngx_http_writeen_session_input(
@@ -37,7 +37,7 @@ ngx_http_writeen_session_read_handler(ngx_event_t *rev)
     u_char                      *early;
     ssize_t                      n;
     ngx_int_t                    rc;
-    ngx_uint_t                   turn;
+    size_t                       turn;
     ngx_connection_t            *c;
     ngx_http_writeen_worker_t   *wk;
     ngx_http_writeen_session_t  *s;
@@ -46,7 +46,7 @@ ngx_http_writeen_session_read_handler(ngx_event_t *rev)
     s = c->data;
     wk = ngx_http_writeen_worker;
 
-    if (s->state == NGX_HTTP_WRITEEN_DEAD) {
+    if (s->state == NGX_HTTP_WRITEEN_DEAD || !ngx_queue_empty(&s->parting)) {
         return;
     }
 
@@ -84,9 +84,9 @@ ngx_http_writeen_session_read_handler(ngx_event_t *rev)
         }
     }
 
-    for (turn = 0; rev->ready; turn++) {
+    for (turn = 0; rev->ready; turn += n) {
 
-        if (turn == NGX_HTTP_WRITEEN_READ_TURN) {
+        if (turn >= NGX_HTTP_WRITEEN_READ_TURN) {
             ngx_post_event(rev, &ngx_posted_next_events);
             return;
         }
@@ -98,7 +98,7 @@ ngx_http_writeen_session_read_handler(ngx_event_t *rev)
         }
 
         if (n == NGX_ERROR || n == 0) {
-            ngx_http_writeen_session_drop(s);
+            ngx_http_writeen_session_lost(s);
             return;
         }
 

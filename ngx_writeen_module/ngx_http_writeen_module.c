@@ -10,6 +10,9 @@
 #include "ngx_http_writeen.h"
 
 
+#define NGX_HTTP_WRITEEN_LEAVE_MAX   200     /* rooms and users let go */
+
+
 static void *ngx_http_writeen_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_writeen_create_loc_conf(ngx_conf_t *cf);
@@ -18,6 +21,7 @@ static char *ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static ngx_int_t ngx_http_writeen_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_writeen_init_process(ngx_cycle_t *cycle);
 static void ngx_http_writeen_exit_process(ngx_cycle_t *cycle);
+static void ngx_http_writeen_leaver_handler(ngx_event_t *ev);
 static void ngx_http_writeen_sweep_handler(ngx_event_t *ev);
 
 
@@ -543,7 +547,9 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
                     ngx_str_rbtree_insert_value);
 
     ngx_queue_init(&wk->sessions);
+    ngx_queue_init(&wk->parting);
     ngx_queue_init(&wk->doomed);
+    ngx_queue_init(&wk->waiting);
     ngx_queue_init(&wk->flush);
     ngx_queue_init(&wk->walking);
     ngx_queue_init(&wk->idle_rooms);
@@ -555,6 +561,10 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
     ngx_queue_init(&wk->typists);
     ngx_queue_init(&wk->tells);
 
+    ngx_http_writeen_worker_event(&wk->shaker,
+                                  ngx_http_writeen_shaker_handler, wk);
+    ngx_http_writeen_worker_event(&wk->leaver,
+                                  ngx_http_writeen_leaver_handler, wk);
     ngx_http_writeen_worker_event(&wk->reaper,
                                   ngx_http_writeen_reaper_handler, wk);
     ngx_http_writeen_worker_event(&wk->flusher,
@@ -570,6 +580,7 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
     ngx_http_writeen_worker_event(&wk->sweeper,
                                   ngx_http_writeen_sweep_handler, wk);
 
+    wk->leaver.cancelable = 1;
     wk->typer.cancelable = 1;
     wk->sweeper.cancelable = 1;
     ngx_add_timer(&wk->sweeper, 1000);
@@ -618,12 +629,35 @@ ngx_http_writeen_exit_process(ngx_cycle_t *cycle)
 }
 
 
+/* Rooms and users that nobody has been in for some seconds. */
+
+static void
+ngx_http_writeen_leaver_handler(ngx_event_t *ev)
+{
+    ngx_uint_t                  n;
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ev->data;
+    n = NGX_HTTP_WRITEEN_LEAVE_MAX;
+
+    if (ngx_http_writeen_room_leave(wk, &n) == NGX_AGAIN
+        || ngx_http_writeen_user_leave(wk, &n) == NGX_AGAIN)
+    {
+        ngx_add_timer(ev, NGX_HTTP_WRITEEN_PAUSE);
+    }
+}
+
+
 static void
 ngx_http_writeen_sweep_handler(ngx_event_t *ev)
 {
     ngx_http_writeen_worker_t  *wk;
 
     wk = ev->data;
+
+    if (!wk->leaver.timer_set) {
+        ngx_http_writeen_leaver_handler(&wk->leaver);
+    }
 
     ngx_http_writeen_room_sweep(wk);
     ngx_http_writeen_typing_sweep(wk);

@@ -299,10 +299,8 @@ ngx_http_writeen_room_retry(ngx_http_writeen_worker_t *wk)
 }
 
 
-/* Each second: let go of rooms that nobody is in, fill what could not be. */
-
-void
-ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk)
+ngx_int_t
+ngx_http_writeen_room_leave(ngx_http_writeen_worker_t *wk, ngx_uint_t *budget)
 {
     char                      name[WRT_NAME_BUF];
     size_t                    n;
@@ -316,6 +314,12 @@ ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk)
         if (ngx_current_msec - rm->idle_since < NGX_HTTP_WRITEEN_ROOM_IDLE) {
             break;
         }
+
+        if (*budget == 0) {
+            return NGX_AGAIN;
+        }
+
+        (*budget)--;
 
         if (!ngx_queue_empty(&rm->acks)) {
             ngx_queue_remove(q);
@@ -345,6 +349,15 @@ ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk)
             ngx_http_writeen_bus_server(wk, rm->shard), name, n);
     }
 
+    return NGX_OK;
+}
+
+
+/* Each second: fill what could not be filled. */
+
+void
+ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk)
+{
     ngx_http_writeen_room_retry(wk);
 
     if (wk->conf->ack_store) {

@@ -27,10 +27,12 @@
 
 #define NGX_HTTP_WRITEEN_OPEN_WAIT    10000  /* ms for the list of rooms */
 #define NGX_HTTP_WRITEEN_DRAIN_TICK   50     /* ms */
+#define NGX_HTTP_WRITEEN_PART_MAX     16     /* dropped, and freed, at once */
 
 
 static void ngx_http_writeen_session_timer_handler(ngx_event_t *ev);
 static void ngx_http_writeen_session_leave(ngx_http_writeen_session_t *s);
+static void ngx_http_writeen_session_free(ngx_http_writeen_session_t *s);
 
 
 void
@@ -72,6 +74,7 @@ ngx_http_writeen_session_create(ngx_http_writeen_worker_t *wk,
     ngx_queue_init(&s->commands);
     ngx_queue_init(&s->paused);
     ngx_queue_init(&s->typists);
+    ngx_queue_init(&s->parting);
 
     wrt_oid_next(&wk->oid, ngx_time(), s->id);
 
@@ -354,53 +357,106 @@ ngx_http_writeen_session_drop(ngx_http_writeen_session_t *s)
     ngx_queue_init(&s->flush);
     s->flushing = 0;
 
+    ngx_queue_remove(&s->parting);
+    ngx_queue_init(&s->parting);
+
     ngx_queue_remove(&s->queue);
     ngx_queue_insert_tail(&wk->doomed, &s->queue);
 
-    if (!wk->reaper.posted) {
+    if (!wk->reaper.posted && !wk->reaper.timer_set) {
         ngx_post_event(&wk->reaper, &ngx_posted_events);
     }
 }
 
 
 void
+ngx_http_writeen_session_lost(ngx_http_writeen_session_t *s)
+{
+    ngx_http_writeen_worker_t  *wk;
+
+    wk = ngx_http_writeen_worker;
+
+    if (wk->parted < NGX_HTTP_WRITEEN_PART_MAX) {
+        wk->parted++;
+        ngx_http_writeen_session_drop(s);
+        return;
+    }
+
+    /* the reaper is to come: those dropped before have seen to that */
+
+    ngx_queue_insert_tail(&wk->parting, &s->parting);
+}
+
+
+void
 ngx_http_writeen_reaper_handler(ngx_event_t *ev)
 {
-    ngx_queue_t                 *q;
-    ngx_connection_t            *c;
-    ngx_http_writeen_worker_t   *wk;
-    ngx_http_writeen_session_t  *s;
+    ngx_uint_t                  n;
+    ngx_queue_t                *q;
+    ngx_http_writeen_worker_t  *wk;
 
     wk = ev->data;
 
-    while (!ngx_queue_empty(&wk->doomed)) {
+    for (n = 0; n < NGX_HTTP_WRITEEN_PART_MAX; n++) {
+
+        if (ngx_queue_empty(&wk->doomed)) {
+            break;
+        }
+
         q = ngx_queue_head(&wk->doomed);
-        s = ngx_queue_data(q, ngx_http_writeen_session_t, queue);
-        c = s->connection;
-
         ngx_queue_remove(q);
-
-        ngx_http_writeen_output_clear(s, 0);
-
-        if (s->in != NULL) {
-            ngx_free(s->in);
-        }
-
-        if (s->early != NULL) {
-            ngx_free(s->early);
-        }
-
-        if (s->device != NULL) {
-            ngx_free(s->device);
-        }
-
-        ngx_free(s->identity);
-        ngx_free(s);
-
-        ngx_http_writeen_count_n(wk, connections, -1);
-
-        ngx_http_close_connection(c);
+        ngx_http_writeen_session_free(
+            ngx_queue_data(q, ngx_http_writeen_session_t, queue));
     }
+
+    /* first, so that session_drop() finds it set */
+
+    if (!ngx_queue_empty(&wk->doomed) || !ngx_queue_empty(&wk->parting)) {
+        ngx_add_timer(ev, NGX_HTTP_WRITEEN_PAUSE);
+    }
+
+    for (n = 0; n < NGX_HTTP_WRITEEN_PART_MAX; n++) {
+
+        if (ngx_queue_empty(&wk->parting)) {
+            break;
+        }
+
+        q = ngx_queue_head(&wk->parting);
+        ngx_http_writeen_session_drop(
+            ngx_queue_data(q, ngx_http_writeen_session_t, parting));
+    }
+
+    wk->parted = n;
+}
+
+
+static void
+ngx_http_writeen_session_free(ngx_http_writeen_session_t *s)
+{
+    ngx_connection_t  *c;
+
+    c = s->connection;
+
+    ngx_http_writeen_output_clear(s, 0);
+
+    if (s->in != NULL) {
+        ngx_free(s->in);
+    }
+
+    if (s->early != NULL) {
+        ngx_free(s->early);
+    }
+
+    if (s->device != NULL) {
+        ngx_free(s->device);
+    }
+
+    ngx_free(s->identity);
+    ngx_free(s);
+
+    ngx_http_writeen_count_n(ngx_http_writeen_worker, connections, -1);
+
+    ngx_http_close_connection(c);
 }
 
 
@@ -596,5 +652,10 @@ ngx_http_writeen_session_exit(ngx_http_writeen_worker_t *wk)
             ngx_queue_data(q, ngx_http_writeen_session_t, queue));
     }
 
-    ngx_http_writeen_reaper_handler(&wk->reaper);
+    while (!ngx_queue_empty(&wk->doomed)) {
+        q = ngx_queue_head(&wk->doomed);
+        ngx_queue_remove(q);
+        ngx_http_writeen_session_free(
+            ngx_queue_data(q, ngx_http_writeen_session_t, queue));
+    }
 }

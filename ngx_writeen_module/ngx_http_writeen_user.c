@@ -242,8 +242,8 @@ ngx_http_writeen_user_resubscribe(ngx_http_writeen_worker_t *wk)
 }
 
 
-void
-ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk)
+ngx_int_t
+ngx_http_writeen_user_leave(ngx_http_writeen_worker_t *wk, ngx_uint_t *budget)
 {
     char                      name[WRT_NAME_BUF];
     size_t                    n;
@@ -260,6 +260,12 @@ ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk)
             break;
         }
 
+        if (*budget == 0) {
+            return NGX_AGAIN;
+        }
+
+        (*budget)--;
+
         if (u->sub == NGX_HTTP_WRITEEN_SUB_NONE) {
             ngx_http_writeen_user_free(wk, u);
             continue;
@@ -274,6 +280,13 @@ ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk)
         ngx_http_writeen_bus_unsubscribe(wk, 0, name, n);
     }
 
+    return NGX_OK;
+}
+
+
+void
+ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk)
+{
     ngx_http_writeen_user_retry(wk);
     ngx_http_writeen_user_each(wk, ngx_http_writeen_presence_sweep);
 }

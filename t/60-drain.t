@@ -201,3 +201,42 @@ a find message_status data.seq==1
 a find message_received data.seq==1
 a expect_close 1012 within=4
 nginx old-gone 5
+
+
+=== TEST 14: many come, and many go, in one turn
+--- steps
+room room1 u1 u2 u3
+crowd d 100 u1 u2 u3
+repeat 60 c$i handshake token=u1 late=1
+b connect u2
+until metric writeen_connections = 101
+nginx hold
+all d drop
+all c more
+b send send_message {"conversationId":"room1","content":{"text":"hi"}}
+nginx go
+b find message_status data.seq==1
+b find message_received data.seq==1
+all c response 101
+all c find connected
+until metric writeen_connections = 61
+post room1 u3 two
+all c find message_received data.seq==2
+b find message_received data.seq==2
+
+
+=== TEST 15: and the worker is told to quit in it
+--- http_with
+writeen_drain 1s;
+--- steps
+room room1 u1 u2 u3
+crowd d 100 u1 u2 u3
+repeat 60 c$i handshake token=u1 late=1
+nginx hold
+all d drop
+all c more
+nginx quit
+nginx go
+nginx gone 5
+all c eof-or-close 1
+log !~ open socket

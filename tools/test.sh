@@ -129,7 +129,6 @@ waiting() {
     step fault fault-short
     step load load-short
     step flood flood-short
-    step autobahn autobahn-short
     step abuse abuse-short
     step browser browser
     step backlog backlog-short
@@ -148,6 +147,8 @@ computing() {
     step compile compile
     unit_asan
     step fuzz fuzz FUZZ_SECONDS=60      # two at a time
+    sanitized soak soak-short
+    step autobahn autobahn-short
 }
 
 
@@ -161,7 +162,6 @@ asan_steps() {
     # with sanitizers t/ needs the processors for itself: it looks at moments
     sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
     sanitized e2e-asan e2e
-    sanitized soak soak-short
 }
 
 
@@ -202,6 +202,7 @@ asan)
     steps=(unit-asan t-asan e2e-asan soak)
     unit_asan
     asan_steps
+    sanitized soak soak-short
     ;;
 
 *)

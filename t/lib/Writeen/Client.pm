@@ -183,13 +183,15 @@ sub parse {
 
 # headers: list of "Name: value".
 sub request {
-    my ($self, $method, $target, $version, $headers, $body, $more) = @_;
+    my ($self, $method, $target, $version, $headers, $body, $more, $late) = @_;
+    my $head = "$method $target HTTP/$version\r\n"
+               . join '', map { "$_\r\n" } @$headers;
+    my $rest = "\r\n" . ($body // '') . ($more // '');
 
     delete @$self{qw(reply continued)};
     $self->{head_only} = $method eq 'HEAD';
-    $self->write("$method $target HTTP/$version\r\n"
-                 . join('', map { "$_\r\n" } @$headers) . "\r\n"
-                 . ($body // '') . ($more // ''));
+    $self->{rest} = $rest if $late;
+    $self->write($late ? $head : $head . $rest);
 }
 
 

@@ -139,7 +139,7 @@ sub client_handshake {
 
     $c->request($o{method} // 'GET', target($o{path} // '/ws', @query),
                 $o{version} // '1.1', [@headers, @{ $o{headers} }],
-                $o{body}, pack 'H*', $o{early} // '');
+                $o{body}, pack('H*', $o{early} // ''), $o{late});
 }
 
 
@@ -232,7 +232,8 @@ sub chunked {
 }
 
 
-# more [N] [slow=1]: the next N bytes of the body (all), that part= kept back
+# more [N] [slow=1]: the next N bytes (all) of the body that part= kept back, or
+# of the end of a handshake with late=1
 sub client_more {
     my ($self, $name, $args) = @_;
     my $slow = $args =~ s/\s*slow=1//;

@@ -465,6 +465,9 @@ sub step_nginx {
     } elsif ($what eq 'quit' || $what eq 'term') {
         kill uc $what, $pid;
 
+    } elsif ($what eq 'hold' || $what eq 'go') {
+        kill $what eq 'hold' ? 'STOP' : 'CONT', keys %{ { $self->workers($pid) } };
+
     } elsif ($what eq 'kill-worker') {
         my ($one) = keys %{ { $self->workers($pid) } };
         kill 'KILL', $one;
