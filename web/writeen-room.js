@@ -28,6 +28,7 @@ export class Room {
     #upto = 0;
     #seen = 0;
     #below = 0;             // unread ones up to #base, as the server counted
+    #count = null;          // a count of the server's that is ahead of us
     #pages = null;          // the page that is being loaded ...
     #meanwhile = [];        // ... and changes that came while it was
     #base;                  // all above is here, loaded or not
@@ -55,11 +56,20 @@ export class Room {
                            ?? null;
     }
 
-    /* The server's count of what is unread, up to the number it names. */
-    counted(conversation) {
-        this.#below = Math.max(0, (conversation.unreadCount ?? 0)
-                                  - this.#live(conversation.seq));
+    /* The server's count of what is unread, up to the number it names: good
+     * when all up to there is here, since what came live is taken from it. */
+    counted({ seq, unreadCount = 0 }) {
+        this.#count = { seq, unreadCount };
+        this.#settle();
         this.#tally();
+    }
+
+    #settle() {
+        if (this.#count && this.#count.seq <= this.last) {
+            this.#below = Math.max(0, this.#count.unreadCount
+                                      - this.#live(this.#count.seq));
+            this.#count = null;
+        }
     }
 
     /* Unread ones that came live, which are all here. */
@@ -406,6 +416,7 @@ export class Room {
             this.#came(1);
         }
 
+        this.#settle();
         this.#tally();
 
         return fresh;

@@ -225,6 +225,43 @@ export const tests = {
         }
     },
 
+    /* The answer of a count may overtake the events that it counts. */
+    "library: what is counted before it comes": async (world) => {
+        const p = await page(world);
+        const unread = await p.page.evaluate(async () => {
+            const { Room } = await import("/writeen-room.js");
+            const room = new Room({ userId: "ani", emit() {} },
+                                  { id: "r", seq: 2, unreadCount: 2,
+                                    participants: [] });
+            const seen = [room.unread];
+            const event = (seq) => ["message_received", {
+                conversationId: "r", seq, message: {
+                    id: "m" + seq, seq, senderId: "budi", sender: {},
+                    content: { text: "x" }, createdAt: "" } }];
+
+            room.apply("conversation_joined", {
+                compact: true, seq: 5, missed: 3, cursors: [] });
+            room.apply(...event(3));
+            room.counted({ seq: 5, unreadCount: 5 });
+            seen.push(room.unread);
+            room.apply(...event(4));
+            room.apply(...event(5));
+            seen.push(room.unread);
+
+            // and of one that comes live
+            room.counted({ seq: 6, unreadCount: 6 });
+            room.apply(...event(6));
+            seen.push(room.unread);
+
+            // what is known better than here
+            room.counted({ seq: 6, unreadCount: 4 });
+            seen.push(room.unread);
+            return seen;
+        });
+
+        assert.deepEqual(unread, [2, 3, 5, 6, 4]);
+    },
+
     "library: tokens that end": async (world) => {
         const p = await page(world);
         const fresh = await world.stack.mint("ani", "student", 600);
