@@ -27,6 +27,7 @@
 #define WORDS         30000
 #define TEXT_WORDS    12
 #define TEXT_BYTES    512
+#define WORD_BYTES    24
 #define QUERIES       100
 #define START_MS      1700000000000
 #define STEP_MS       30
@@ -43,7 +44,7 @@ typedef struct {
     wrt_oid_gen_t   oid;
     int64_t         n;                  /* messages made */
     uint64_t        random;
-    char            word[WORDS][24];
+    char            word[WORDS][WORD_BYTES];
     double          upto[WORDS];        /* sum of the weights */
     event_t         ev[WRT_BATCH_MAX];
     char            room[WRT_BATCH_MAX][WRT_ID_MAX + 1];
@@ -112,11 +113,13 @@ make_words(bench_t *b)
         /* short words are frequent */
 
         for (k = 0; k < (i < 400 ? 0 : i < 8000 ? 1 : 2); k++) {
-            p += sprintf(p, "%s", syllables[below(b, 20)]);
+            p += snprintf(p, WORD_BYTES - (p - b->word[i]), "%s",
+                          syllables[below(b, 20)]);
         }
 
         do {
-            p += sprintf(p, "%s", syllables[n % 20]);
+            p += snprintf(p, WORD_BYTES - (p - b->word[i]), "%s",
+                          syllables[n % 20]);
             n /= 20;
         } while (n);
 
@@ -237,7 +240,8 @@ make_message(bench_t *b, size_t i)
     wrt_time_format(ms, at);
 
     for (k = 0, p = text; k < TEXT_WORDS; k++) {
-        p += sprintf(p, "%s%s", k ? " " : "", b->word[pick_word(b)]);
+        p += snprintf(p, sizeof(text) - (p - text), "%s%s", k ? " " : "",
+                      b->word[pick_word(b)]);
     }
 
     e = new_event(b, i, WRT_EV_MESSAGE, room);
@@ -297,36 +301,37 @@ word_of_rank(bench_t *b, int from, int to)
 static void
 q_rare(bench_t *b, char *q)
 {
-    sprintf(q, "%s", word_of_rank(b, 15000, WORDS));
+    snprintf(q, WRT_SEARCH_MAX, "%s", word_of_rank(b, 15000, WORDS));
 }
 
 
 static void
 q_middle(bench_t *b, char *q)
 {
-    sprintf(q, "%s", word_of_rank(b, 200, 600));
+    snprintf(q, WRT_SEARCH_MAX, "%s", word_of_rank(b, 200, 600));
 }
 
 
 static void
 q_frequent(bench_t *b, char *q)
 {
-    sprintf(q, "%s", word_of_rank(b, 0, 20));
+    snprintf(q, WRT_SEARCH_MAX, "%s", word_of_rank(b, 0, 20));
 }
 
 
 static void
 q_two(bench_t *b, char *q)
 {
-    sprintf(q, "%s %s", word_of_rank(b, 0, 20), word_of_rank(b, 200, 600));
+    snprintf(q, WRT_SEARCH_MAX, "%s %s", word_of_rank(b, 0, 20),
+             word_of_rank(b, 200, 600));
 }
 
 
 static void
 q_phrase(bench_t *b, char *q)
 {
-    sprintf(q, "\"%s %s\"", word_of_rank(b, 0, 20),
-            word_of_rank(b, 20, 200));
+    snprintf(q, WRT_SEARCH_MAX, "\"%s %s\"", word_of_rank(b, 0, 20),
+             word_of_rank(b, 20, 200));
 }
 
 
@@ -339,7 +344,7 @@ q_prefix(bench_t *b, char *q, int n)
         word = word_of_rank(b, 0, WORDS);
     } while ((int) strlen(word) < n);
 
-    sprintf(q, "%.*s*", n, word);
+    snprintf(q, WRT_SEARCH_MAX, "%.*s*", n, word);
 }
 
 
