@@ -332,7 +332,10 @@ struct ngx_http_writeen_worker_s {
     ngx_event_t                typer;      /* the first of typists */
     ngx_event_t                teller;     /* tells */
     ngx_event_t                renewer;    /* renewals */
+    ngx_uint_t                 nwaiting;
     ngx_uint_t                 shaken;     /* handshakes since the last pause */
+    ngx_uint_t                 shake_max;  /* and how many there may be */
+    ngx_msec_t                 talked;     /* the last event of a room */
     ngx_uint_t                 parted;     /* and dropped: their peers left */
     ngx_uint_t                 drain_left; /* ticks */
     unsigned                   draining:1;

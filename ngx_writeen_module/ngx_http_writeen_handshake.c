@@ -15,7 +15,16 @@
 #define NGX_HTTP_WRITEEN_GUID  "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define NGX_HTTP_WRITEEN_KEY_LEN     24      /* base64 of 16 bytes */
 #define NGX_HTTP_WRITEEN_ACCEPT_LEN  28      /* base64 of 20 bytes */
-#define NGX_HTTP_WRITEEN_SHAKE_MAX   2       /* at once */
+
+/*
+ * Handshakes at once, then a pause: few while people talk, twice as many each
+ * time when nobody has for a while; and more the more are waiting, so that the
+ * last of them is up after seconds, before he gives up and comes again.
+ */
+#define NGX_HTTP_WRITEEN_SHAKE_MIN   2
+#define NGX_HTTP_WRITEEN_SHAKE_MAX   32
+#define NGX_HTTP_WRITEEN_SHAKE_QUIET 250     /* ms */
+#define NGX_HTTP_WRITEEN_SHAKE_WAIT  2500    /* waiting, for one more at once */
 
 
 /* One that is put off. */
@@ -146,7 +155,7 @@ ngx_http_writeen_websocket_handler(ngx_http_request_t *r)
         ngx_add_timer(&wk->shaker, NGX_HTTP_WRITEEN_PAUSE);
     }
 
-    if (wk->shaken >= NGX_HTTP_WRITEEN_SHAKE_MAX) {
+    if (wk->shaken >= ngx_max(wk->shake_max, NGX_HTTP_WRITEEN_SHAKE_MIN)) {
         return ngx_http_writeen_handshake_wait(r);
     }
 
@@ -172,6 +181,7 @@ ngx_http_writeen_handshake_wait(ngx_http_request_t *r)
     w = cln->data;
     w->request = r;
     ngx_queue_insert_tail(&ngx_http_writeen_worker->waiting, &w->queue);
+    ngx_http_writeen_worker->nwaiting++;
 
     r->read_event_handler = ngx_http_test_reading;
     r->main->count++;
@@ -180,15 +190,18 @@ ngx_http_writeen_handshake_wait(ngx_http_request_t *r)
 }
 
 
-/* The request ends; in its turn, or before. */
+/* Its time has come, or the request ends. */
 
 static void
 ngx_http_writeen_handshake_gone(void *data)
 {
     ngx_http_writeen_waiting_t  *w = data;
 
-    ngx_queue_remove(&w->queue);
-    ngx_queue_init(&w->queue);
+    if (!ngx_queue_empty(&w->queue)) {
+        ngx_queue_remove(&w->queue);
+        ngx_queue_init(&w->queue);
+        ngx_http_writeen_worker->nwaiting--;
+    }
 }
 
 
@@ -197,6 +210,7 @@ ngx_http_writeen_handshake_gone(void *data)
 void
 ngx_http_writeen_shaker_handler(ngx_event_t *ev)
 {
+    ngx_uint_t                   max;
     ngx_queue_t                 *q;
     ngx_connection_t            *c;
     ngx_http_request_t          *r;
@@ -205,23 +219,29 @@ ngx_http_writeen_shaker_handler(ngx_event_t *ev)
 
     wk = ev->data;
 
+    max = NGX_HTTP_WRITEEN_SHAKE_MIN;
+
+    if (ngx_current_msec - wk->talked > NGX_HTTP_WRITEEN_SHAKE_QUIET) {
+        max = ngx_min(ngx_max(max, 2 * wk->shaken),
+                      NGX_HTTP_WRITEEN_SHAKE_MAX);
+    }
+
+    wk->shake_max = max + wk->nwaiting / NGX_HTTP_WRITEEN_SHAKE_WAIT;
+
     if (!ngx_queue_empty(&wk->waiting)) {
         ngx_add_timer(ev, NGX_HTTP_WRITEEN_PAUSE);
     }
 
-    for (wk->shaken = 0;
-         wk->shaken < NGX_HTTP_WRITEEN_SHAKE_MAX;
-         wk->shaken++)
-    {
+    for (wk->shaken = 0; wk->shaken < wk->shake_max; wk->shaken++) {
+
         if (ngx_queue_empty(&wk->waiting)) {
             break;
         }
 
         q = ngx_queue_head(&wk->waiting);
-        ngx_queue_remove(q);
-        ngx_queue_init(q);
-
         w = ngx_queue_data(q, ngx_http_writeen_waiting_t, queue);
+        ngx_http_writeen_handshake_gone(w);
+
         r = w->request;
         c = r->connection;
 

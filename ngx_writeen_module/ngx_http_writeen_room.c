@@ -599,6 +599,7 @@ ngx_http_writeen_room_give(ngx_http_writeen_room_t *rm,
     ngx_queue_insert_tail(&rm->walk, &held->queue);
 
     wk = ngx_http_writeen_worker;
+    wk->talked = ngx_current_msec;
 
     if (!ngx_queue_empty(&rm->walking)) {
         return;
