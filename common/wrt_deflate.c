@@ -166,6 +166,10 @@ wrt_deflate_param(const wrt_deflate_word_t *name,
 
     *seen |= 1u << i;
 
+    if (i == 0) {
+        a->takeover = 0;
+    }
+
     if (i < 2) {
         return value->n == 0;
     }
@@ -184,7 +188,9 @@ wrt_deflate_param(const wrt_deflate_word_t *name,
     a->asked = 1;
 
     if (bits < WRT_DEFLATE_WINDOW) {
+        /* what it keeps is hardly a message */
         a->window = WRT_DEFLATE_WINDOW_SMALL;
+        a->takeover = 0;
     }
 
     return 1;
@@ -204,6 +210,7 @@ wrt_deflate_offer(const char *p, size_t n, wrt_deflate_agreed_t *a)
 
     a->window = 0;
     a->asked = 0;
+    a->takeover = 0;
 
     for ( ;; ) {
 
@@ -221,6 +228,7 @@ wrt_deflate_offer(const char *p, size_t n, wrt_deflate_agreed_t *a)
         ok = wrt_deflate_is(&name, "permessage-deflate");
         a->window = WRT_DEFLATE_WINDOW;
         a->asked = 0;
+        a->takeover = 1;
         seen = 0;
 
         while (wrt_deflate_next(&t, ';')) {
@@ -260,12 +268,17 @@ wrt_deflate_answer(const wrt_deflate_agreed_t *a,
     size_t  n;
 
     static const char  answer[] = "permessage-deflate; "
-                                  "server_no_context_takeover; "
                                   "client_no_context_takeover",
+                       alone[] = "; server_no_context_takeover",
                        bits[] = "; server_max_window_bits=";
 
     n = sizeof(answer) - 1;
     memcpy(out, answer, n);
+
+    if (!a->takeover) {
+        memcpy(out + n, alone, sizeof(alone) - 1);
+        n += sizeof(alone) - 1;
+    }
 
     if (a->asked) {
         memcpy(out + n, bits, sizeof(bits) - 1);
@@ -411,8 +424,8 @@ wrt_deflate_inflate(wrt_deflate_t *d, const uint8_t *p, size_t n,
 
 
 size_t
-wrt_deflate_compress(wrt_deflate_t *d, unsigned window, const uint8_t *p,
-    size_t n, uint8_t *out, size_t max)
+wrt_deflate_compress(wrt_deflate_t *d, unsigned window, const uint8_t *base,
+    size_t base_n, const uint8_t *p, size_t n, uint8_t *out, size_t max)
 {
     int        small;
     size_t     len;
@@ -441,6 +454,13 @@ wrt_deflate_compress(wrt_deflate_t *d, unsigned window, const uint8_t *p,
         }
 
         d->out_ready[small] = 1;
+    }
+
+    if (base_n != 0
+        && deflateSetDictionary(z, (const Bytef *) base, (uInt) base_n)
+           != Z_OK)
+    {
+        return 0;
     }
 
     z->next_in = (Bytef *) (uintptr_t) p;

@@ -2,10 +2,15 @@
  * wrt_deflate.h: permessage-deflate (RFC 7692): what is agreed on, and the
  * bytes of messages.
  *
- * Neither side keeps a window from one message to the next: a compressed
- * message is the same for all who read it, and a connection costs no memory.
- * One wrt_deflate_t therefore serves a whole process; its zlib streams are
- * made when they are first needed.
+ * No zlib stream is kept from one message to the next: a compressed message is
+ * the same for all who read it, and a connection costs no memory.  One
+ * wrt_deflate_t therefore serves a whole process; its zlib streams are made
+ * when they are first needed.
+ *
+ * Clients are not to use their window (client_no_context_takeover).  Of ours
+ * they keep what they have read, unless they ask us not to count on it, so that
+ * a message may be compressed on the one before it: those who have read that
+ * one last share the result.
  */
 
 #ifndef WRT_DEFLATE_H
@@ -26,6 +31,7 @@ typedef struct wrt_deflate_s  wrt_deflate_t;
 typedef struct {
     uint8_t  window;        /* WRT_DEFLATE_WINDOW or _SMALL: ours */
     uint8_t  asked;         /* server_max_window_bits was in the offer */
+    uint8_t  takeover;      /* what it has read before may be referred to */
 } wrt_deflate_agreed_t;
 
 /*
@@ -54,10 +60,12 @@ int wrt_deflate_inflate(wrt_deflate_t *d, const uint8_t *p, size_t n,
 
 /*
  * Compress a whole message into out, which has max bytes, with at most `window`
- * bits.  Returns the length, or 0 when it does not fit with its last four bytes
- * (or is empty, or there is no memory): it is then to be sent as it is.
+ * bits; for who has read `base` as the last compressed message, when base_n is
+ * not 0.  Returns the length, or 0 when it does not fit with its last four
+ * bytes (or is empty, or there is no memory): it is then to be sent as it is.
  */
 size_t wrt_deflate_compress(wrt_deflate_t *d, unsigned window,
-    const uint8_t *p, size_t n, uint8_t *out, size_t max);
+    const uint8_t *base, size_t base_n, const uint8_t *p, size_t n,
+    uint8_t *out, size_t max);
 
 #endif

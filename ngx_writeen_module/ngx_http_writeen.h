@@ -57,14 +57,20 @@ typedef struct ngx_http_writeen_rpc_s      ngx_http_writeen_rpc_t;
 
 /* -- messages and output -- */
 
-/* A whole server frame: header and payload, contiguous. */
+/* In how many ways a msg may be compressed: deflate.c. */
+#define NGX_HTTP_WRITEEN_DEFLATED  3
+
+/* A whole server frame: header and payload, contiguous.  It has a reference to
+ * each of `base` and `deflated`. */
 struct ngx_http_writeen_msg_s {
     ngx_uint_t                 refs;
     int64_t                    seq;        /* 0: not numbered */
     ngx_uint_t                 len;        /* bytes in data */
     u_char                     kind;       /* WRT_EV_*, 0: made here */
     u_char                     tried;      /* to compress: a bit for each */
-    ngx_http_writeen_msg_t    *deflated[2]; /* one reference each, or NULL */
+    uint64_t                   serial;     /* not 0: has been compressed */
+    ngx_http_writeen_msg_t    *base;       /* the event before, or NULL */
+    ngx_http_writeen_msg_t    *deflated[NGX_HTTP_WRITEEN_DEFLATED];
     u_char                     data[1];
 };
 
@@ -159,6 +165,8 @@ struct ngx_http_writeen_session_s {
     ngx_http_writeen_link_t   *typing;     /* where he types, or NULL */
     ngx_msec_t                 typed;      /* and when he said so last */
     uint64_t                   told;       /* last presence that it was given */
+    uint64_t                   deflated;   /* serial of the last compressed
+                                              msg that it was given */
 
     ngx_uint_t                 nlinks;
     ngx_uint_t                 opening;    /* links not ready yet */
@@ -178,6 +186,7 @@ struct ngx_http_writeen_session_s {
     unsigned                   relist:1;    /* and has changed since */
     unsigned                   flushing:1;  /* in worker->flush */
     unsigned                   warned:1;    /* token_expiring sent */
+    unsigned                   takeover:1;  /* it keeps what it has read */
     unsigned                   close_sent:1;
     unsigned                   close_received:1;
     unsigned                   failed:1;    /* protocol error: input is noise */
@@ -228,6 +237,7 @@ struct ngx_http_writeen_room_s {
     ngx_queue_t                acks;       /* sends waiting for the store */
     ngx_queue_t                typists;    /* who types, as heard */
     ngx_queue_t               *cursor;     /* next link of the walk */
+    ngx_http_writeen_msg_t    *last;       /* compressed: the next one's base */
     ngx_msec_t                 idle_since;
     int64_t                    seq;        /* last accepted; -1 unknown */
     int64_t                    origin;     /* where the store began to fill a
@@ -345,6 +355,7 @@ struct ngx_http_writeen_worker_s {
     ngx_uint_t                 nfree_out;
     u_char                    *recv;       /* shared receive buffer */
     wrt_deflate_t             *deflate;    /* NULL until it is needed */
+    uint64_t                   serials;    /* of msgs that were compressed */
     u_char                    *plain;      /* deflate.c: one inflated */
     size_t                     plain_size;
 
@@ -606,6 +617,13 @@ void ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg);
  * which belongs to it. */
 ngx_http_writeen_msg_t *ngx_http_writeen_deflate(
     ngx_http_writeen_session_t *s, ngx_http_writeen_msg_t *msg);
+/* An event of the room is about to be given to its links; has been. */
+void ngx_http_writeen_deflate_begin(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_msg_t *msg);
+void ngx_http_writeen_deflate_end(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_msg_t *msg);
+/* Let go of its twins and of its base. */
+void ngx_http_writeen_deflate_forget(ngx_http_writeen_msg_t *msg);
 /* A whole compressed message, of which *p and *n become the plain bytes, good
  * until the next call.  0, or a close code. */
 ngx_uint_t ngx_http_writeen_inflate(ngx_http_writeen_session_t *s,

@@ -1,17 +1,32 @@
 /*
  * ngx_http_writeen_deflate.c: permessage-deflate on a session's messages.
  *
- * Neither side keeps its window (common/wrt_deflate.h), so a message is
- * compressed when the first session wants it so, and once for all of them: the
- * compressed twin hangs on the msg.  One set of zlib streams and one buffer
- * serve the whole nginx worker.
+ * A message is compressed when the first session wants it so, and once for all
+ * who want it in the same way: the compressed twin hangs on the msg.  One set
+ * of zlib streams and one buffer serve the whole nginx worker.
  *
- * Each message is compressed by itself: what one client writes is never in one
- * window with what another may not see, and its length tells nothing of other
- * messages.
+ *     ALONE  for everybody
+ *     SMALL  for who keeps a small window
+ *     BASED  on the event before it in the room, for those who were given that
+ *            as their last compressed message, and may be expected to keep it
+ *
+ * Events of a room are much alike, so BASED has a third of the bytes, and still
+ * is the same for all members whose last message came from this room.  A
+ * session has no window here: all it takes is the number of its last one.
+ *
+ * What one client may not see is never in one window with what he is sent: the
+ * base has been sent to him.  From the length of a message somebody on the way
+ * may guess how much it is like the one before.
  */
 
 #include "ngx_http_writeen.h"
+
+
+#define NGX_HTTP_WRITEEN_DEFLATE_ALONE  0
+#define NGX_HTTP_WRITEEN_DEFLATE_SMALL  1
+#define NGX_HTTP_WRITEEN_DEFLATE_BASED  2
+
+#define NGX_HTTP_WRITEEN_DEFLATE_BASE_MAX  4096   /* bytes kept by a room */
 
 
 static wrt_deflate_t *
@@ -29,10 +44,10 @@ ngx_http_writeen_deflate_get(ngx_http_writeen_worker_t *wk)
 
 static ngx_http_writeen_msg_t *
 ngx_http_writeen_deflate_twin(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_msg_t *msg, ngx_uint_t window)
+    ngx_http_writeen_msg_t *msg, ngx_uint_t how)
 {
-    size_t                   n, head;
-    u_char                  *p, *buf;
+    size_t                   n, head, base_n;
+    u_char                  *p, *buf, *base;
     uint8_t                  header[WRT_FRAME_SERVER_HEADER_MAX];
     wrt_deflate_t           *d;
     ngx_http_writeen_msg_t  *twin;
@@ -40,6 +55,15 @@ ngx_http_writeen_deflate_twin(ngx_http_writeen_worker_t *wk,
     d = ngx_http_writeen_deflate_get(wk);
     if (d == NULL) {
         return NULL;
+    }
+
+    base = NULL;
+    base_n = 0;
+
+    if (how == NGX_HTTP_WRITEEN_DEFLATE_BASED) {
+        head = wrt_frame_header_len(msg->base->data[1]);
+        base = msg->base->data + head;
+        base_n = msg->base->len - head;
     }
 
     head = wrt_frame_header_len(msg->data[1]);
@@ -52,7 +76,10 @@ ngx_http_writeen_deflate_twin(ngx_http_writeen_worker_t *wk,
 
     twin = NULL;
     p = buf + WRT_FRAME_SERVER_HEADER_MAX;
-    n = wrt_deflate_compress(d, window, msg->data + head, n, p, n);
+    n = wrt_deflate_compress(d, how == NGX_HTTP_WRITEEN_DEFLATE_SMALL
+                                ? WRT_DEFLATE_WINDOW_SMALL
+                                : WRT_DEFLATE_WINDOW,
+                             base, base_n, msg->data + head, n, p, n);
 
     if (n != 0) {
         head = wrt_frame_header(header, msg->data[0] & 0x0F, 1, n);
@@ -77,7 +104,8 @@ ngx_http_writeen_msg_t *
 ngx_http_writeen_deflate(ngx_http_writeen_session_t *s,
     ngx_http_writeen_msg_t *msg)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                  how;
+    ngx_http_writeen_worker_t  *wk;
 
     /* whole data messages; not the 101, not control frames */
 
@@ -88,15 +116,93 @@ ngx_http_writeen_deflate(ngx_http_writeen_session_t *s,
         return msg;
     }
 
-    i = (s->window != WRT_DEFLATE_WINDOW);
+    wk = ngx_http_writeen_worker;
 
-    if (!(msg->tried & 1 << i)) {
-        msg->tried |= 1 << i;
-        msg->deflated[i] = ngx_http_writeen_deflate_twin(
-                               ngx_http_writeen_worker, msg, s->window);
+    if (s->window != WRT_DEFLATE_WINDOW) {
+        how = NGX_HTTP_WRITEEN_DEFLATE_SMALL;
+
+    } else if (s->takeover && msg->base != NULL
+               && msg->base->serial == s->deflated)
+    {
+        how = NGX_HTTP_WRITEEN_DEFLATE_BASED;
+
+    } else {
+        how = NGX_HTTP_WRITEEN_DEFLATE_ALONE;
     }
 
-    return msg->deflated[i] != NULL ? msg->deflated[i] : msg;
+    if (!(msg->tried & 1 << how)) {
+        msg->tried |= 1 << how;
+        msg->deflated[how] = ngx_http_writeen_deflate_twin(wk, msg, how);
+
+        if (msg->serial == 0) {
+            msg->serial = ++wk->serials;
+        }
+    }
+
+    if (msg->deflated[how] == NULL) {
+        return msg;
+    }
+
+    s->deflated = msg->serial;
+
+    return msg->deflated[how];
+}
+
+
+void
+ngx_http_writeen_deflate_forget(ngx_http_writeen_msg_t *msg)
+{
+    ngx_uint_t  i;
+
+    if (msg->base != NULL) {
+        ngx_http_writeen_msg_unref(msg->base);
+        msg->base = NULL;
+    }
+
+    for (i = 0; i < NGX_HTTP_WRITEEN_DEFLATED; i++) {
+        if (msg->deflated[i] != NULL) {
+            ngx_http_writeen_msg_unref(msg->deflated[i]);
+            msg->deflated[i] = NULL;
+        }
+    }
+
+    msg->tried = 0;
+}
+
+
+void
+ngx_http_writeen_deflate_begin(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_msg_t *msg)
+{
+    if (rm->last != NULL) {
+        msg->base = rm->last;
+        msg->base->refs++;
+    }
+}
+
+
+void
+ngx_http_writeen_deflate_end(ngx_http_writeen_room_t *rm,
+    ngx_http_writeen_msg_t *msg)
+{
+    if (msg->serial == 0) {
+        /* nobody has it compressed: what they had is still their last */
+        return;
+    }
+
+    if (rm->last != NULL) {
+        ngx_http_writeen_msg_unref(rm->last);
+        rm->last = NULL;
+    }
+
+    /* its own base goes, or each would keep the one before it */
+
+    ngx_http_writeen_deflate_forget(msg);
+
+    if (msg->len <= NGX_HTTP_WRITEEN_DEFLATE_BASE_MAX) {
+        rm->last = msg;
+        msg->refs++;
+    }
 }
 
 

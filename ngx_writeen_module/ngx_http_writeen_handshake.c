@@ -523,6 +523,7 @@ ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
 
     if (s->conf->deflate && hs->deflate.window != 0) {
         s->window = hs->deflate.window;
+        s->takeover = hs->deflate.takeover;
 
         (void) wrt_deflate_answer(&hs->deflate, extension);
         p = ngx_sprintf(p, "Sec-WebSocket-Extensions: %s" CRLF, extension);

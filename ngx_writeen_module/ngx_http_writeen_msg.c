@@ -26,8 +26,9 @@ ngx_http_writeen_msg_alloc(size_t len)
     msg->len = len;
     msg->kind = 0;
     msg->tried = 0;
-    msg->deflated[0] = NULL;
-    msg->deflated[1] = NULL;
+    msg->serial = 0;
+    msg->base = NULL;
+    ngx_memzero(msg->deflated, sizeof(msg->deflated));
 
     return msg;
 }
@@ -74,17 +75,10 @@ ngx_http_writeen_msg_raw(const void *p, size_t n)
 void
 ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg)
 {
-    ngx_uint_t  i;
-
     if (--msg->refs != 0) {
         return;
     }
 
-    for (i = 0; i < 2; i++) {
-        if (msg->deflated[i] != NULL) {
-            ngx_http_writeen_msg_unref(msg->deflated[i]);
-        }
-    }
-
+    ngx_http_writeen_deflate_forget(msg);
     ngx_free(msg);
 }

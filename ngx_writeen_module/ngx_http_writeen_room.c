@@ -114,6 +114,10 @@ ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_clear(&rm->walk);
     ngx_http_writeen_typist_clear(rm);
 
+    if (rm->last != NULL) {
+        ngx_http_writeen_msg_unref(rm->last);
+    }
+
     ngx_queue_remove(&rm->walking);
     ngx_queue_remove(&rm->idle);
     ngx_rbtree_delete(&wk->rooms, &rm->node.node);
@@ -664,6 +668,7 @@ ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm, ngx_uint_t *budget)
         if (!rm->midway) {
             rm->midway = 1;
             rm->cursor = ngx_queue_head(&rm->links);
+            ngx_http_writeen_deflate_begin(rm, held->msg);
         }
 
         while (rm->cursor != end) {
@@ -682,6 +687,7 @@ ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm, ngx_uint_t *budget)
         }
 
         rm->midway = 0;
+        ngx_http_writeen_deflate_end(rm, held->msg);
 
         if (held->msg->kind == WRT_EV_LEAVE) {
             ngx_http_writeen_link_leave(rm, &held->target, held->msg);

@@ -34,13 +34,16 @@ a expect connected
 a frame text deflate=1 "{\"event\":\"ping\"}"
 a expect_close 1002
 a handshake token=u1 header="Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
-a response 101 header.sec-websocket-extensions="permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+a response 101 header.sec-websocket-extensions="permessage-deflate; client_no_context_takeover"
+a expect connected
+a handshake token=u1 header="Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
+a response 101 header.sec-websocket-extensions="permessage-deflate; client_no_context_takeover; server_no_context_takeover"
 a expect connected
 a handshake token=u1 header="Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=15"
-a response 101 header.sec-websocket-extensions="permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15"
+a response 101 header.sec-websocket-extensions="permessage-deflate; client_no_context_takeover; server_max_window_bits=15"
 a expect connected
 a handshake token=u1 header="Sec-WebSocket-Extensions: x-odd, permessage-deflate; server_max_window_bits=8" header="Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12"
-a response 101 header.sec-websocket-extensions="permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9"
+a response 101 header.sec-websocket-extensions="permessage-deflate; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=9"
 a expect connected
 a handshake token=u1 header="Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8"
 a response 101 header.sec-websocket-extensions!
@@ -175,3 +178,111 @@ a frame text deflate=1 "\xe2\x9c"
 a expect_close 1007
 b frame text deflate=1 "{\"event\":\"ping\"}"
 b expect pong
+
+
+=== TEST 7: an event is compressed on the one before it, for those who had that last
+--- with
+writeen_deflate on;
+--- steps
+room room1 u1 u2 u3 u4 u5 u6 u7 u8
+room room2 u1 u2
+a connect u1 header="Sec-WebSocket-Extensions: permessage-deflate"
+b connect u2 header="Sec-WebSocket-Extensions: permessage-deflate"
+c connect u2 header="Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
+d connect u2 header="Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9"
+post room1 u1 the first of them
+a expect message_received data.seq==1 data.message.content.text="the first of them"
+a packed > 200
+b expect message_received data.seq==1
+post room1 u2 and another one
+a expect message_received data.seq==2 data.message.content.text="and another one"
+b expect message_received data.seq==2 data.message.content.text="and another one"
+c find message_received data.seq==2 data.message.content.text="and another one"
+d find message_received data.seq==2 data.message.content.text="and another one"
+a packed < 120
+b packed < 120
+c packed > 200
+d packed > 200
+# who comes now has nothing yet
+e connect u1 header="Sec-WebSocket-Extensions: permessage-deflate"
+post room1 u2 a third
+a expect message_received data.seq==3
+e expect message_received data.seq==3 data.message.content.text="a third"
+a packed < 120
+e packed > 200
+post room1 u2 a fourth
+e expect message_received data.seq==4 data.message.content.text="a fourth"
+e packed < 120
+a expect message_received data.seq==4
+b expect message_received data.seq==3
+b expect message_received data.seq==4
+# something else in between, for one of them
+b send join_conversation {"conversationId":"room1"}
+b find conversation_joined
+b packed > 120
+post room1 u1 a fifth
+a expect message_received data.seq==5 data.message.content.text="a fifth"
+b expect message_received data.seq==5 data.message.content.text="a fifth"
+a packed < 120
+b packed > 200
+# another room's
+post room2 u1 elsewhere
+a find message_received data.conversationId=room2 data.message.content.text=elsewhere
+b find message_received data.conversationId=room2
+a packed > 200
+b packed > 200
+post room1 u1 here again
+a expect message_received data.seq==6 data.message.content.text="here again"
+a packed > 200
+post room1 u1 and here
+a expect message_received data.seq==7 data.message.content.text="and here"
+b find message_received data.seq==7 data.message.content.text="and here"
+a packed < 120
+b packed < 120
+# short ones, in plain, do no harm
+a send ping
+a expect pong
+post room1 u1 the last
+a expect message_received data.seq==8 data.message.content.text="the last"
+a packed < 120
+b ignore
+c ignore
+d ignore
+e ignore
+
+
+=== TEST 8: a long one is not kept for the next
+--- with
+writeen_deflate on;
+writeen_max_text 16k;
+--- vars
+long x*6000
+--- steps
+room room1 u1 u2
+a connect u1 header="Sec-WebSocket-Extensions: permessage-deflate"
+post room1 u2 one
+a expect message_received data.seq==1
+post room1 u2 $long
+a expect message_received data.seq==2
+post room1 u2 two
+a expect message_received data.seq==3 data.message.content.text=two
+a packed > 200
+post room1 u2 three
+a expect message_received data.seq==4 data.message.content.text=three
+a packed < 120
+# what is read again from the log is not what the others had
+b connect u1 resume=1 header="Sec-WebSocket-Extensions: permessage-deflate"
+b send resume {"conversations":{"room1":2}}
+b find message_received data.seq==3
+b find message_received data.seq==4
+b packed > 200
+post room1 u2 four
+b find message_received data.seq==5 data.message.content.text=four
+b packed > 200
+a expect message_received data.seq==5 data.message.content.text=four
+a packed < 120
+post room1 u2 five
+b find message_received data.seq==6 data.message.content.text=five
+b packed < 120
+b ignore
+a ignore

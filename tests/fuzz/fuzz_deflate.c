@@ -8,7 +8,8 @@
  *   - what zlib itself, used the plain way, inflates within the limit, comes
  *     out the same; more is refused with 1009, whatever it is, less never is;
  *   - nothing is written behind the limit;
- *   - what is compressed, inflated, is what it was, with the window agreed on.
+ *   - what is compressed, inflated, is what it was, with the window agreed on,
+ *     and after the message that it was compressed on.
  */
 
 #include "tests/fuzz/fuzz.h"
@@ -41,7 +42,8 @@ check_offer(const char *p, size_t n)
 
     FUZZ_CHECK(len == strlen(answer) && len < sizeof(answer));
     FUZZ_CHECK(wrt_deflate_offer(answer, len, &again));
-    FUZZ_CHECK(again.window == a.window && again.asked == a.asked);
+    FUZZ_CHECK(again.window == a.window && again.asked == a.asked
+               && again.takeover == a.takeover);
 }
 
 
@@ -117,7 +119,7 @@ check_compress(wrt_deflate_t *d, unsigned window, const uint8_t *p, size_t n)
     out = malloc(n + 1);
     FUZZ_CHECK(z != NULL && out != NULL);
 
-    len = wrt_deflate_compress(d, window, p, n, z, n);
+    len = wrt_deflate_compress(d, window, NULL, 0, p, n, z, n);
     FUZZ_CHECK(len < n || len == 0);
 
     if (len) {
@@ -127,6 +129,48 @@ check_compress(wrt_deflate_t *d, unsigned window, const uint8_t *p, size_t n)
 
     free(z);
     free(out);
+}
+
+
+/* The second half on the first, as who has read that one inflates it. */
+static void
+check_based(wrt_deflate_t *d, const uint8_t *p, size_t n)
+{
+    size_t    len, half;
+    uint8_t  *out, *back;
+    z_stream  z;
+
+    half = n / 2;
+    n -= half;
+
+    out = malloc(n + 4);
+    back = malloc(n + 1);
+    FUZZ_CHECK(out != NULL && back != NULL);
+
+    len = wrt_deflate_compress(d, WRT_DEFLATE_WINDOW, p, half, p + half, n,
+                               out, n);
+    FUZZ_CHECK(len < n || len == 0);
+
+    if (len) {
+        memcpy(out + len, "\0\0\xff\xff", 4);
+
+        memset(&z, 0, sizeof(z));
+        FUZZ_CHECK(inflateInit2(&z, -WRT_DEFLATE_WINDOW) == Z_OK);
+        FUZZ_CHECK(half == 0
+                   || inflateSetDictionary(&z, p, (uInt) half) == Z_OK);
+
+        z.next_in = out;
+        z.avail_in = (uInt) len + 4;
+        z.next_out = back;
+        z.avail_out = (uInt) n + 1;
+
+        FUZZ_CHECK(inflate(&z, Z_SYNC_FLUSH) == Z_OK);
+        FUZZ_CHECK(z.total_out == n && memcmp(back, p + half, n) == 0);
+        (void) inflateEnd(&z);
+    }
+
+    free(out);
+    free(back);
 }
 
 
@@ -149,7 +193,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     FUZZ_CHECK(text != NULL);
     memcpy(text, p + 1, n - 1);
 
-    switch (p[0] & 3) {
+    switch (p[0] & 7) {
 
     case 0:
         check_offer(text, n - 1);
@@ -157,6 +201,10 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
     case 1:
         check_inflate(d, (uint8_t *) text, n - 1);
+        break;
+
+    case 2:
+        check_based(d, (uint8_t *) text, n - 1);
         break;
 
     default:

@@ -229,6 +229,9 @@ sub parse_reply {
         $self->{ws} = 1;
         $self->{deflate} = ($header{'sec-websocket-extensions'} // '')
                            =~ /^permessage-deflate\b/;
+        $self->{alone} = ($header{'sec-websocket-extensions'} // '')
+                         =~ /server_no_context_takeover/;
+        delete @$self{qw(inflater packed)};
         return;
     }
 
@@ -311,7 +314,7 @@ sub frame {
 }
 
 
-# -- permessage-deflate (RFC 7692), no context taken over --
+# -- permessage-deflate (RFC 7692); what we send takes no context over --
 
 sub deflate {
     my ($text) = @_;
@@ -325,12 +328,16 @@ sub deflate {
 }
 
 
-# undef: it is no such thing
+# With the window kept, unless it was agreed that there is none.  undef: it is
+# no such thing
 sub inflate {
-    my ($bytes) = @_;
-    my ($z) = Compress::Raw::Zlib::Inflate->new(-WindowBits => -15,
-                                                -AppendOutput => 1);
+    my ($self, $bytes) = @_;
+    my $z = $self->{alone} ? undef : $self->{inflater};
     my $out = '';
+
+    ($z) = Compress::Raw::Zlib::Inflate->new(-WindowBits => -15,
+                                             -AppendOutput => 1) if !$z;
+    $self->{inflater} = $z;
     my $rc = $z->inflate($bytes .= "\0\0\xff\xff", $out);
 
     return $rc == Z_OK || $rc == Z_BUF_ERROR ? $out : undef;
@@ -366,9 +373,10 @@ sub parse_frames {
         substr($self->{in}, 0, $head + $n) = '';
 
         if (($b0 & 0x70) == 0x40 && $self->{deflate}
-            && defined(my $plain = inflate($payload)))
+            && defined(my $plain = $self->inflate($payload)))
         {
             $b0 &= ~0x40;
+            $self->{packed} = $n;
             $payload = $plain;
             $self->{compressed}++;
         }

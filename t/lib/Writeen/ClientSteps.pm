@@ -420,6 +420,16 @@ sub client_compressed {
 }
 
 
+# packed < N, > N: the last one of those had so many bytes
+sub client_packed {
+    my ($self, $name, $args) = @_;
+    my ($op, $n) = $args =~ /^(<|>)\s*(\d+)$/ or die "packed < N\n";
+    my $got = $self->client($name)->{packed} // die "none came compressed\n";
+
+    die "it has $got bytes\n" if $op eq '<' ? $got >= $n : $got <= $n;
+}
+
+
 # No event so far had a match of this.
 sub client_never {
     my ($self, $name, $re) = @_;

@@ -30,6 +30,7 @@ type conn struct {
 	roomName string
 	out      []byte // unsent bytes
 	in       []byte // incomplete input
+	window   *window
 }
 
 // gen is the whole generator: one thread, one epoll set, raw sockets. It keeps
@@ -262,7 +263,7 @@ func (g *gen) readable(c *conn) {
 		}
 		b = b[need:]
 		if first&0x40 != 0 {
-			if p = g.infl.plain(p); p == nil {
+			if p = g.infl.plain(p, &c.window); p == nil {
 				g.fail(c, "a frame that does not inflate")
 				return
 			}
