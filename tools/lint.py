@@ -74,8 +74,10 @@ def files():
 
 
 def load(*patterns):
+    """By name, or by path from the top: there, * goes into folders, too."""
     return [s for s in SOURCES
-            if any(Path(s.name).match(p) for p in patterns)]
+            if any(fnmatch.fnmatchcase(s.name if "/" in p else s.path.name, p)
+                   for p in patterns)]
 
 
 def read_sources():
@@ -225,25 +227,26 @@ def check_skips():
 # library, so that it can be replaced there.
 HOMES = {
     r"jwt\.h": r"ngx_writeen_module/ngx_http_writeen_(auth|key)\.c"
-               r"|worker/(token|push_token)\.c",
+               r"|worker/(token|push/push_token)\.c",
     r"hiredis/.*": r"ngx_writeen_module/ngx_http_writeen_"
-                   r"(bus|redis_adapter)(_\w+)?\.[ch]|worker/redis\w*\.[ch]",
+                   r"(bus|redis_adapter)(_\w+)?\.[ch]"
+                   r"|worker/pool/redis\w*\.[ch]",
     r"(ngx_writeen_module/)?ngx_http_writeen_redis_adapter\.h":
         r"ngx_writeen_module/ngx_http_writeen_(bus|redis_adapter)"
         r"(_\w+)?\.[ch]",
-    r"sqlite3\.h": r"worker/store_sqlite\w*\.[ch]",
-    r"(mongoc|bson)/.*": r"worker/store_mongo\w*\.[ch]",
-    r"utf8proc\.h": r"worker/words\.c",
-    r"jansson\.h": r"common/wrt_(envelope|command)\.c|worker/\w+\.[ch]",
-    r"curl/.*": r"worker/(blob_s3|push)_http\.c",
-    r"glib\.h": r"worker/push_zone\.c",
-    r"expat\.h": r"worker/blob_s3_xml\.c",
-    r"gmime/.*": r"worker/upload_mime\.c",
-    r"magic\.h": r"worker/upload_type\.c",
-    r"zip\.h": r"worker/upload_office\.c",
-    r"clamav\.h": r"worker/scan_libclamav\.c",
-    r"vips/.*": r"worker/thumb_child\.c",
-    r"seccomp\.h": r"worker/(thumb|scan)_jail\.c",
+    r"sqlite3\.h": r"worker/store/sqlite/\w+\.[ch]",
+    r"(mongoc|bson)/.*": r"worker/store/mongo/\w+\.[ch]",
+    r"utf8proc\.h": r"worker/store/words\.c",
+    r"jansson\.h": r"common/wrt_(envelope|command)\.c|worker/[\w/]+\.[ch]",
+    r"curl/.*": r"worker/(files/blob/blob_s3|push/push)_http\.c",
+    r"glib\.h": r"worker/push/push_zone\.c",
+    r"expat\.h": r"worker/files/blob/blob_s3_xml\.c",
+    r"gmime/.*": r"worker/files/upload/upload_mime\.c",
+    r"magic\.h": r"worker/files/upload/upload_type\.c",
+    r"zip\.h": r"worker/files/upload/upload_office\.c",
+    r"clamav\.h": r"worker/files/scan/scan_libclamav\.c",
+    r"vips/.*": r"worker/files/thumb/thumb_child\.c",
+    r"seccomp\.h": r"worker/files/(thumb/thumb|scan/scan)_jail\.c",
     r"zlib\.h": r"common/wrt_deflate\.c",
     r"(ngx_writeen_module/)?ngx_(?!http_writeen).*":
         r"ngx_writeen_module/\w+\.[ch]",
@@ -290,7 +293,7 @@ def check_layers():
 
 def check_store_layer():
     """a store knows nothing of Redis"""
-    for s in load("worker/store*.[ch]"):
+    for s in load("worker/store/*.[ch]"):
         for n, header in s.includes():
             if re.search(r"redis|wrt_names|worker/worker\.h|wrt_url", header):
                 yield s, n, f"{header} in a store"
@@ -298,10 +301,10 @@ def check_store_layer():
 
 def check_blob_layer():
     """the storage of files knows nothing of Redis or stores"""
-    for s in load("worker/blob*.[ch]"):
+    for s in load("worker/files/blob/*.[ch]"):
         for n, header in s.includes():
             if header.startswith(("worker/", "common/")) \
-                    and not re.fullmatch(r"worker/blob\w*\.h"
+                    and not re.fullmatch(r"worker/files/blob/\w+\.h"
                                          r"|common/wrt_(limits|id)\.h",
                                          header):
                 yield s, n, f"{header} in the storage of files"
@@ -309,11 +312,12 @@ def check_blob_layer():
 
 def check_upload_layer():
     """what reads bytes of strangers knows nothing of Redis or stores"""
-    for s in load("worker/upload*.[ch]", "worker/scan*.[ch]",
-                  "worker/thumb*.[ch]"):
+    for s in load("worker/files/upload/*.[ch]", "worker/files/scan/*.[ch]",
+                  "worker/files/thumb/*.[ch]"):
         for n, header in s.includes():
             if header.startswith(("worker/", "common/")) \
-                    and not re.fullmatch(r"worker/(upload|scan|thumb)\w*\.h"
+                    and not re.fullmatch(r"worker/files/(upload|scan|thumb)/"
+                                         r"\w+\.h"
                                          r"|common/wrt_(limits|id|utf8)\.h",
                                          header):
                 yield s, n, f"{header} where uploads are read"
@@ -321,10 +325,10 @@ def check_upload_layer():
 
 def check_push_layer():
     """what reaches push services knows nothing of Redis or stores"""
-    for s in load("worker/push*.[ch]"):
+    for s in load("worker/push/*.[ch]"):
         for n, header in s.includes():
             if header.startswith(("worker/", "common/")) \
-                    and not re.fullmatch(r"worker/push\w*\.h"
+                    and not re.fullmatch(r"worker/push/\w+\.h"
                                          r"|common/wrt_(limits|id|utf8)\.h",
                                          header):
                 yield s, n, f"{header} in what pushes"
@@ -332,11 +336,11 @@ def check_push_layer():
 
 def check_session_layer():
     """what sums up a session knows messages, not where they come from"""
-    for s in load("worker/session*.[ch]", "worker/transcript*.[ch]"):
+    for s in load("worker/session/*.[ch]"):
         for n, header in s.includes():
             if header.startswith(("worker/", "common/")) \
-                    and not re.fullmatch(r"worker/(session|transcript)\w*\.h"
-                                         r"|worker/(words|store_internal)\.h"
+                    and not re.fullmatch(r"worker/session/\w+\.h|worker/store/"
+                                         r"(words|store_internal)\.h"
                                          r"|common/wrt_(limits|id|utf8)\.h",
                                          header):
                 yield s, n, f"{header} in what sums up a session"
@@ -500,7 +504,7 @@ def metric_names():
     names.update(re.findall(r'^\s+"# TYPE writeen_(\w+) ', text, re.M))
     text = source("ngx_writeen_module/ngx_http_writeen_rate.c").text
     names.update(re.findall(r'\{ "(\w+_total)", "', text))
-    text = source("worker/metrics.c").text
+    text = source("worker/pool/metrics.c").text
     names.update(re.findall(r'^    \{ "(\w+)", "(?:gauge|counter)"', text,
                             re.M))
     names.update(re.findall(r'metrics_(?:head|streams)\(out, (?:node, )?'
@@ -594,15 +598,15 @@ def check_operations():
 def check_settings():
     """settings and options of the worker: its manual page, --help"""
     man = (ROOT / "worker/writeen-worker.8").read_text()
-    usage = source("worker/main.c")
+    usage = source("worker/pool/main.c")
     help_ = usage.text.split("main_usage[] =")[1].split(";\n")[0]
     names = set()
-    for s in load("worker/conf*.c"):
+    for s in load("worker/conf/*.c"):
         names.update(re.findall(r'conf_value\(x, "(\w+)"', s.text))
         names.update(re.findall(r'^    \{ "([A-Z_0-9]+)", ', s.text, re.M))
         names.update(re.findall(r'conf_\w+\(x, "([A-Z][A-Z_0-9]+)"', s.text))
     names.update(re.findall(r'main_getenv\("(\w+)"', usage.text))
-    conf = source("worker/conf.c")
+    conf = source("worker/conf/conf.c")
     if len(names) < 20:
         yield conf, 1, "the settings were not found"
     for name in sorted(names):
@@ -620,20 +624,22 @@ def check_settings():
 def check_map():
     """docs/architecture.md has a place for every source file"""
     doc = source("docs/architecture.md")
-    for folder, prefix, title in (
-            ("ngx_writeen_module", "ngx_http_writeen_",
-             "## The module, file by file"),
-            ("worker", "", "## The worker, file by file")):
-        table = doc.text.split(title)[1].split("\n## ")[0]
-        known = [p for row in re.findall(r"^\| (.*?) \|", table, re.M)
-                 for p in re.findall(r"`([\w*]+)`", row)]
-        for path in sorted((ROOT / folder).glob("*.c")):
-            name = path.stem.removeprefix(prefix)
-            if not any(fnmatch.fnmatch(name, p) for p in known):
-                yield doc, 1, f"{folder}/{path.name} is in no row"
-        for p in known:
-            if not list((ROOT / folder).glob(f"{prefix}{p}.c")):
-                yield doc, 1, f"{folder} has no {p}"
+    module, worker = (doc.text.split(title)[1].split("\n## ")[0] for title in (
+        "## The module, file by file", "## The worker, folder by folder"))
+    places = [("ngx_writeen_module/ngx_http_writeen_", files)
+              for files in re.findall(r"^\| (.*?) \|", module, re.M)]
+    places += re.findall(r"^\| `(worker/[\w/]*)` \| .*? \| (.*) \|$",
+                         worker, re.M)
+    known = set()
+    for place, files in places:
+        for p in re.findall(r"`([\w*]+)`", files):
+            found = set(ROOT.glob(f"{place}{p}.c"))
+            if not found:
+                yield doc, 1, f"there is no {place}{p}.c"
+            known |= found
+    for s in load("ngx_writeen_module/*.c", "worker/*.c"):
+        if s.path not in known:
+            yield doc, 1, f"{s.name} is in no row"
     for path in sorted(ROOT.glob("tests/*/")):
         if path.name not in SKIP and f"`{path.name}`" not in doc.text:
             yield doc, 1, f"tests/{path.name} is not there"

@@ -22,8 +22,8 @@
 #include "common/wrt_id.h"
 #include "common/wrt_limits.h"
 #include "common/wrt_names.h"
-#include "worker/conf.h"
-#include "worker/store.h"
+#include "worker/conf/conf.h"
+#include "worker/store/store.h"
 
 #define WORKER_VERSION  "0.1.0"
 

@@ -1,10 +1,12 @@
 # worker.mk: the worker pool, its program for thumbnails, and the tool that
 # mints development tokens.
+#
+# Objects lie below $(BUILD) as their sources do below worker/.  A library is a
+# folder with a .mk of its own, which says what its files are compiled with: of
+# two rules that fit make takes the one of the deeper folder.
 
-WORKER_SRCS := $(filter-out worker/store%.c worker/words%.c worker/blob%.c \
-                 worker/upload%.c worker/scan%.c worker/thumb%.c \
-                 worker/session%.c worker/transcript%.c worker/push%.c \
-                 worker/token.c, $(wildcard worker/*.c))
+WORKER_DIRS := pool conf api projector files janitor life scribe notifier
+WORKER_SRCS := $(wildcard $(WORKER_DIRS:%=worker/%/*.c))
 WORKER_OBJS := $(WORKER_SRCS:%.c=$(BUILD)/%.o)
 WORKER      := $(BUILD)/writeen-worker
 TOKEN       := $(BUILD)/writeen-token
@@ -17,13 +19,13 @@ WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) $(UPLOAD_LIBS) \
                   $(SCAN_LIBS) $(PUSH_LIBS) -lhiredis \
                   -lcrypto $(COMMON_LIBS)
 
-include worker/store.mk
-include worker/blob.mk
-include worker/upload.mk
-include worker/scan.mk
-include worker/thumb.mk
-include worker/session.mk
-include worker/push.mk
+include worker/store/store.mk
+include worker/files/blob/blob.mk
+include worker/files/upload/upload.mk
+include worker/files/scan/scan.mk
+include worker/files/thumb/thumb.mk
+include worker/session/session.mk
+include worker/push/push.mk
 
 worker: $(WORKER) $(TOKEN) $(THUMB)
 
@@ -53,6 +55,6 @@ $(BUILD)/writeen_lua.h: sql_or_mongo_scripts/redis/writeen.lua worker/worker.mk
 	   printf '(sizeof(writeen_lua) - 1)\n'; } > $@.tmp
 	@mv $@.tmp $@
 
-$(BUILD)/worker/server.o: $(BUILD)/writeen_lua.h
+$(BUILD)/worker/pool/server.o: $(BUILD)/writeen_lua.h
 
 -include $(WORKER_OBJS:.o=.d) $(BUILD)/worker/token.d

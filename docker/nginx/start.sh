@@ -83,7 +83,7 @@ if [ -n "${WRITEEN_ORIGIN:-}" ]; then
     origin="writeen_origin   $WRITEEN_ORIGIN;"
 fi
 
-# As the worker reads them (worker/conf_files.c).
+# As the worker reads them (worker/conf/conf_files.c).
 scheme=http
 host=${MINIO_ENDPOINT:-}
 host=${host%/}

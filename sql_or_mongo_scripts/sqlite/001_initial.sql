@@ -1,6 +1,6 @@
 -- 001_initial.sql: conversations, messages, members, cursor moves, users.
 --
--- Run by worker/store_sqlite.c inside one transaction; it sets
+-- Run by worker/store/sqlite/store_sqlite.c inside one transaction; it sets
 -- PRAGMA user_version to the number of the last script that ran.
 -- Times are milliseconds since 1970 in UTC, JSON is text.
 

@@ -1,5 +1,5 @@
 -- 003_words.sql: an index of folded words for searching
--- (worker/store_sqlite_text.c says how it is used).
+-- (worker/store/sqlite/store_sqlite_text.c says how it is used).
 
 DROP TABLE message_fts;
 DROP VIEW message_text;

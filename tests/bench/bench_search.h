@@ -6,7 +6,7 @@
 #ifndef BENCH_SEARCH_H
 #define BENCH_SEARCH_H
 
-#include "worker/store.h"
+#include "worker/store/store.h"
 
 void die(const char *what, const char *why) __attribute__((noreturn));
 

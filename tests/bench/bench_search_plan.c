@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "tests/bench/bench_search.h"
-#include "worker/store_mongo.h"
-#include "worker/store_sqlite.h"
+#include "worker/store/mongo/store_mongo.h"
+#include "worker/store/sqlite/store_sqlite.h"
 
 #define SUMMARY        100      /* bytes; a merge names its index often */
 #define PROFILE_BYTES  (64 * 1024 * 1024)

@@ -17,8 +17,8 @@
 #include <time.h>
 
 #include "common/wrt_id.h"
-#include "worker/session.h"
-#include "worker/transcript.h"
+#include "worker/session/session.h"
+#include "worker/session/transcript.h"
 
 #define MESSAGES_DEFAULT  2000
 #define FILE_DEFAULT      "tests/unit/files/session_id.json"

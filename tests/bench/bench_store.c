@@ -19,7 +19,7 @@
 
 #include "common/wrt_bus.h"
 #include "common/wrt_id.h"
-#include "worker/store.h"
+#include "worker/store/store.h"
 
 #define EVENT_BYTES  2048
 #define START_MS     1700000000000

@@ -21,8 +21,8 @@ def plain(path):
 
 
 def of_worker():
-    """The table of worker/api_route.c, without what only nginx asks."""
-    text = (REPO / "worker" / "api_route.c").read_text()
+    """The table of worker/api/api_route.c, without what only nginx asks."""
+    text = (REPO / "worker/api/api_route.c").read_text()
     table = text[text.index("api_routes[] = {"):]
     table = table[:table.index("};")]
     found = re.findall(r'\{\s*"([A-Z]+)",\s*"(/[^"]*)",', table)
@@ -73,7 +73,7 @@ def test_what_clients_may_say():
 def test_what_clients_are_told():
     """Wherever an event is made, its name stands as text."""
     said = set()
-    for folder, ending in ((MODULE, "*.c"), (REPO / "worker", "*.c"),
+    for folder, ending in ((MODULE, "*.c"), (REPO / "worker", "**/*.c"),
                            (REPO / "common", "*.c"),
                            (REPO / "sql_or_mongo_scripts" / "redis",
                             "*.lua")):

@@ -23,22 +23,24 @@ fuzz: $(FUZZ_BINS)
 fuzz-short:
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=60
 
-FUZZ_words      := worker/words.c worker/words_query.c \
-                   worker/words_mark.c worker/store_mem.c
+FUZZ_words      := worker/store/words.c worker/store/words_query.c \
+                   worker/store/words_mark.c worker/store/store_mem.c
 FUZZ_LIBS_words := -lutf8proc
-FUZZ_form       := worker/upload_form.c worker/upload_file.c \
-                   worker/upload_mime.c \
-                   worker/upload_name.c
+FUZZ_form       := worker/files/upload/upload_form.c \
+                   worker/files/upload/upload_file.c \
+                   worker/files/upload/upload_mime.c \
+                   worker/files/upload/upload_name.c
 FUZZ_LIBS_form   = $(shell pkg-config --cflags --libs gmime-3.0) -lcrypto
-FUZZ_transcript := $(wildcard worker/transcript*.c) \
-                   worker/session_text.c worker/session_lexicon.c \
-                   worker/words.c worker/store_mem.c
+FUZZ_transcript := $(wildcard worker/session/transcript*.c) \
+                   worker/session/session_text.c \
+                   worker/session/session_lexicon.c \
+                   worker/store/words.c worker/store/store_mem.c
 FUZZ_LIBS_transcript := -lutf8proc -lcrypto
 
 # What these call, not all that stands in their files
-FUZZ_event      := worker/event.c worker/util.c worker/log.c
-FUZZ_rpc        := worker/api_call.c worker/api_route.c worker/redis.c \
-                   worker/util.c worker/log.c
+FUZZ_event      := worker/projector/event.c worker/pool/util.c worker/pool/log.c
+FUZZ_rpc        := worker/api/api_call.c worker/api/api_route.c \
+                   worker/pool/redis.c worker/pool/util.c worker/pool/log.c
 FUZZ_LIBS_rpc   := -lhiredis -no-pie -Wl,--unresolved-symbols=ignore-all
 
 # The module's own file with nginx's own strings and pools, in which each piece
@@ -65,9 +67,9 @@ fuzz-nginx: module
 
 # The sources anew: the library is not instrumented
 $(FUZZ_BINS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(COMMON_SRCS) \
-        $(wildcard common/*.h worker/words.h worker/upload_*.h \
-                    worker/session*.h worker/transcript*.h tests/fuzz/*.h \
-                    tests/unit/wire.h worker/worker.h worker/api.h) \
+        $(wildcard common/*.h worker/store/words.h worker/files/upload/*.h \
+                    worker/session/*.h tests/fuzz/*.h tests/unit/wire.h \
+                    worker/worker.h worker/api/api.h) \
         $$(FUZZ_$$*) | $$(FUZZ_NEEDS_$$*)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_FLAGS_$*) -o $@ $< $(COMMON_SRCS) \

@@ -22,7 +22,7 @@
 
 #include "common/wrt_id.h"
 #include "common/wrt_utf8.h"
-#include "worker/upload_form.h"
+#include "worker/files/upload/upload_form.h"
 
 
 static void

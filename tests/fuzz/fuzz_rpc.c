@@ -19,7 +19,7 @@
 #include <hiredis/hiredis.h>
 
 #include "common/wrt_utf8.h"
-#include "worker/api.h"
+#include "worker/api/api.h"
 
 #define FIELDS  16
 

@@ -12,7 +12,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "common/wrt_utf8.h"
-#include "worker/transcript.h"
+#include "worker/session/transcript.h"
 
 
 static int

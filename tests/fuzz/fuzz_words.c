@@ -16,7 +16,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "common/wrt_utf8.h"
-#include "worker/words.h"
+#include "worker/store/words.h"
 
 #define EXCERPTS  4
 

@@ -3,7 +3,7 @@
 # `make unit` runs them among the others, `make unit-blob` alone.  What needs a
 # MinIO goes through a script of the same name that starts a private one.
 
-include worker/blob.mk
+include worker/files/blob/blob.mk
 
 BLOB_TESTS := local s3 s3_fault s3_plain
 BLOB_PROGS := $(BLOB_TESTS:%=$(BUILD)/unit/test_blob_%)

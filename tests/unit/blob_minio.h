@@ -5,7 +5,7 @@
 #ifndef BLOB_MINIO_H
 #define BLOB_MINIO_H
 
-#include "worker/blob.h"
+#include "worker/files/blob/blob.h"
 
 extern int  minio_port;
 

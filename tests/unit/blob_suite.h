@@ -7,7 +7,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "worker/blob_internal.h"
+#include "worker/files/blob/blob_internal.h"
 
 /* One storage, made before a test program's tests and used by all. */
 typedef struct {

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/thumb_wire.h"
+#include "worker/files/thumb/thumb_wire.h"
 
 #define NEED(what)                                                            \
     do {                                                                      \

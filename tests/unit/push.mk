@@ -3,7 +3,7 @@
 # `make unit` runs them among the others, `make unit-push` alone.  What talks
 # to a service goes through a script of the same name that starts the double.
 
-include worker/push.mk
+include worker/push/push.mk
 
 PUSH_TESTS := push push_text
 PUSH_PROGS := $(PUSH_TESTS:%=$(BUILD)/unit/test_%)

@@ -3,7 +3,7 @@
 # `make unit` runs them among the others, `make unit-scan` alone.  What needs a
 # clamd goes through a script of the same name that starts a private one.
 
-include worker/scan.mk
+include worker/files/scan/scan.mk
 
 SCAN_TESTS := libclamav clamd
 SCAN_PROGS := $(SCAN_TESTS:%=$(BUILD)/unit/test_scan_%)

@@ -17,7 +17,7 @@
 
 #include <zip.h>
 
-#include "worker/scan_internal.h"
+#include "worker/files/scan/scan_internal.h"
 
 #define FILES  "tests/unit/files/"
 

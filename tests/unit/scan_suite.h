@@ -7,7 +7,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "worker/scan.h"
+#include "worker/files/scan/scan.h"
 
 /* A file in memory. */
 int scan_file_of(const void *p, size_t n);

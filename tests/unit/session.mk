@@ -2,8 +2,8 @@
 #
 # `make unit` runs them among the others, `make unit-session` alone.
 
-include worker/session.mk
-include worker/store.mk
+include worker/session/session.mk
+include worker/store/store.mk
 
 SESSION_TESTS := session_stats session_topics session_actions \
                  session_questions session_due session_text session_keep \

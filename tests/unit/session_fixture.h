@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "common/wrt_id.h"
-#include "worker/session.h"
+#include "worker/session/session.h"
 
 #define FIXTURE_OFFSET  420             /* Jakarta */
 #define FIXTURE_MONDAY  1795399200000   /* 2026-11-23 02:00:00 UTC */

@@ -3,7 +3,7 @@
 # `make unit` runs them among the others, `make unit-store` alone.  What needs
 # a mongod goes through a script of the same name that starts a private one.
 
-include worker/store.mk
+include worker/store/store.mk
 
 STORE_TESTS  := mem sqlite mongo schema pair search
 STORE_PROGS  := $(STORE_TESTS:%=$(BUILD)/unit/test_store_%)

@@ -9,7 +9,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "worker/store.h"
+#include "worker/store/store.h"
 
 #define STORE_TEST_SCRIPTS  "sql_or_mongo_scripts"
 #define STORE_TEST_T0       1705312800000   /* 2024-01-15T10:00:00.000Z */

@@ -15,7 +15,7 @@
 
 #include "tests/unit/blob_minio.h"
 #include "tests/unit/blob_suite.h"
-#include "worker/blob_s3.h"
+#include "worker/files/blob/blob_s3.h"
 
 
 static void

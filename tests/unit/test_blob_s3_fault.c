@@ -14,7 +14,7 @@
 #include "tests/unit/blob_minio.h"
 #include "tests/unit/blob_proxy.h"
 #include "tests/unit/blob_suite.h"
-#include "worker/blob_s3.h"
+#include "worker/files/blob/blob_s3.h"
 
 #define SWEEPS_MAX  10000
 

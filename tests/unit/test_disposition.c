@@ -7,7 +7,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "worker/disposition.h"
+#include "worker/files/disposition.h"
 
 
 static void

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "worker/file_link.h"
+#include "worker/files/file_link.h"
 
 #define KEY     "000102030405060708090a0b0c0d0e0f"                           \
                 "101112131415161718191a1b1c1d1e1f"

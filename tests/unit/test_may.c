@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "worker/api.h"
+#include "worker/api/api.h"
 
 static int          answered;       /* status, 0 none */
 static const char  *answered_code;

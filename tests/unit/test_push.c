@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "worker/push_internal.h"
+#include "worker/push/push_internal.h"
 
 #define END_MAX  8
 

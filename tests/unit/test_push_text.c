@@ -16,7 +16,7 @@
 
 #include "common/wrt_id.h"
 #include "common/wrt_utf8.h"
-#include "worker/push_internal.h"
+#include "worker/push/push_internal.h"
 
 
 static int64_t

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "worker/api.h"
+#include "worker/api/api.h"
 
 static int          answered;       /* status of the last answer, 0 none */
 static const char  *answered_code;

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker/scan_internal.h"
+#include "worker/files/scan/scan_internal.h"
 
 #define TRIES_MAX  20
 

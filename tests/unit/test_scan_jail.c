@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/scan.h"
+#include "worker/files/scan/scan.h"
 
 /* In the child, where cmocka has no say. */
 #define NEED(what)                                                            \

@@ -8,7 +8,7 @@
 
 #include "tests/unit/session_fixture.h"
 
-#include "worker/session_internal.h"
+#include "worker/session/session_internal.h"
 
 
 /* "date=text"; "": no day. */

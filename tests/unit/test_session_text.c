@@ -9,7 +9,7 @@
 #include "tests/unit/session_fixture.h"
 
 #include "common/wrt_utf8.h"
-#include "worker/session_internal.h"
+#include "worker/session/session_internal.h"
 
 #define FUZZ_MESSAGES  300
 

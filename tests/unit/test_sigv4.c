@@ -15,7 +15,7 @@
 
 #include <openssl/evp.h>
 
-#include "worker/blob_sigv4.h"
+#include "worker/files/blob/blob_sigv4.h"
 
 #define SUITE_DATE  "20150830T123600Z"
 #define DOC_DATE    "20130524T000000Z"

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker/spool.h"
+#include "worker/files/spool.h"
 
 static char  root[64];
 static int   dir = -1;

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "worker/store_internal.h"
+#include "worker/store/store_internal.h"
 
 #define KEYS  20000
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker/store_sqlite.h"
+#include "worker/store/sqlite/store_sqlite.h"
 
 static char  dir[] = "/tmp/writeen-scripts-XXXXXX";
 

@@ -25,7 +25,7 @@
 #include <vips/vips.h>
 
 #include "tests/unit/thumb_bomb.h"
-#include "worker/thumb.h"
+#include "worker/files/thumb/thumb.h"
 
 #define FILES  "tests/unit/files/"
 

@@ -9,7 +9,7 @@
 #include "tests/unit/session_fixture.h"
 
 #include "common/wrt_utf8.h"
-#include "worker/transcript.h"
+#include "worker/session/transcript.h"
 
 static const uint8_t  key[TRANSCRIPT_KEY_BYTES] = "a key of the tests only";
 

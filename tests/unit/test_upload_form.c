@@ -20,7 +20,7 @@
 #include <openssl/sha.h>
 
 #include "common/wrt_utf8.h"
-#include "worker/upload_form.h"
+#include "worker/files/upload/upload_form.h"
 
 #define TYPE       "multipart/form-data; boundary=XX"
 #define DISP(f)    "Content-Disposition: form-data; name=\"" f "\""

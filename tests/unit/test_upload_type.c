@@ -18,7 +18,7 @@
 
 #include <zip.h>
 
-#include "worker/upload_type.h"
+#include "worker/files/upload/upload_type.h"
 
 #define FILES  "tests/unit/files/"
 #define DOCX   "application/vnd.openxmlformats-officedocument."              \

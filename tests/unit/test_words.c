@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "common/wrt_utf8.h"
-#include "worker/words.h"
+#include "worker/store/words.h"
 
 static words_t  w;
 

@@ -2,7 +2,7 @@
 #
 # `make unit` runs them among the others, `make unit-thumb` alone.
 
-include worker/thumb.mk
+include worker/files/thumb/thumb.mk
 
 THUMB_TEST := $(BUILD)/unit/thumb
 UNIT_BINS  += $(THUMB_TEST)
@@ -23,7 +23,7 @@ $(BUILD)/unit/test_thumb: tests/unit/test_thumb.c \
 	    $(THUMB_LIB) $(UPLOAD_LIB) $(COMMON_LIB) -lcmocka \
 	    $(shell pkg-config --libs vips zlib) $(LDFLAGS)
 
-$(BUILD)/unit/jail_probe: tests/unit/jail_probe.c $(BUILD)/thumb/thumb_jail.o
+$(BUILD)/unit/jail_probe: tests/unit/jail_probe.c $(THUMB_DIR)/thumb_jail.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(shell pkg-config --libs libseccomp) \
 	    $(LDFLAGS)

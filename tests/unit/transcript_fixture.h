@@ -7,7 +7,7 @@
 #define TRANSCRIPT_FIXTURE_H
 
 #include "tests/unit/session_fixture.h"
-#include "worker/transcript_internal.h"
+#include "worker/session/transcript_internal.h"
 
 static const uint8_t  fixture_key[TRANSCRIPT_KEY_BYTES] =
     "a key of the tests only";

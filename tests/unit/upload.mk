@@ -2,7 +2,7 @@
 #
 # `make unit` runs them among the others, `make unit-upload` alone.
 
-include worker/upload.mk
+include worker/files/upload/upload.mk
 
 UPLOAD_TESTS := form type
 UPLOAD_PROGS := $(UPLOAD_TESTS:%=$(BUILD)/unit/test_upload_%)

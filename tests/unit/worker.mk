@@ -1,7 +1,7 @@
 # worker.mk: unit tests of the worker's files that need neither Redis nor a
 # store.
 
-include worker/push.mk
+include worker/push/push.mk
 
 UNIT_WORKER_TESTS := event conf router body node file_link disposition may \
                      spool user util
@@ -9,20 +9,21 @@ UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS         += $(UNIT_WORKER)
 
 # The files under test; what else they call, the test stands in for.
-UNIT_WORKER_event  := $(BUILD)/worker/event.o
-UNIT_WORKER_conf   := $(BUILD)/worker/conf.o $(BUILD)/worker/conf_files.o \
-                      $(BUILD)/worker/conf_scan.o \
-                      $(BUILD)/worker/conf_spool.o \
-                      $(BUILD)/worker/conf_session.o \
-                      $(BUILD)/worker/conf_push.o $(PUSH_LIB)
-UNIT_WORKER_router := $(BUILD)/worker/api_route.o
-UNIT_WORKER_body   := $(BUILD)/worker/api_body.o
-UNIT_WORKER_node   := $(BUILD)/worker/node.o
-UNIT_WORKER_file_link   := $(BUILD)/worker/file_link.o
-UNIT_WORKER_disposition := $(BUILD)/worker/disposition.o
-UNIT_WORKER_user   := $(BUILD)/worker/user.o
-UNIT_WORKER_spool  := $(BUILD)/worker/spool.o
-UNIT_WORKER_may    := $(BUILD)/worker/api_may.o
+UNIT_WORKER_event  := $(BUILD)/worker/projector/event.o
+UNIT_WORKER_conf   := $(BUILD)/worker/conf/conf.o \
+                      $(BUILD)/worker/conf/conf_files.o \
+                      $(BUILD)/worker/conf/conf_scan.o \
+                      $(BUILD)/worker/conf/conf_spool.o \
+                      $(BUILD)/worker/conf/conf_session.o \
+                      $(BUILD)/worker/conf/conf_push.o $(PUSH_LIB)
+UNIT_WORKER_router := $(BUILD)/worker/api/api_route.o
+UNIT_WORKER_body   := $(BUILD)/worker/api/api_body.o
+UNIT_WORKER_node   := $(BUILD)/worker/pool/node.o
+UNIT_WORKER_file_link   := $(BUILD)/worker/files/file_link.o
+UNIT_WORKER_disposition := $(BUILD)/worker/files/disposition.o
+UNIT_WORKER_user   := $(BUILD)/worker/pool/user.o
+UNIT_WORKER_spool  := $(BUILD)/worker/files/spool.o
+UNIT_WORKER_may    := $(BUILD)/worker/api/api_may.o
 
 UNIT_WORKER_LIBS_conf := $(PUSH_LIBS)
 
@@ -32,7 +33,7 @@ UNIT_WORKER_LIBS_file_link := -Wl,--wrap=CRYPTO_memcmp -lcrypto
 .SECONDEXPANSION:
 $(UNIT_WORKER): $(BUILD)/unit/test_%: tests/unit/test_%.c $(COMMON_LIB) \
     $$(UNIT_WORKER_$$*) \
-    $(BUILD)/worker/log.o $(BUILD)/worker/util.o
+    $(BUILD)/worker/pool/log.o $(BUILD)/worker/pool/util.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $(filter %.c %.o,$^) \
 	    $(filter $(PUSH_LIB),$^) \

@@ -1,0 +1,227 @@
+/*
+ * spool.c: the directory of uploads (see spool.h).
+ */
+
+#define _GNU_SOURCE                 /* getrandom() */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/wrt_id.h"
+#include "worker/files/spool.h"
+
+#define SPOOL_ID        "id"
+#define SPOOL_MODE      0770        /* nginx may be another user of our group */
+#define SPOOL_REMOVED   256         /* at most in one sweep */
+
+
+/* 24 hex digits, perhaps a newline.  0, or -1. */
+static int
+spool_read_id(int dir, char id[WRT_OID_LEN + 1])
+{
+    int      fd;
+    char     text[WRT_OID_LEN + 2];
+    ssize_t  n;
+
+    fd = openat(dir, SPOOL_ID, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return -1;
+    }
+
+    memset(text, 0, sizeof(text));
+    n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+
+    if (n < WRT_OID_LEN || strspn(text, "0123456789abcdef") < WRT_OID_LEN) {
+        errno = EINVAL;
+        return -1;
+    }
+
+    memcpy(id, text, WRT_OID_LEN);
+    id[WRT_OID_LEN] = '\0';
+
+    return 0;
+}
+
+
+/* Written elsewhere and linked into its place: nobody reads half of it, and
+ * of two who make it at once the second takes the first's. */
+static int
+spool_make_id(int dir)
+{
+    int             fd, rc;
+    char            name[32], text[WRT_OID_LEN + 2];
+    size_t          i;
+    unsigned char   bytes[WRT_OID_LEN / 2];
+
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t) sizeof(bytes)) {
+        return -1;
+    }
+
+    for (i = 0; i < sizeof(bytes); i++) {
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    }
+
+    memcpy(text + WRT_OID_LEN, "\n", 2);
+    snprintf(name, sizeof(name), ".id-%ld", (long) getpid());
+
+    fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return -1;
+    }
+
+    rc = write(fd, text, WRT_OID_LEN + 1) == WRT_OID_LEN + 1 ? 0 : -1;
+    close(fd);
+
+    if (rc == 0 && linkat(dir, name, dir, SPOOL_ID, 0) != 0
+        && errno != EEXIST)
+    {
+        rc = -1;
+    }
+
+    unlinkat(dir, name, 0);
+
+    return rc;
+}
+
+
+int
+spool_open(const char *path, char id[WRT_OID_LEN + 1], char *err, size_t size)
+{
+    int  dir;
+
+    if (mkdir(path, SPOOL_MODE) != 0 && errno != EEXIST) {
+        snprintf(err, size, "SPOOL: \"%s\" can not be made: %s; make it, for "
+                 "nginx and the worker to write to", path, strerror(errno));
+        return -1;
+    }
+
+    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir < 0) {
+        snprintf(err, size, "SPOOL: \"%s\": %s", path, strerror(errno));
+        return -1;
+    }
+
+    if (spool_read_id(dir, id) != 0
+        && (errno != ENOENT || spool_make_id(dir) != 0
+            || spool_read_id(dir, id) != 0))
+    {
+        snprintf(err, size, "SPOOL: the file \"%s/" SPOOL_ID "\", which names "
+                 "the spool: %s; it must be readable, or absent in a directory "
+                 "that is writable", path, strerror(errno));
+        close(dir);
+        return -1;
+    }
+
+    return dir;
+}
+
+
+spool_rc_t
+spool_lock(int dir, const char *name, int *fd)
+{
+    int          e;
+    struct stat  st;
+
+    *fd = -1;
+
+    if (!wrt_id_valid(name, strlen(name))) {
+        return SPOOL_GONE;
+    }
+
+    *fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    if (*fd < 0) {
+        return errno == ENOENT || errno == ELOOP ? SPOOL_GONE : SPOOL_FAILED;
+    }
+
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0 && fstat(*fd, &st) == 0) {
+        if (S_ISREG(st.st_mode) && st.st_nlink > 0) {
+            return SPOOL_OK;
+        }
+
+        /* its last holder was done with it when we opened it */
+        close(*fd);
+        *fd = -1;
+        return SPOOL_GONE;
+    }
+
+    e = errno;
+    close(*fd);
+    *fd = -1;
+    errno = e;
+
+    return e == EWOULDBLOCK ? SPOOL_BUSY : SPOOL_FAILED;
+}
+
+
+/* Is this one left over?  Not while somebody has it locked. */
+static int
+spool_stale(int dir, const char *name, time_t before, spool_known_pt known,
+    void *data)
+{
+    int          fd, stale;
+    struct stat  st;
+
+    if (strcmp(name, SPOOL_ID) == 0
+        || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0
+        || !S_ISREG(st.st_mode) || st.st_mtime > before)
+    {
+        return 0;
+    }
+
+    fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return 0;
+    }
+
+    stale = flock(fd, LOCK_EX | LOCK_NB) == 0 && known(data, name) == 0;
+    close(fd);
+
+    return stale;
+}
+
+
+unsigned
+spool_sweep(int dir, unsigned seconds, spool_known_pt known, void *data)
+{
+    int             fd;
+    DIR            *d;
+    time_t          before;
+    unsigned        n;
+    struct dirent  *e;
+
+    fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    d = fd < 0 ? NULL : fdopendir(fd);
+
+    if (d == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return 0;
+    }
+
+    before = time(NULL) - (time_t) seconds;
+    n = 0;
+
+    while (n < SPOOL_REMOVED && (e = readdir(d)) != NULL) {
+        if (spool_stale(dir, e->d_name, before, known, data)
+            && unlinkat(dir, e->d_name, 0) == 0)
+        {
+            n++;
+        }
+    }
+
+    closedir(d);
+
+    return n;
+}

@@ -1,0 +1,174 @@
+/*
+ * scribe_erase.c: a user out of a session that is written up (scribe.h).
+ *
+ * The transcript loses what says who he is and what he said; its chain covers
+ * hashes of that, so that its head stays and it can be verified still
+ * (docs/sessions.md).  It goes into the store in pieces of a run of its own, as
+ * when it was made; the record that names that run comes last.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/scribe/scribe.h"
+
+
+/* The transcript as it is stored; NULL: there is none, or (*down) not now. */
+static json_t *
+erase_read(store_t *st, const json_t *session, int *down)
+{
+    char         err[TRANSCRIPT_ERROR_SIZE];
+    buf_t        text;
+    json_t      *meta, *part, *t;
+    int64_t      i, parts;
+    store_rc_t   rc;
+
+    *down = 0;
+    memset(&text, 0, sizeof(text));
+    meta = json_object_get(session, "transcript");
+    parts = json_integer_value(json_object_get(meta, "parts"));
+
+    for (i = 0; i < parts; i++) {
+        rc = store_session_part(st,
+                 json_string_value(json_object_get(session, "id")),
+                 json_string_value(json_object_get(meta, "run")), i, &part);
+
+        if (rc != STORE_OK) {
+            *down = 1;
+            buf_free(&text);
+            return NULL;
+        }
+
+        buf_add(&text, json_string_value(part), json_string_length(part));
+        json_decref(part);
+    }
+
+    t = parts ? transcript_read(text.p, text.n, err) : NULL;
+    buf_free(&text);
+
+    return t;
+}
+
+
+/* Who took part, without him.  Was he there? */
+static int
+erase_people(json_t *record, const char *user, const char *alias)
+{
+    int          there;
+    size_t       i;
+    json_t      *p;
+    const char  *id;
+
+    there = 0;
+
+    json_array_foreach(json_object_get(record, "participants"), i, p) {
+        id = json_string_value(json_object_get(p, "userId"));
+
+        if (id && strcmp(id, user) == 0) {
+            json_object_set_new(p, "userId", json_string(alias));
+            there = 1;
+        }
+    }
+
+    return there;
+}
+
+
+/* What is left of a summary in which he may be named. */
+static void
+erase_summary(json_t *record)
+{
+    size_t       i;
+    json_t      *summary;
+
+    static const char *const  lists[] = {
+        "keyTopics", "actionItems", "actionDetails", "unansweredQuestions"
+    };
+
+    summary = json_object_get(record, "summary");
+
+    if (!json_is_object(summary)) {
+        return;
+    }
+
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        json_object_set_new(summary, lists[i], json_array());
+    }
+
+    json_object_set_new(summary, "sessionNotes", json_string(""));
+}
+
+
+/* The transcript as it is now. */
+static json_t *
+erase_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf, const json_t *session,
+    int64_t rev, const json_t *t)
+{
+    char            *text;
+    size_t           n;
+    scribe_parts_t   p;
+
+    text = transcript_write(t, &n);
+
+    if (text == NULL) {
+        return json_null();
+    }
+
+    scribe_parts_begin(&p, cf, shard, cmd, session, rev);
+    (void) scribe_parts_add(&p, text, n);
+    free(text);
+
+    return scribe_parts_end(&p, json_string_value(json_object_get(t,
+                                                                  "head")));
+}
+
+
+int
+scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
+    const json_t *session, const char *user, const char *alias)
+{
+    int       rc, down;
+    char      at[WRT_TIME_LEN + 1];
+    json_t   *record, *t, *parts;
+    int64_t   rev;
+
+    record = json_deep_copy(session);
+
+    if (!erase_people(record, user, alias)) {
+        json_decref(record);
+        return 0;
+    }
+
+    t = erase_read(st, session, &down);
+
+    if (down) {
+        json_decref(record);
+        return -1;
+    }
+
+    rev = json_integer_value(json_object_get(session, "rev")) + 1;
+    wrt_time_format(now_ms(), at);
+    json_object_set_new(record, "rev", json_integer(rev));
+    json_object_set_new(record, "updatedAt", json_string(at));
+    erase_summary(record);
+
+    if (t) {
+        (void) transcript_erase_user(t, user);
+        parts = erase_parts(shard, cmd, cf, session, rev, t);
+        json_decref(t);
+
+        if (parts == NULL) {
+            json_decref(record);
+            return -1;
+        }
+
+        json_object_set_new(record, "transcript", parts);
+    }
+
+    rc = scribe_record(shard, cmd, cf, json_string_value(
+                           json_object_get(session, "conversationId")),
+                       json_pack("{s:s, s:o}", "op", "put", "session",
+                                 record));
+
+    return rc == 0 ? 1 : -1;
+}
