@@ -88,6 +88,8 @@ async def test_in_little_memory(make_stack):
 
     await lms.acall("POST", f"/api/consultations/{number}/start")
     await say_a_lot(stack, ani, room)
+    # who ends it waits for what was said for some seconds only, then 503
+    await asyncio.to_thread(stack.wait_applied, 60)
     api = Peak(stack.worker.role("api"))
     # it may take longer than writeen_api_timeout's 5 s
     r = await asyncio.to_thread(
