@@ -609,6 +609,8 @@ ngx_http_writeen_msg_t *ngx_http_writeen_msg_create(ngx_uint_t opcode,
 /* A msg of bytes that are on the wire as they are (the 101). */
 ngx_http_writeen_msg_t *ngx_http_writeen_msg_raw(const void *p, size_t n);
 void ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg);
+/* Let go of its base and of what it is compressed. */
+void ngx_http_writeen_msg_forget(ngx_http_writeen_msg_t *msg);
 
 
 /* ngx_http_writeen_deflate.c: permessage-deflate */
@@ -622,8 +624,6 @@ void ngx_http_writeen_deflate_begin(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_msg_t *msg);
 void ngx_http_writeen_deflate_end(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_msg_t *msg);
-/* Let go of its twins and of its base. */
-void ngx_http_writeen_deflate_forget(ngx_http_writeen_msg_t *msg);
 /* A whole compressed message, of which *p and *n become the plain bytes, good
  * until the next call.  0, or a close code. */
 ngx_uint_t ngx_http_writeen_inflate(ngx_http_writeen_session_t *s,

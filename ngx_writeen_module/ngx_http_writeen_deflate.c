@@ -150,27 +150,6 @@ ngx_http_writeen_deflate(ngx_http_writeen_session_t *s,
 
 
 void
-ngx_http_writeen_deflate_forget(ngx_http_writeen_msg_t *msg)
-{
-    ngx_uint_t  i;
-
-    if (msg->base != NULL) {
-        ngx_http_writeen_msg_unref(msg->base);
-        msg->base = NULL;
-    }
-
-    for (i = 0; i < NGX_HTTP_WRITEEN_DEFLATED; i++) {
-        if (msg->deflated[i] != NULL) {
-            ngx_http_writeen_msg_unref(msg->deflated[i]);
-            msg->deflated[i] = NULL;
-        }
-    }
-
-    msg->tried = 0;
-}
-
-
-void
 ngx_http_writeen_deflate_begin(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_msg_t *msg)
 {
@@ -197,7 +176,7 @@ ngx_http_writeen_deflate_end(ngx_http_writeen_room_t *rm,
 
     /* its own base goes, or each would keep the one before it */
 
-    ngx_http_writeen_deflate_forget(msg);
+    ngx_http_writeen_msg_forget(msg);
 
     if (msg->len <= NGX_HTTP_WRITEEN_DEFLATE_BASE_MAX) {
         rm->last = msg;

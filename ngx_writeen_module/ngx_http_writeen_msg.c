@@ -73,12 +73,33 @@ ngx_http_writeen_msg_raw(const void *p, size_t n)
 
 
 void
+ngx_http_writeen_msg_forget(ngx_http_writeen_msg_t *msg)
+{
+    ngx_uint_t  i;
+
+    if (msg->base != NULL) {
+        ngx_http_writeen_msg_unref(msg->base);
+        msg->base = NULL;
+    }
+
+    for (i = 0; i < NGX_HTTP_WRITEEN_DEFLATED; i++) {
+        if (msg->deflated[i] != NULL) {
+            ngx_http_writeen_msg_unref(msg->deflated[i]);
+            msg->deflated[i] = NULL;
+        }
+    }
+
+    msg->tried = 0;
+}
+
+
+void
 ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg)
 {
     if (--msg->refs != 0) {
         return;
     }
 
-    ngx_http_writeen_deflate_forget(msg);
+    ngx_http_writeen_msg_forget(msg);
     ngx_free(msg);
 }
