@@ -8,12 +8,14 @@ transcript say something else than what was said.
 import asyncio
 import json
 import os
+import signal
 import subprocess
 
 import pytest
 
-from harness import tokens
+from harness import record, tokens
 from harness.scene import join, message, send, unique, uniques
+from harness.stack import Server
 from harness.ws import Ws
 
 SERVICE = ("lms", "service")
@@ -607,6 +609,45 @@ async def test_general_sessions(make_stack, type):
     await ws.close()
 
 
+def put_session(stack, room, session):
+    """Its record alone, as if whoever was to write it up had died."""
+    _, tag = stack.conversation_key(room)
+    with stack.redis_client() as redis:
+        redis.xadd(f"{tag}:ingest", {
+            "c": room, "p": "g 0 - -\n" + json.dumps(
+                {"op": "put", "session": session}), "x": ""})
+
+
+async def test_ended_by_the_deadline(make_stack):
+    """The store is late: it has ended, and is told so; the rest follows."""
+    stack = make_stack(servers={"hasty": Server("writeen_api_timeout 1s;")},
+                       nginx=2)
+    c = await Consult.confirmed(stack)
+    assert (await c.call("/start")).status == 200
+    r = await c.call("/end")
+    session = r.data["session"]
+    assert session["status"] == "completed"
+    for key in ("ratings", "analytics"):
+        session.pop(key)
+    put_session(stack, c.room, {**session, "rev": session["rev"] + 1,
+                                "status": "ended"})
+    await asyncio.to_thread(record.drained, stack, c.room)
+
+    hasty = stack.rest(tokens.token(SERVICE[0], role=SERVICE[1]), 0, "hasty")
+    projector, = stack.worker.role("projector")
+    os.kill(projector, signal.SIGSTOP)
+    try:
+        r = await hasty.acall("POST", f"/api/consultations/{c.number}/end")
+        assert r.status == 200, r
+        assert r.data["session"]["status"] == "ended"
+        assert r.data["conversation"]["consultationStatus"] == "ended"
+    finally:
+        os.kill(projector, signal.SIGCONT)
+    r = await c.call("/end")
+    assert r.data["session"]["status"] == "completed"
+    assert r.data["session"]["endTime"] == session["endTime"]
+
+
 async def test_left_undone(make_stack):
     """A session that ended and was not written up is, by the janitor."""
     stack = make_stack(nginx=2)
@@ -614,22 +655,17 @@ async def test_left_undone(make_stack):
     ani, tia = await c.sockets()
     await c.call("/start")
     await said(ani, c, "Tolong kirim kuesioner besok.")
-    # ended, and whoever was to write it up has died: its record alone
     session = (await c.call("", method="GET")).data["session"]
     for key in ("ratings", "analytics"):
         session.pop(key)
     session.update(rev=2, status="ended", endSeq=2,
                    endTime=session["startTime"])
-    _, tag = stack.conversation_key(c.room)
-    with stack.redis_client() as redis:
-        redis.xadd(f"{tag}:ingest", {
-            "c": c.room, "p": "g 0 - -\n" + json.dumps(
-                {"op": "put", "session": session}), "x": ""})
+    put_session(stack, c.room, session)
 
     async def completed():
         r = await c.call("/summary", method="GET")
         return r.data["session"]["status"] == "completed" and r
-    r = await until(completed, "the summary", 40)
+    r = await until(completed, "the summary", 60)
     assert r.data["summary"]["totalMessages"] == 1
     for ws in (ani, tia):
         await ws.close()

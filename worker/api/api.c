@@ -8,11 +8,12 @@
  *
  *   read, claimed --> handler --> answered
  *                       |  ^
- *                       v  |  (the store has it)
+ *                       v  |  (the store has it, or settled and late)
  *                      parked --(deadline)--> answered 503
  *
  * What a process had in hand when it died is claimed by another one after
- * API_CLAIM_MS; those parked are kept from that by claiming them ourselves.
+ * API_CLAIM_MS; those parked are kept from that by claiming them ourselves,
+ * and so is the one whose handler takes long, if that calls api_beat().
  * An answer may thus be given twice; nginx takes the first.
  */
 
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "worker/api/api.h"
+#include "worker/scribe/scribe.h"
 
 #define API_READ_COUNT   8      /* calls taken at once: others are idle */
 #define API_BLOCK_MS     500
@@ -43,6 +45,7 @@ static void api_answer(api_t *a, call_t *c);
 static void api_unpark(api_t *a);
 static void api_claim(api_t *a);
 static void api_keep(api_t *a);
+static void api_beat(void *data);
 static void api_stop(api_t *a);
 
 
@@ -95,6 +98,19 @@ rds_t *
 api_shard(api_t *a, unsigned shard)
 {
     return api_redis(a, conf_server(a->cf, shard));
+}
+
+
+void
+api_scribe(api_t *a, store_t *st, const char *conversation, scribe_t *out)
+{
+    out->cf = a->cf;
+    out->st = st;
+    out->shard = api_shard(a, wrt_shard(&a->cf->names, conversation,
+                                        strlen(conversation)));
+    out->cmd = &a->cmd;
+    out->beat = api_beat;
+    out->data = a;
 }
 
 
@@ -286,9 +302,14 @@ api_take(api_t *a, const reply_t *entries)
 static void
 api_run_call(api_t *a, call_t *c)
 {
-    c->waits = 0;
+    api_rc_t  rc;
 
-    if (api_routes[c->route].handler(a, c) == API_DONE) {
+    c->waits = 0;
+    a->running = c;
+    rc = api_routes[c->route].handler(a, c);
+    a->running = NULL;
+
+    if (rc == API_DONE) {
         api_answer(a, c);
         return;
     }
@@ -374,6 +395,12 @@ api_unpark(api_t *a)
         if (!c->waits) {
             api_run_call(a, c);
 
+        } else if (now >= c->deadline - API_MARGIN_MS
+                   && c->settled && !c->late)
+        {
+            c->late = 1;
+            api_run_call(a, c);
+
         } else if (now >= c->deadline - API_MARGIN_MS) {
             api_unavailable(c);
             api_answer(a, c);
@@ -422,13 +449,20 @@ api_claim(api_t *a)
 }
 
 
-/* Say of those that are parked that we live. */
+/* Say of those that are in hand that we live. */
 static void
 api_keep(api_t *a)
 {
-    call_t  *c;
+    call_t    *c;
+    unsigned   n;
 
-    if (a->nparked <= (unsigned) a->told) {
+    n = a->running && !a->running->told;
+
+    for (c = a->parked; c; c = c->next) {
+        n += !c->told;
+    }
+
+    if (n == 0) {
         return;
     }
 
@@ -438,6 +472,10 @@ api_keep(api_t *a)
     cmd_text(&a->cmd, a->consumer);
     cmd_num(&a->cmd, 0);
 
+    if (a->running && !a->running->told) {
+        cmd_text(&a->cmd, a->running->entry);
+    }
+
     for (c = a->parked; c; c = c->next) {
         if (!c->told) {
             cmd_text(&a->cmd, c->entry);
@@ -446,6 +484,36 @@ api_keep(api_t *a)
 
     cmd_text(&a->cmd, "JUSTID");
     reply_free(rds_run(a->links[0].c, &a->cmd));
+}
+
+
+/* From within a handler that takes long: what it has in hand is not for others
+ * to claim, nor is the stream of consultations. */
+static void
+api_beat(void *data)
+{
+    api_t  *a;
+    rds_t  *hub;
+
+    a = data;
+
+    if (mono_ms() < a->claim_at) {
+        return;
+    }
+
+    a->claim_at = mono_ms() + API_CLAIM_EVERY;
+    hub = api_redis(a, 0);
+
+    if (hub == NULL) {
+        return;
+    }
+
+    role_beat(a->role, hub, WRT_KEY_HB_API);
+    api_keep(a);
+
+    if (a->told) {
+        (void) stream_lease(a, hub);
+    }
 }
 
 

@@ -119,6 +119,11 @@ struct call_s {
     unsigned           waits:1;     /* not yet come true */
     unsigned           told:1;      /* of wrt:consultations: nobody waits for
                                        the answer */
+    unsigned           settled:1;   /* what it asked for is done, and it waits
+                                       for more to tell; see late */
+    unsigned           late:1;      /* the deadline is near: a settled call is
+                                       answered with what there is, others
+                                       with 503 */
 
     int                status;
     int                retry;       /* seconds, 0 none */
@@ -134,6 +139,8 @@ typedef struct {
 } known_t;
 
 #define API_KNOWN  1024
+
+struct scribe_s;
 
 struct api_s {
     role_t            *role;
@@ -151,6 +158,7 @@ struct api_s {
     int64_t            told_at;     /* mono: when to look */
     int64_t            lease_at;    /* mono: when to renew that */
 
+    call_t            *running;     /* its handler has not returned */
     call_t            *parked;
     unsigned           nparked;
     int64_t            claim_at;    /* mono: when it is due */
@@ -190,6 +198,9 @@ typedef struct {
 /* The connection to a server, NULL when it is away. */
 rds_t *api_redis(api_t *a, unsigned server);
 rds_t *api_shard(api_t *a, unsigned shard);
+/* What writes up sessions of a conversation; NULL shard: away. */
+void api_scribe(api_t *a, store_t *st, const char *conversation,
+    struct scribe_s *out);
 
 
 /* api_wait.c */
@@ -307,6 +318,8 @@ int consult_find(api_t *a, call_t *c);
 
 /* api_stream.c */
 
+/* Is it this pool's turn to read?  Holds on to that, too, when it is. */
+int stream_lease(api_t *a, rds_t *hub);
 /* The next entry's call, if there is one and it is our turn. */
 call_t *stream_turn(api_t *a);
 /* It has ended. */

@@ -494,15 +494,20 @@ changed_answer(api_t *a, call_t *c, store_t *st, int changed)
 }
 
 
-/* A session that has ended is written up before it is answered. */
+/* A session that has ended is written up before it is answered; but when the
+ * store does not have that by the deadline, it is told as ended. */
 static api_rc_t
 end_answer(api_t *a, call_t *c, store_t *st, int changed)
 {
     int          rc, ended;
-    rds_t       *shard;
     json_t      *session;
+    scribe_t     w;
     store_rc_t   src;
     const char  *status;
+
+    if (c->late) {
+        return changed_answer(a, c, st, changed);
+    }
 
     rc = session_newest(a, c, c->ids[1], NULL, &session);
     if (rc != 0) {
@@ -514,10 +519,8 @@ end_answer(api_t *a, call_t *c, store_t *st, int changed)
     src = STORE_OK;
 
     if (ended) {
-        shard = api_shard(a, wrt_shard(&a->cf->names, c->ids[0],
-                                       strlen(c->ids[0])));
-        src = shard ? scribe_complete(a->cf, st, shard, &a->cmd, session)
-                    : STORE_REJECTED;
+        api_scribe(a, st, c->ids[0], &w);
+        src = w.shard ? scribe_complete(&w, session) : STORE_REJECTED;
     }
 
     json_decref(session);
@@ -525,6 +528,8 @@ end_answer(api_t *a, call_t *c, store_t *st, int changed)
     if (!ended) {
         return changed_answer(a, c, st, changed);
     }
+
+    c->settled = 1;
 
     if (src == STORE_REJECTED) {
         return api_unavailable(c);

@@ -401,8 +401,8 @@ rate_among(const json_t *list, const char *user)
 static int
 rate_queue(api_t *a, call_t *c, const access_t *x, const json_t *s)
 {
-    rds_t       *shard;
     json_t      *body;
+    scribe_t     w;
     const char  *room, *status;
 
     room = session_text(s, "conversationId");
@@ -433,15 +433,15 @@ rate_queue(api_t *a, call_t *c, const access_t *x, const json_t *s)
     }
 
     json_object_set(body, "sessionId", json_object_get(s, "id"));
-    shard = api_shard(a, wrt_shard(&a->cf->names, room, strlen(room)));
+    api_scribe(a, NULL, room, &w);
 
-    if (shard == NULL) {
+    if (w.shard == NULL) {
         json_decref(body);
         api_unavailable(c);
         return -1;
     }
 
-    if (scribe_record(shard, &a->cmd, a->cf, room, body) != 0) {
+    if (scribe_record(&w, room, body) != 0) {
         api_unavailable(c);
         return -1;
     }
@@ -542,9 +542,11 @@ transcript_now(api_t *a, call_t *c, store_t *st, const json_t *s, size_t max,
     buf_t *text)
 {
     int          large;
+    scribe_t     w;
     store_rc_t   rc;
 
-    rc = scribe_transcript_now(a->cf, st, s, max, text, &large);
+    api_scribe(a, st, session_text(s, "conversationId"), &w);
+    rc = scribe_transcript_now(&w, s, max, text, &large);
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {

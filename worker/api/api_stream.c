@@ -40,9 +40,8 @@ static const struct {
 };
 
 
-/* Is it this pool's turn?  Two at a time do no harm: they make the same
- * call. */
-static int
+/* Two at a time do no harm: they make the same call. */
+int
 stream_lease(api_t *a, rds_t *hub)
 {
     char      ttl[16];

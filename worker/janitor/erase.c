@@ -220,13 +220,18 @@ static int
 erase_sessions(erase_t *t, const json_t *e, const char *room)
 {
     int                rc;
-    rds_t             *c;
     size_t             i;
     json_t            *list, *s;
     int64_t            total;
+    scribe_t           w;
     unsigned           k;
     store_rc_t         src;
     store_sessions_t   q;
+
+    memset(&w, 0, sizeof(w));
+    w.cf = t->role->cf;
+    w.st = t->role->store;
+    w.cmd = &t->cmd;
 
     memset(&q, 0, sizeof(q));
     q.conversation = room;
@@ -236,15 +241,14 @@ erase_sessions(erase_t *t, const json_t *e, const char *room)
         q.page++;
         src = store_sessions(t->role->store, &q, &list, &total);
         role_store_result(t->role, src);
-        c = src == STORE_OK ? erase_shard(t, room, &k) : NULL;
-        rc = c ? 0 : -1;
+        w.shard = src == STORE_OK ? erase_shard(t, room, &k) : NULL;
+        rc = w.shard ? 0 : -1;
 
         json_array_foreach(list, i, s) {
             if (rc == 0
                 && strcmp(erase_text(s, "status"), "completed") == 0)
             {
-                rc = scribe_erase(t->role->cf, t->role->store, c, &t->cmd, s,
-                                  erase_text(e, "userId"),
+                rc = scribe_erase(&w, s, erase_text(e, "userId"),
                                   erase_text(e, "alias"));
             }
         }

@@ -24,8 +24,7 @@ scribe_text(const json_t *o, const char *key)
 
 
 int
-scribe_record(rds_t *shard, cmd_t *cmd, const conf_t *cf,
-    const char *conversation, json_t *body)
+scribe_record(const scribe_t *w, const char *conversation, json_t *body)
 {
     int       ok;
     char      key[WRT_NAME_BUF];
@@ -37,19 +36,20 @@ scribe_record(rds_t *shard, cmd_t *cmd, const conf_t *cf,
     buf_json(&text, body);
     json_decref(body);
 
-    cmd_begin(cmd, "FCALL");
-    cmd_text(cmd, WRT_FN_RECORD);
-    cmd_num(cmd, 1);
-    cmd_mem(cmd, key, wrt_key_ingest(key, wrt_shard(&cf->names, conversation,
-                                                    strlen(conversation))));
-    cmd_text(cmd, conversation);
-    cmd_mem(cmd, text.p, text.n);
-    cmd_text(cmd, "");
-    cmd_num(cmd, WRT_BACKLOG_MAX);
-    r = rds_run(shard, cmd);
+    cmd_begin(w->cmd, "FCALL");
+    cmd_text(w->cmd, WRT_FN_RECORD);
+    cmd_num(w->cmd, 1);
+    cmd_mem(w->cmd, key,
+            wrt_key_ingest(key, wrt_shard(&w->cf->names, conversation,
+                                          strlen(conversation))));
+    cmd_text(w->cmd, conversation);
+    cmd_mem(w->cmd, text.p, text.n);
+    cmd_text(w->cmd, "");
+    cmd_num(w->cmd, WRT_BACKLOG_MAX);
+    r = rds_run(w->shard, w->cmd);
 
     if (r == NULL || reply_is_error(r)) {
-        rds_fail(shard, reply_text(r));
+        rds_fail(w->shard, reply_text(r));
     }
 
     ok = strcmp(reply_text(reply_at(r, 0)), "ok") == 0;
@@ -62,8 +62,8 @@ scribe_record(rds_t *shard, cmd_t *cmd, const conf_t *cf,
 
 /* Queue the record; takes over the transcript's place in it. */
 static int
-scribe_put(const conf_t *cf, rds_t *shard, cmd_t *cmd, json_t *record,
-    json_t *transcript, size_t messages)
+scribe_put(const scribe_t *w, json_t *record, json_t *transcript,
+    size_t messages)
 {
     int          rc;
     const char  *conversation;
@@ -71,7 +71,7 @@ scribe_put(const conf_t *cf, rds_t *shard, cmd_t *cmd, json_t *record,
     conversation = scribe_text(record, "conversationId");
     json_object_set_new(record, "transcript", transcript);
 
-    rc = scribe_record(shard, cmd, cf, conversation,
+    rc = scribe_record(w, conversation,
                        json_pack("{s:s, s:O}", "op", "put", "session",
                                  record));
     if (rc == 0) {
@@ -85,8 +85,7 @@ scribe_put(const conf_t *cf, rds_t *shard, cmd_t *cmd, json_t *record,
 
 
 store_rc_t
-scribe_complete(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
-    const json_t *session)
+scribe_complete(const scribe_t *w, const json_t *session)
 {
     char             head[TRANSCRIPT_HASH_LEN + 1];
     char             err[TRANSCRIPT_ERROR_SIZE];
@@ -97,17 +96,17 @@ scribe_complete(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
     session_keep_t   keep;
     scribe_parts_t   parts;
 
-    rc = scribe_gather(st, session, &room, &keep);
+    rc = scribe_gather(w, session, &room, &keep);
     if (rc != STORE_OK) {
         return rc;
     }
 
     kept = session_kept(&keep);
-    scribe_make(cf, session, room, kept, &made);
-    scribe_parts_begin(&parts, cf, shard, cmd, session,
+    scribe_make(w->cf, session, room, kept, &made);
+    scribe_parts_begin(&parts, w, session,
                        json_integer_value(json_object_get(made.record,
                                                           "rev")));
-    rc = scribe_transcript(st, &made, kept, scribe_parts_add, &parts, head,
+    rc = scribe_transcript(w, &made, kept, scribe_parts_add, &parts, head,
                            err);
 
     if (rc == STORE_OK && head[0] == '\0' && !parts.failed) {
@@ -119,8 +118,8 @@ scribe_complete(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
 
     if (rc == STORE_OK
         && (transcript == NULL
-            || scribe_put(cf, shard, cmd, made.record,
-                          json_incref(transcript), json_array_size(kept))
+            || scribe_put(w, made.record, json_incref(transcript),
+                          json_array_size(kept))
                != 0))
     {
         rc = STORE_REJECTED;
@@ -138,9 +137,7 @@ scribe_complete(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
 /* -- sessions that end by silence -- */
 
 typedef struct {
-    const conf_t    *cf;
-    rds_t           *shard;
-    cmd_t           *cmd;
+    const scribe_t  *w;
     json_t          *room;
     size_t           read;      /* messages */
     size_t           written;   /* sessions */
@@ -228,9 +225,8 @@ general_end(general_t *g)
         return -1;
     }
 
-    scribe_make(g->cf, session, g->room, session_kept(&g->keep), &made);
-    g->failed = scribe_put(g->cf, g->shard, g->cmd, made.record, json_null(),
-                           g->n) != 0;
+    scribe_make(g->w->cf, session, g->room, session_kept(&g->keep), &made);
+    g->failed = scribe_put(g->w, made.record, json_null(), g->n) != 0;
     g->written += !g->failed;
 
     scribe_made_free(&made);
@@ -250,7 +246,7 @@ static int
 general_silent(const general_t *g, int64_t until)
 {
     return until - scribe_time(g->to, "createdAt")
-           >= (int64_t) g->cf->session_gap_s * 1000;
+           >= (int64_t) g->w->cf->session_gap_s * 1000;
 }
 
 
@@ -283,12 +279,12 @@ general_add(void *data, const json_t *m)
 
 /* Messages after a number, cut where nobody said anything for so long. */
 static store_rc_t
-general_read(general_t *g, store_t *st, int64_t after)
+general_read(general_t *g, int64_t after)
 {
     int         full;
     store_rc_t  rc;
 
-    rc = scribe_each(st, scribe_text(g->room, "id"), after + 1, -1,
+    rc = scribe_each(g->w, scribe_text(g->room, "id"), after + 1, -1,
                      general_add, g);
     full = g->read == WRT_SESSION_MESSAGES_MAX;
 
@@ -308,8 +304,7 @@ general_read(general_t *g, store_t *st, int64_t after)
 
 
 store_rc_t
-scribe_general(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
-    const char *conversation)
+scribe_general(const scribe_t *w, const char *conversation)
 {
     json_t            *list;
     int64_t            total, after;
@@ -318,27 +313,25 @@ scribe_general(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
     store_sessions_t   q;
 
     memset(&g, 0, sizeof(g));
-    g.cf = cf;
-    g.shard = shard;
-    g.cmd = cmd;
+    g.w = w;
 
     memset(&q, 0, sizeof(q));
     q.conversation = conversation;
     q.limit = 1;
 
-    rc = store_conversation(st, conversation, NULL, &g.room);
+    rc = store_conversation(w->st, conversation, NULL, &g.room);
     if (rc != STORE_OK) {
         return rc;
     }
 
     if (strcmp(scribe_text(g.room, "type"), "consultation") != 0) {
-        rc = store_sessions(st, &q, &list, &total);
+        rc = store_sessions(w->st, &q, &list, &total);
 
         if (rc == STORE_OK) {
             after = json_integer_value(json_object_get(
                         json_array_get(list, 0), "endSeq"));
             json_decref(list);
-            rc = general_read(&g, st, after);
+            rc = general_read(&g, after);
         }
     }
 

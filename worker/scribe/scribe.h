@@ -2,8 +2,7 @@
  * scribe.h: sessions written up when they have ended; see scribe.c.
  *
  * Between the pure libraries (session.h, transcript.h), the store it reads and
- * Redis, by which what it has found goes into the store.  shard: connection to
- * the server of the conversation's shard.
+ * Redis, by which what it has found goes into the store.
  */
 
 #ifndef SCRIBE_H
@@ -13,23 +12,31 @@
 #include "worker/session/transcript.h"
 #include "worker/worker.h"
 
+/* What it works with.  A long session takes seconds: beat, if there is one, is
+ * called before each page of messages that is read, to say that we live. */
+typedef struct scribe_s {
+    const conf_t   *cf;
+    store_t        *st;
+    rds_t          *shard;          /* server of the conversation's shard */
+    cmd_t          *cmd;            /* scratch */
+    void          (*beat)(void *data);
+    void           *data;
+} scribe_t;
+
 /* Queue an event of kind 'g' (docs/redis.md); takes over the body.  0, or -1:
  * not now. */
-int scribe_record(rds_t *shard, cmd_t *cmd, const conf_t *cf,
-    const char *conversation, json_t *body);
+int scribe_record(const scribe_t *w, const char *conversation, json_t *body);
 
 /*
  * Write up a session whose status is "ended", and queue that.  STORE_OK;
  * STORE_REJECTED: Redis did not take it, try again; else what the store said.
  */
-store_rc_t scribe_complete(const conf_t *cf, store_t *st, rds_t *shard,
-    cmd_t *cmd, const json_t *session);
+store_rc_t scribe_complete(const scribe_t *w, const json_t *session);
 
 /* The same for what was said in a room, other than of a consultation, since
  * its last session: cut where it was silent for session_gap_s.
  * STORE_REJECTED also when there is more to be read: again, later. */
-store_rc_t scribe_general(const conf_t *cf, store_t *st, rds_t *shard,
-    cmd_t *cmd, const char *conversation);
+store_rc_t scribe_general(const scribe_t *w, const char *conversation);
 
 /* What is due of both: sessions that ended and were not written up, rooms that
  * have been silent.  For the janitor; a little at a time.  links: one a
@@ -46,12 +53,12 @@ int64_t scribe_time(const json_t *o, const char *key);  /* ms; -1: none */
  * WRT_SESSION_MESSAGES_MAX of them, until each() does not say 0. */
 typedef int (*scribe_each_pt)(void *data, const json_t *message);
 
-store_rc_t scribe_each(store_t *st, const char *conversation, int64_t first,
-    int64_t last, scribe_each_pt each, void *data);
+store_rc_t scribe_each(const scribe_t *w, const char *conversation,
+    int64_t first, int64_t last, scribe_each_pt each, void *data);
 
 /* The room of a session, and what is kept of its messages. */
-store_rc_t scribe_gather(store_t *st, const json_t *session, json_t **room,
-    session_keep_t *keep);
+store_rc_t scribe_gather(const scribe_t *w, const json_t *session,
+    json_t **room, session_keep_t *keep);
 
 typedef struct {
     json_t  *record;        /* completed */
@@ -65,14 +72,14 @@ void scribe_made_free(scribe_made_t *made);
 
 /* The transcript, an entry at a time; reads the messages from the store.  When
  * head is empty it was refused (err), or the sink has stopped it. */
-store_rc_t scribe_transcript(store_t *st, const scribe_made_t *made,
+store_rc_t scribe_transcript(const scribe_t *w, const scribe_made_t *made,
     const json_t *kept, transcript_sink_pt sink, void *data,
     char head[TRANSCRIPT_HASH_LEN + 1], char err[TRANSCRIPT_ERROR_SIZE]);
 
 /* The same as of now, as text; empty: it cannot be made, or it would be larger
  * than max. */
-store_rc_t scribe_transcript_now(const conf_t *cf, store_t *st,
-    const json_t *session, size_t max, buf_t *text, int *large);
+store_rc_t scribe_transcript_now(const scribe_t *w, const json_t *session,
+    size_t max, buf_t *text, int *large);
 
 /*
  * A transcript's text into the store: pieces of a run of its own are queued as
@@ -80,27 +87,28 @@ store_rc_t scribe_transcript_now(const conf_t *cf, store_t *st,
  * {"run","parts","head"}, null when the head is empty, NULL: not now.
  */
 typedef struct {
-    const conf_t  *cf;
-    rds_t         *shard;
-    cmd_t         *cmd;
-    const json_t  *session;
-    int64_t        rev;
-    char           run[WRT_OID_LEN + 1];
-    buf_t          text;
-    json_int_t     parts;
-    int            failed;
+    const scribe_t  *w;
+    const json_t    *session;
+    int64_t          rev;
+    char             run[WRT_OID_LEN + 1];
+    buf_t            text;
+    json_int_t       parts;
+    int              failed;
 } scribe_parts_t;
 
-void scribe_parts_begin(scribe_parts_t *p, const conf_t *cf, rds_t *shard,
-    cmd_t *cmd, const json_t *session, int64_t rev);
+void scribe_parts_begin(scribe_parts_t *p, const scribe_t *w,
+    const json_t *session, int64_t rev);
 int scribe_parts_add(void *data, const char *text, size_t n);
 json_t *scribe_parts_end(scribe_parts_t *p, const char *head);
 
+/*
+ * scribe_erase.c
+ */
 
 /* A user out of a session that is written up, its record and transcript: an
  * alias stands in his place, the summary is gone, the chain of hashes is as it
  * was.  1 queued, 0 he is not in it, -1 not now. */
-int scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
-    const json_t *session, const char *user, const char *alias);
+int scribe_erase(const scribe_t *w, const json_t *session, const char *user,
+    const char *alias);
 
 #endif

@@ -101,8 +101,8 @@ erase_summary(json_t *record)
 
 /* The transcript as it is now. */
 static json_t *
-erase_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf, const json_t *session,
-    int64_t rev, const json_t *t)
+erase_parts(const scribe_t *w, const json_t *session, int64_t rev,
+    const json_t *t)
 {
     char            *text;
     size_t           n;
@@ -114,7 +114,7 @@ erase_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf, const json_t *session,
         return json_null();
     }
 
-    scribe_parts_begin(&p, cf, shard, cmd, session, rev);
+    scribe_parts_begin(&p, w, session, rev);
     (void) scribe_parts_add(&p, text, n);
     free(text);
 
@@ -124,8 +124,8 @@ erase_parts(rds_t *shard, cmd_t *cmd, const conf_t *cf, const json_t *session,
 
 
 int
-scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
-    const json_t *session, const char *user, const char *alias)
+scribe_erase(const scribe_t *w, const json_t *session, const char *user,
+    const char *alias)
 {
     int       rc, down;
     char      at[WRT_TIME_LEN + 1];
@@ -139,7 +139,7 @@ scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
         return 0;
     }
 
-    t = erase_read(st, session, &down);
+    t = erase_read(w->st, session, &down);
 
     if (down) {
         json_decref(record);
@@ -154,7 +154,7 @@ scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
 
     if (t) {
         (void) transcript_erase_user(t, user);
-        parts = erase_parts(shard, cmd, cf, session, rev, t);
+        parts = erase_parts(w, session, rev, t);
         json_decref(t);
 
         if (parts == NULL) {
@@ -165,7 +165,7 @@ scribe_erase(const conf_t *cf, store_t *st, rds_t *shard, cmd_t *cmd,
         json_object_set_new(record, "transcript", parts);
     }
 
-    rc = scribe_record(shard, cmd, cf, json_string_value(
+    rc = scribe_record(w, json_string_value(
                            json_object_get(session, "conversationId")),
                        json_pack("{s:s, s:o}", "op", "put", "session",
                                  record));

@@ -38,8 +38,8 @@ scribe_time(const json_t *o, const char *key)
 
 
 store_rc_t
-scribe_each(store_t *st, const char *conversation, int64_t first, int64_t last,
-    scribe_each_pt each, void *data)
+scribe_each(const scribe_t *w, const char *conversation, int64_t first,
+    int64_t last, scribe_each_pt each, void *data)
 {
     int            more;
     size_t         i, n;
@@ -59,7 +59,11 @@ scribe_each(store_t *st, const char *conversation, int64_t first, int64_t last,
     more = 1;
 
     while (more) {
-        rc = store_messages(st, &q, &page, &more);
+        if (w->beat) {
+            w->beat(w->data);
+        }
+
+        rc = store_messages(w->st, &q, &page, &more);
 
         if (rc != STORE_OK) {
             return rc;
@@ -90,13 +94,14 @@ scribe_each(store_t *st, const char *conversation, int64_t first, int64_t last,
 
 /* Those of a session, as it says. */
 static store_rc_t
-make_each(store_t *st, const json_t *session, scribe_each_pt each, void *data)
+make_each(const scribe_t *w, const json_t *session, scribe_each_pt each,
+    void *data)
 {
     json_t  *end;
 
     end = json_object_get(session, "endSeq");
 
-    return scribe_each(st, scribe_text(session, "conversationId"),
+    return scribe_each(w, scribe_text(session, "conversationId"),
                        json_integer_value(json_object_get(session,
                                                           "startSeq")),
                        json_is_integer(end) ? json_integer_value(end) : -1,
@@ -114,20 +119,20 @@ make_keep(void *data, const json_t *m)
 
 
 store_rc_t
-scribe_gather(store_t *st, const json_t *session, json_t **room,
+scribe_gather(const scribe_t *w, const json_t *session, json_t **room,
     session_keep_t *keep)
 {
     store_rc_t  rc;
 
     memset(keep, 0, sizeof(*keep));
 
-    rc = store_conversation(st, scribe_text(session, "conversationId"), NULL,
-                            room);
+    rc = store_conversation(w->st, scribe_text(session, "conversationId"),
+                            NULL, room);
     if (rc != STORE_OK) {
         return rc;
     }
 
-    rc = make_each(st, session, make_keep, keep);
+    rc = make_each(w, session, make_keep, keep);
 
     if (rc != STORE_OK) {
         json_decref(*room);
@@ -272,12 +277,12 @@ typedef struct {
 static int
 make_add(void *data, const json_t *m)
 {
-    make_text_t  *w;
+    make_text_t  *text;
 
-    w = data;
-    w->rc = transcript_add(w->mk, m);
+    text = data;
+    text->rc = transcript_add(text->mk, m);
 
-    return w->rc;
+    return text->rc;
 }
 
 
@@ -308,13 +313,13 @@ make_meta(const json_t *record)
 
 
 store_rc_t
-scribe_transcript(store_t *st, const scribe_made_t *made, const json_t *kept,
-    transcript_sink_pt sink, void *data, char head[TRANSCRIPT_HASH_LEN + 1],
-    char err[TRANSCRIPT_ERROR_SIZE])
+scribe_transcript(const scribe_t *w, const scribe_made_t *made,
+    const json_t *kept, transcript_sink_pt sink, void *data,
+    char head[TRANSCRIPT_HASH_LEN + 1], char err[TRANSCRIPT_ERROR_SIZE])
 {
     json_t              *meta;
     store_rc_t           rc;
-    make_text_t          w;
+    make_text_t          text;
     transcript_input_t   in;
 
     head[0] = '\0';
@@ -331,16 +336,16 @@ scribe_transcript(store_t *st, const scribe_made_t *made, const json_t *kept,
     in.messages = kept;
 
     rc = STORE_OK;
-    w.rc = 0;
-    w.mk = transcript_begin(&in, sink, data, err);
+    text.rc = 0;
+    text.mk = transcript_begin(&in, sink, data, err);
 
-    if (w.mk) {
-        rc = make_each(st, made->record, make_add, &w);
+    if (text.mk) {
+        rc = make_each(w, made->record, make_add, &text);
 
-        if (rc != STORE_OK || w.rc != 0) {
-            transcript_drop(w.mk);
+        if (rc != STORE_OK || text.rc != 0) {
+            transcript_drop(text.mk);
 
-        } else if (transcript_end(w.mk, made->document, head) != 0) {
+        } else if (transcript_end(text.mk, made->document, head) != 0) {
             head[0] = '\0';
         }
     }
@@ -376,8 +381,8 @@ make_limited(void *data, const char *p, size_t n)
 
 
 store_rc_t
-scribe_transcript_now(const conf_t *cf, store_t *st, const json_t *session,
-    size_t max, buf_t *text, int *large)
+scribe_transcript_now(const scribe_t *w, const json_t *session, size_t max,
+    buf_t *text, int *large)
 {
     char            head[TRANSCRIPT_HASH_LEN + 1], err[TRANSCRIPT_ERROR_SIZE];
     json_t         *room;
@@ -390,13 +395,13 @@ scribe_transcript_now(const conf_t *cf, store_t *st, const json_t *session,
     l.max = max;
     l.large = 0;
 
-    rc = scribe_gather(st, session, &room, &keep);
+    rc = scribe_gather(w, session, &room, &keep);
     if (rc != STORE_OK) {
         return rc;
     }
 
-    scribe_make(cf, session, room, session_kept(&keep), &made);
-    rc = scribe_transcript(st, &made, session_kept(&keep), make_limited, &l,
+    scribe_make(w->cf, session, room, session_kept(&keep), &made);
+    rc = scribe_transcript(w, &made, session_kept(&keep), make_limited, &l,
                            head, err);
 
     if (rc == STORE_OK && head[0] == '\0') {
@@ -436,13 +441,11 @@ scribe_run(char out[WRT_OID_LEN + 1])
 
 
 void
-scribe_parts_begin(scribe_parts_t *p, const conf_t *cf, rds_t *shard,
-    cmd_t *cmd, const json_t *session, int64_t rev)
+scribe_parts_begin(scribe_parts_t *p, const scribe_t *w,
+    const json_t *session, int64_t rev)
 {
     memset(p, 0, sizeof(*p));
-    p->cf = cf;
-    p->shard = shard;
-    p->cmd = cmd;
+    p->w = w;
     p->session = session;
     p->rev = rev;
     scribe_run(p->run);
@@ -463,8 +466,8 @@ parts_put(scribe_parts_t *p)
                      "part", p->parts, "rev", (json_int_t) p->rev, "text",
                      json_stringn(p->text.p, len));
 
-    if (scribe_record(p->shard, p->cmd, p->cf,
-                      scribe_text(p->session, "conversationId"), part) != 0)
+    if (scribe_record(p->w, scribe_text(p->session, "conversationId"), part)
+        != 0)
     {
         p->failed = 1;
         return -1;

@@ -9,25 +9,26 @@
 
 #define TURN_SESSIONS  2            /* in one turn */
 #define TURN_ROOMS     8
-#define TURN_LATE_MS   10000        /* until then it is in somebody's hands */
+#define TURN_LATE_MS   30000        /* until then it is in somebody's hands */
 
 
-static rds_t *
-turn_shard(const conf_t *cf, link_t *links, const char *conversation)
+/* The server of this conversation; is it there? */
+static int
+turn_shard(scribe_t *w, link_t *links, const char *conversation)
 {
     link_t  *l;
 
-    l = &links[conf_server(cf, wrt_shard(&cf->names, conversation,
-                                         strlen(conversation)))];
+    l = &links[conf_server(w->cf, wrt_shard(&w->cf->names, conversation,
+                                            strlen(conversation)))];
+    w->shard = link_up(l) == 0 ? l->c : NULL;
 
-    return link_up(l) == 0 ? l->c : NULL;
+    return w->shard != NULL;
 }
 
 
 static void
-turn_ended(role_t *r, store_t *st, link_t *links, cmd_t *cmd)
+turn_ended(role_t *r, scribe_t *w, link_t *links)
 {
-    rds_t             *shard;
     size_t             i;
     json_t            *list, *s;
     int64_t            total, at;
@@ -40,7 +41,7 @@ turn_ended(role_t *r, store_t *st, link_t *links, cmd_t *cmd)
     q.oldest = 1;
     q.limit = TURN_SESSIONS;
 
-    rc = store_sessions(st, &q, &list, &total);
+    rc = store_sessions(w->st, &q, &list, &total);
     role_store_result(r, rc);
 
     if (rc != STORE_OK) {
@@ -56,10 +57,10 @@ turn_ended(role_t *r, store_t *st, link_t *links, cmd_t *cmd)
             continue;
         }
 
-        shard = turn_shard(r->cf, links, json_string_value(
-                               json_object_get(s, "conversationId")));
-        if (shard) {
-            (void) scribe_complete(r->cf, st, shard, cmd, s);
+        if (turn_shard(w, links, json_string_value(
+                           json_object_get(s, "conversationId"))))
+        {
+            (void) scribe_complete(w, s);
         }
     }
 
@@ -85,10 +86,10 @@ turn_done(rds_t *hub, const char *room, const char *due)
 
 
 static void
-turn_silent(role_t *r, store_t *st, link_t *links, cmd_t *cmd)
+turn_silent(role_t *r, scribe_t *w, link_t *links)
 {
     char         now[24], count[8];
-    rds_t       *hub, *shard;
+    rds_t       *hub;
     size_t       i;
     reply_t     *rooms;
     store_rc_t   rc;
@@ -103,9 +104,8 @@ turn_silent(role_t *r, store_t *st, link_t *links, cmd_t *cmd)
 
     for (i = 0; i + 1 < reply_count(rooms); i += 2) {
         room = reply_text(reply_at(rooms, i));
-        shard = turn_shard(r->cf, links, room);
-        rc = shard ? scribe_general(r->cf, st, shard, cmd, room)
-                   : STORE_REJECTED;
+        rc = turn_shard(w, links, room) ? scribe_general(w, room)
+                                        : STORE_REJECTED;
 
         if (rc == STORE_OK || rc == STORE_NOT_FOUND) {
             turn_done(hub, room, reply_text(reply_at(rooms, i + 1)));
@@ -123,17 +123,20 @@ turn_silent(role_t *r, store_t *st, link_t *links, cmd_t *cmd)
 void
 scribe_turn(role_t *r, link_t *links, cmd_t *cmd)
 {
-    store_t  *st;
+    scribe_t  w;
 
-    st = role_store(r);
+    memset(&w, 0, sizeof(w));
+    w.cf = r->cf;
+    w.st = role_store(r);
+    w.cmd = cmd;
 
-    if (st == NULL) {
+    if (w.st == NULL) {
         return;
     }
 
-    turn_ended(r, st, links, cmd);
+    turn_ended(r, &w, links);
 
     if (r->cf->session_gap_s > 0) {
-        turn_silent(r, st, links, cmd);
+        turn_silent(r, &w, links);
     }
 }
