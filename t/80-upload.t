@@ -340,23 +340,23 @@ h response 200 data=good
 === TEST 14: silence ends it, slowness does not
 --- with
 writeen_spool $TEST_NGINX_SPOOL;
-client_body_timeout 1s;
+client_body_timeout 3s;
 --- steps
 spool $spool
 worker UPLOAD * 200 {"success":true,"data":{"maxFileSize":10485760}}
 worker SPOOLED * 201 {"success":true}
 a request POST /api/conversations/room1/upload token=u1 form=1000 part=500
 until spooled = 1
-a expect_eof 4
+a expect_eof 9
 spooled = 0
 b request POST /api/conversations/room1/upload token=u1 form=1000 part=600 keep=1
 until spooled = 1
 b more 100 slow=1
-sleep 0.6
+sleep 1.2
 b more 100 slow=1
-sleep 0.6
+sleep 1.2
 b more 100 slow=1
-sleep 0.6
+sleep 1.2
 b more slow=1
 b response 201
 call SPOOLED room1 i=@id

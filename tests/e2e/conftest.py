@@ -91,7 +91,7 @@ def pytest_pyfunc_call(pyfuncitem):
     async def run():
         try:
             await asyncio.wait_for(pyfuncitem.obj(**args),
-                                   limit(pyfuncitem))
+                                   net.patience(limit(pyfuncitem)))
         finally:
             for w in ws.opened:
                 w.abort()

@@ -20,6 +20,7 @@ from PIL import Image
 from harness import net, upload
 from harness.cast import Cast
 from harness.parts import descendants
+from harness.record import drained
 from harness.upload import Files, info
 
 SECONDS = 25
@@ -338,6 +339,7 @@ async def test_given_up(make_files_stack, kind):
             assert c.delete(f"wrt:files:{spool}:dead") == 1
     finally:
         go()
+    await asyncio.to_thread(drained, stack, cast.room)
     await asyncio.to_thread(check_end, stack, cast, files, [])
     [record] = upload.records(stack)
     assert record["deleted"] and not record["storage"]

@@ -29,10 +29,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
-# before the harness is read: servers under sanitizers are slow, and others may
-# be at work on this machine
-os.environ.setdefault("WRT_PATIENCE", "4")
-
 import people                                                 # noqa: E402
 from harness import parts                                     # noqa: E402
 from harness.fcm import Fcm                                   # noqa: E402

@@ -42,12 +42,13 @@ my %ACTION = map { $_ => 1 }
 # servers: hash of Writeen::Redis by name; bus: names in the order of
 # writeen_redis; tokens: Writeen::Token; port, tls_port, pid_file, error_log,
 # access_log; nginx (binary), modules (load_module lines), temp (a folder);
-# vars; timeout: seconds an expected thing may take.
+# vars; timeout: seconds an expected thing may take; a failure takes as long, and
+# nothing else does, so that a machine that others use is no failure.
 sub new {
     my ($class, %o) = @_;
 
     return bless {
-        shards => 16, timeout => 3, bus => ['main'], %o,
+        shards => 16, timeout => 12, bus => ['main'], %o,
         clients => {}, rules => [], calls => [], timers => [],
         streams => { 'wrt:rpc' => '0-0' },
         vars => { now => int time, %{ $o{vars} || {} } },

@@ -440,7 +440,7 @@ class Mongod(Part):
     def client(self):
         return pymongo.MongoClient(
             "127.0.0.1", self.port, directConnection=True,
-            serverSelectionTimeoutMS=1000)
+            serverSelectionTimeoutMS=int(1000 * net.patience(5)))
 
     def wait_ready(self):
         def answers():

@@ -14,7 +14,7 @@ def drained(stack, room):
     def empty():
         with stack.redis_of_room(room) as c:
             return c.xlen(f"{tag}:ingest") == 0
-    wait_until(empty, 10, "the records to be stored", 0.01)
+    wait_until(empty, 30, "the records to be stored", 0.01)
 
 
 def put(stack, room, op):
