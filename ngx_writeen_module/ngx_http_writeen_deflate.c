@@ -10,8 +10,8 @@
  *     BASED  on the event before it in the room, for those who were given that
  *            as their last compressed message, and may be expected to keep it
  *
- * Events of a room are much alike, so BASED has a third of the bytes, and still
- * is the same for all members whose last message came from this room.  A
+ * Events of a room are much alike, so BASED has a third of ALONE's bytes, still
+ * the same for all members whose last message came from this room.  A
  * session has no window here: all it takes is the number of its last one.
  *
  * What one client may not see is never in one window with what he is sent: the

@@ -33,6 +33,8 @@
 static void ngx_http_writeen_session_timer_handler(ngx_event_t *ev);
 static void ngx_http_writeen_session_leave(ngx_http_writeen_session_t *s);
 static void ngx_http_writeen_session_free(ngx_http_writeen_session_t *s);
+static void ngx_http_writeen_session_reap(ngx_http_writeen_worker_t *wk,
+    ngx_uint_t max);
 
 
 void
@@ -137,14 +139,7 @@ ngx_http_writeen_session_abort(ngx_http_writeen_session_t *s)
         ngx_delete_posted_event(&s->timer);
     }
 
-    ngx_http_writeen_output_clear(s, 0);
-
-    if (s->device != NULL) {
-        ngx_free(s->device);
-    }
-
-    ngx_free(s->identity);
-    ngx_free(s);
+    ngx_http_writeen_session_free(s);
 }
 
 
@@ -397,17 +392,7 @@ ngx_http_writeen_reaper_handler(ngx_event_t *ev)
 
     wk = ev->data;
 
-    for (n = 0; n < NGX_HTTP_WRITEEN_PART_MAX; n++) {
-
-        if (ngx_queue_empty(&wk->doomed)) {
-            break;
-        }
-
-        q = ngx_queue_head(&wk->doomed);
-        ngx_queue_remove(q);
-        ngx_http_writeen_session_free(
-            ngx_queue_data(q, ngx_http_writeen_session_t, queue));
-    }
+    ngx_http_writeen_session_reap(wk, NGX_HTTP_WRITEEN_PART_MAX);
 
     /* first, so that session_drop() finds it set */
 
@@ -430,13 +415,11 @@ ngx_http_writeen_reaper_handler(ngx_event_t *ev)
 }
 
 
+/* Its memory, not the connection. */
+
 static void
 ngx_http_writeen_session_free(ngx_http_writeen_session_t *s)
 {
-    ngx_connection_t  *c;
-
-    c = s->connection;
-
     ngx_http_writeen_output_clear(s, 0);
 
     if (s->in != NULL) {
@@ -453,10 +436,28 @@ ngx_http_writeen_session_free(ngx_http_writeen_session_t *s)
 
     ngx_free(s->identity);
     ngx_free(s);
+}
 
-    ngx_http_writeen_count_n(ngx_http_writeen_worker, connections, -1);
 
-    ngx_http_close_connection(c);
+/* Free those that were dropped, at most so many. */
+
+static void
+ngx_http_writeen_session_reap(ngx_http_writeen_worker_t *wk, ngx_uint_t max)
+{
+    ngx_queue_t                 *q;
+    ngx_connection_t            *c;
+    ngx_http_writeen_session_t  *s;
+
+    while (max-- && !ngx_queue_empty(&wk->doomed)) {
+        q = ngx_queue_head(&wk->doomed);
+        ngx_queue_remove(q);
+        s = ngx_queue_data(q, ngx_http_writeen_session_t, queue);
+        c = s->connection;
+
+        ngx_http_writeen_session_free(s);
+        ngx_http_writeen_count_n(wk, connections, -1);
+        ngx_http_close_connection(c);
+    }
 }
 
 
@@ -652,10 +653,5 @@ ngx_http_writeen_session_exit(ngx_http_writeen_worker_t *wk)
             ngx_queue_data(q, ngx_http_writeen_session_t, queue));
     }
 
-    while (!ngx_queue_empty(&wk->doomed)) {
-        q = ngx_queue_head(&wk->doomed);
-        ngx_queue_remove(q);
-        ngx_http_writeen_session_free(
-            ngx_queue_data(q, ngx_http_writeen_session_t, queue));
-    }
+    ngx_http_writeen_session_reap(wk, NGX_MAX_INT_T_VALUE);
 }

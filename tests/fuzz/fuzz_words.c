@@ -79,7 +79,8 @@ plain(const char *p, char *out)
 
         if (i < 7) {
             p += strlen(list[i].html);
-            n += (size_t) sprintf(out + n, "%s", list[i].text);
+            memcpy(out + n, list[i].text, strlen(list[i].text));
+            n += strlen(list[i].text);
 
         } else {
             FUZZ_CHECK(strchr("<>&\"'", *p) == NULL);
