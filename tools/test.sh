@@ -158,10 +158,11 @@ unit_asan() {
 }
 
 
+# asan_steps E2E-TARGET
 asan_steps() {
     # with sanitizers t/ needs the processors for itself: it looks at moments
     sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
-    sanitized e2e-asan e2e
+    sanitized e2e-asan "$1"
 }
 
 
@@ -195,13 +196,14 @@ all)
     build
     beside waiting computing
     build SANITIZE=1        # all of it is there, unless that failed
-    asan_steps
+    # all tests were run on both stores before: without sanitizers
+    asan_steps e2e-short
     ;;
 
 asan)
     steps=(unit-asan t-asan e2e-asan soak)
     unit_asan
-    asan_steps
+    asan_steps e2e
     sanitized soak soak-short
     ;;
 

@@ -32,7 +32,7 @@ define e2e_each_store
 	rm -f $(TEST_RESULTS)/$@.parts; exit $$status
 endef
 
-.PHONY: e2e fault fault-short load load-short backlog backlog-short \
+.PHONY: e2e e2e-short fault fault-short load load-short backlog backlog-short \
         flood flood-short bench-uploads bench-retention bench-push bench-idle
 
 $(E2E_VENV)/ok: tests/e2e/requirements.txt
@@ -41,13 +41,15 @@ $(E2E_VENV)/ok: tests/e2e/requirements.txt
 	    -r tests/e2e/requirements.txt
 	@touch $@
 
-e2e: module worker $(E2E_VENV)/ok
+# short: each test with one of the stores
+e2e-short: E2E_SHORT := --one-store
+e2e e2e-short: module worker $(E2E_VENV)/ok
 	@mkdir -p $(TEST_RESULTS)
-	cd tests/e2e && $(E2E_ENV) WRT_RESULT=$(TEST_RESULTS)/e2e.txt \
+	cd tests/e2e && $(E2E_ENV) WRT_RESULT=$(TEST_RESULTS)/$@.txt \
 	    $(E2E_PYTHON) -m pytest -q -p no:cacheprovider \
 	    $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) \
 	        --maxschedchunk 1) \
-	    $(E2E_ARGS)
+	    $(E2E_SHORT) $(E2E_ARGS)
 
 fault: module worker $(E2E_VENV)/ok
 	$(call e2e_each_store,tests/fault/fault.py --seconds $(FAULT_SECONDS))
