@@ -55,6 +55,7 @@ Dir::Etc::PreferencesParts "/dev/null";
 Dir::State::Lists "$dir/lists";
 Dir::Cache "$dir/cache";
 APT::Sandbox::User "$(id -un)";
+Acquire::Retries "3";
 END
 
     export APT_CONFIG=$dir/apt.conf

@@ -95,7 +95,7 @@ without_services() {
 
 apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-        --no-install-recommends "$@" > "$deps/apt.log" 2>&1 \
+        -o Acquire::Retries=3 --no-install-recommends "$@" > "$deps/apt.log" 2>&1 \
         || { tail -n 20 "$deps/apt.log" >&2
              die "apt-get install failed, see $deps/apt.log"; }
 }
@@ -134,7 +134,7 @@ install_wanted() {
     mkdir -p "$deps"
     say "apt-get update, apt-get install (log: $deps/apt.log)"
 
-    as_root apt-get update -q > "$deps/apt.log" 2>&1 \
+    as_root apt-get update -q -o Acquire::Retries=3 > "$deps/apt.log" 2>&1 \
         || { tail -n 20 "$deps/apt.log" >&2; die "apt-get update failed"; }
 
     without_services apt_install "${wanted[@]}"
@@ -241,6 +241,26 @@ install_test_nginx() {
 }
 
 
+# fetch COMMAND...: what needs a registry, which may be out of order for a
+# moment: three times.
+fetch() {
+    local i rc
+
+    for i in 1 2 3; do
+        # `||` would switch off -e inside
+        set +e
+        (set -e; "$@")
+        rc=$?
+        set -e
+
+        [ $rc != 0 ] || return 0
+        [ "$i" = 3 ] || { say "that failed; again in 10 s"; sleep 10; }
+    done
+
+    return $rc
+}
+
+
 # once FILE VERSION COMMAND...: FILE is made by the command, again when the
 # version wanted is another.
 once() {
@@ -253,7 +273,7 @@ once() {
     fi
 
     mkdir -p "$deps"
-    "$@"
+    fetch "$@"
     [ -x "$file" ] || die "$file was not made"
     echo "$version" > "$file.version"
 }
@@ -421,9 +441,9 @@ test)
     need_for_stack
     need_for_test
     install_wanted
-    install_test_nginx
-    install_venv
-    install_browser
+    fetch install_test_nginx
+    fetch install_venv
+    fetch install_browser
     once "$deps/k6" $k6_version install_k6
     install_servers
     once "$deps/autobahn/wstest" $autobahn_version install_autobahn
@@ -433,7 +453,7 @@ drill)
     need_for_run
     need_for_stack
     install_wanted
-    install_venv
+    fetch install_venv
     install_servers
     once "$deps/mongodump" $mongo_tools_version install_mongo_tool mongodump
     once "$deps/mongorestore" $mongo_tools_version \
@@ -450,7 +470,7 @@ deb)
 fresh)
     need_for_fresh
     install_wanted
-    install_venv
+    fetch install_venv
     ;;
 
 *)
