@@ -96,7 +96,7 @@ sub drop {
 # it said before is what the test looks at.
 sub write {
     my ($self, $bytes) = @_;
-    my $until = time + 5;
+    my $until = time + 20;
 
     if ($self->{lazy}) {
         $self->{out} .= $bytes;

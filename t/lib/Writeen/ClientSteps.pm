@@ -370,10 +370,13 @@ sub client_frame {
 }
 
 
+# bytes HEX[*N]: in one piece
 sub client_bytes {
-    my ($self, $name, $hex) = @_;
+    my ($self, $name, $text) = @_;
+    my ($hex, $n) = $text =~ /^([0-9a-f ]+)(?:\*(\d+))?$/
+        or die "bytes HEX*N\n";
 
-    $self->client($name)->write(pack 'H*', $hex =~ tr/ //dr);
+    $self->client($name)->write(pack('H*', $hex =~ tr/ //dr) x ($n // 1));
 }
 
 

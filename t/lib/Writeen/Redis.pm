@@ -76,7 +76,7 @@ sub start {
     }
     $self->{pid} = $pid;
 
-    my $until = time + 10;
+    my $until = time + 30;
     while (1) {
         my $pong = eval { $self->cmd('PING') };
         last if defined $pong && !ref $pong && $pong eq 'PONG';
@@ -140,7 +140,7 @@ sub open_socket {
     my $sock = $self->{unix}
         ? IO::Socket::UNIX->new(Peer => $self->{path})
         : IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{port}",
-                                Timeout => 2);
+                                Timeout => 20);
     die "redis $self->{name}: $!" if !$sock;
 
     my $conn = { sock => $sock, in => '' };
@@ -184,7 +184,7 @@ sub ask {
 
     $conn->{sock}->syswrite(encode(@args)) or die "redis: write: $!";
 
-    my $until = time + 5;
+    my $until = time + 20;
     while (1) {
         my ($done, $value) = parse(\$conn->{in});
         return $value if $done;

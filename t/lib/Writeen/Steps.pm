@@ -48,7 +48,7 @@ sub new {
     my ($class, %o) = @_;
 
     return bless {
-        shards => 16, timeout => 12, bus => ['main'], %o,
+        shards => 16, timeout => 20, bus => ['main'], %o,
         clients => {}, rules => [], calls => [], timers => [],
         streams => { 'wrt:rpc' => '0-0' },
         vars => { now => int time, %{ $o{vars} || {} } },
@@ -240,7 +240,8 @@ sub channel {
 
 # -- waiting --
 
-# Read from everybody until $done says so or the time is over.
+# Read from everybody until $done says so or the time is over.  What is no
+# client's (processes, files) wakes nobody: $done is asked ten times a second.
 sub pump {
     my ($self, $done, $seconds) = @_;
     my $until = time + ($seconds // $self->{timeout});
@@ -256,6 +257,7 @@ sub pump {
             my $wait = $timer->[0] - time;
             $left = $wait if $wait < $left;
         }
+        $left = 0.1 if $left > 0.1;
         $left = 0 if $left < 0;
 
         my %by_fd;

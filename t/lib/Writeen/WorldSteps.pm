@@ -373,13 +373,17 @@ sub pid {
 }
 
 
-sub alive {
+# Its state, as /proc has it (T: stopped, Z: a zombie); none: it is gone.
+sub proc_state {
     my ($pid) = @_;
 
-    open my $fh, '<', "/proc/$pid/stat" or return 0;
+    open my $fh, '<', "/proc/$pid/stat" or return '';
 
-    return <$fh> !~ /^\d+ \(.*\) Z/;
+    return (<$fh> // '') =~ /^\d+ \(.*\) (\S)/ ? $1 : '';
 }
+
+
+sub alive { return proc_state($_[0]) =~ /[^Z]/ }
 
 
 # Its worker processes, by their parent: pid => title.
@@ -431,7 +435,23 @@ sub inodes {
 }
 
 
+# How many of the clients' connections each worker has: pid => number.
+sub spread {
+    my ($self) = @_;
+    my %on = map { $_ => 0 } keys %{ { $self->workers($self->pid) } };
+    my %inode = $self->inodes;
+
+    for my $worker (keys %on) {
+        $on{$worker} = grep { $inode{ readlink($_) // '' } }
+                            glob "/proc/$worker/fd/*";
+    }
+
+    return %on;
+}
+
+
 # nginx reload       HUP; returns when the new workers are there
+# nginx hup          the signal alone
 # nginx quit|term    the signal, to the master
 # nginx kill-worker  KILL to one worker
 # nginx old-gone S   workers from before the reload end within S seconds
@@ -440,15 +460,19 @@ sub inodes {
 # nginx memory mark | < KB   what the workers have grown by since it was marked
 # nginx ready        every worker has its Redis connections
 # nginx spread       each worker has some of the clients' connections
+# nginx hold         its workers stand still, really, before the next step
+# nginx go           they go on, with all that the steps in between have sent
 sub step_nginx {
     my ($self, $text) = @_;
     my ($what, $rest) = $text =~ /^(\S+)\s*(.*)$/ or die "nginx what?\n";
     my $pid = $self->{master} = $self->pid || $self->{master};
 
-    if ($what eq 'reload') {
+    if ($what eq 'reload' || $what eq 'hup') {
         my %old = $self->workers($pid);
         $self->{old} = [keys %old];
         kill 'HUP', $pid;
+        return if $what eq 'hup';
+
         $self->pump(sub {
             my %now = $self->workers($pid);
             delete @now{ @{ $self->{old} } };
@@ -465,8 +489,18 @@ sub step_nginx {
     } elsif ($what eq 'quit' || $what eq 'term') {
         kill uc $what, $pid;
 
-    } elsif ($what eq 'hold' || $what eq 'go') {
-        kill $what eq 'hold' ? 'STOP' : 'CONT', keys %{ { $self->workers($pid) } };
+    } elsif ($what eq 'hold') {
+        my @all = keys %{ { $self->workers($pid) } };
+        kill 'STOP', @all;
+        $self->pump(sub { !grep { proc_state($_) ne 'T' } @all })
+            or die "a worker does not stop\n";
+
+    } elsif ($what eq 'go') {
+        # forms are written while we wait
+        $self->pump(sub {
+            return !grep { $_->wants_to_write } values %{ $self->{clients} };
+        });
+        kill 'CONT', keys %{ { $self->workers($pid) } };
 
     } elsif ($what eq 'kill-worker') {
         my ($one) = keys %{ { $self->workers($pid) } };
@@ -498,12 +532,7 @@ sub step_nginx {
         $self->{ready}->();
 
     } elsif ($what eq 'spread') {
-        my %on = map { $_ => 0 } keys %{ { $self->workers($pid) } };
-        my %inode = $self->inodes;
-        for my $worker (keys %on) {
-            $on{$worker} = grep { $inode{ readlink($_) // '' } }
-                                glob "/proc/$worker/fd/*";
-        }
+        my %on = $self->spread;
         die 'connections by worker: ' . join(', ', values %on) . "\n"
             if grep { !$_ } values %on;
 
@@ -602,17 +631,22 @@ sub step_refused {
 }
 
 
-# The log is looked at from `from` on, and waited for a little: a request's
-# reply may be here before its line is.
+# The log is looked at from `from` on, and a line is waited for: a request's
+# reply may be here before it is.
 sub search_log {
     my ($self, $file, $text, $from) = @_;
     my ($op, $re) = $text =~ /^(!?~)\s+(.*)$/ or die "log ~ REGEX\n";
+    my $until = time + $self->{timeout};
+    my @hits;
 
-    $self->pump(sub { 0 }, 0.02);
+    while (1) {
+        $self->pump(sub { 0 }, 0.02);
 
-    open my $fh, '<', $file or die "$file: $!\n";
-    seek $fh, $from, 0 if $from;
-    my @hits = grep { /$re/ } <$fh>;
+        open my $fh, '<', $file or die "$file: $!\n";
+        seek $fh, $from, 0 if $from;
+        @hits = grep { /$re/ } <$fh>;
+        last if @hits || $op eq '!~' || time > $until;
+    }
 
     die "no line like that in $file\n" if $op eq '~' && !@hits;
     die "there is: $hits[0]\n" if $op eq '!~' && @hits;
@@ -664,13 +698,21 @@ sub step_healthz {
 
 # -- the script itself --
 
-# crowd NAME N USER...: N clients NAME1 ... NAMEN, of the users in turn
+# crowd NAME N USER...: N clients NAME1 ... NAMEN, of the users in turn.  The
+# kernel throws dice for the worker of each: where all are on one of several,
+# the first comes again until they are not.
 sub step_crowd {
     my ($self, $text) = @_;
     my ($name, $n, @users) = split ' ', $text;
 
     $self->client_connect("$name$_", $users[ ($_ - 1) % @users ])
         for 1 .. $n;
+
+    while ($self->{several} && $n > 1
+           && grep { !$_ } values %{ { $self->spread } })
+    {
+        $self->client_connect("${name}1", $users[0]);
+    }
 }
 
 

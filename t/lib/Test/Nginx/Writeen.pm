@@ -111,7 +111,7 @@ redis_server('main');
 
 Test::Nginx::Util::worker_connections(1024);
 Test::Nginx::Util::master_on();
-Test::Nginx::Util::timeout(10);
+Test::Nginx::Util::timeout(30);     # nginx may take so long to end
 
 
 # Another Redis server for this file: unix => 1, password, db.  In a
@@ -228,7 +228,7 @@ EOC
 # Wait until this nginx has its Redis connections.
 sub wait_ready {
     my ($need) = @_;
-    my $until = time + 5;
+    my $until = time + 30;
     my $good = 0;
 
     while ($good < $need) {
@@ -242,7 +242,7 @@ sub wait_ready {
 
         $c->request('GET', '/healthz', '1.1',
                     ['Host: localhost', 'Connection: close']);
-        my $wait = time + 1;
+        my $wait = time + 5;
         while (!$c->{reply} && !$c->{eof} && time < $wait) {
             $c->readable
                 if IO::Select->new($c->{sock})->can_read($wait - time);
@@ -288,6 +288,7 @@ sub run_block {
         modules => join(' ', map { "load_module $_;" }
                              split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // ''),
         vars => { %Vars, block_vars($block) },
+        several => $workers > 1,
         ready => sub { wait_ready($workers > 1 ? 20 : 1) },
     );
 
@@ -358,7 +359,7 @@ sub stop_nginx {
     my $pid = int <$fh>;
 
     kill 'QUIT', $pid;
-    my $until = time + 15;
+    my $until = time + 30;
     while (Test::Nginx::Util::is_running($pid)) {
         if (time > $until) {
             Test::More::fail('nginx ends when told to');
