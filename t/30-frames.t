@@ -483,25 +483,27 @@ a expect_close 1007
 
 === TEST 24: a client that says nothing more after its handshake is pinged
 --- with
-writeen_ping_interval 1s;
+writeen_ping_interval 2s;
 --- steps
 user u1
 a connect u1 nopong=1
-a expect_frame ping within=2
+a expect_frame ping
+# before there is another one
 a frame pong
-a expect_frame ping within=2
-a expect_frame ping within=2
-a expect_eof 3
+a expect_frame ping
+a expect_frame ping
+a expect_eof
 log !~ \[(error|alert|crit)\]
 
 
 === TEST 25: a client that answers pings stays
 --- with
-writeen_ping_interval 1s;
+writeen_ping_interval 2s;
 --- steps
 user u1
 a connect u1
-a quiet 4
+# three of them without an answer would have been the end
+a quiet 7
 a send ping
 a expect pong
 
@@ -529,7 +531,7 @@ user u1
 a connect u1 noclose=1
 a frame 3 "x"
 a expect_frame close
-a expect_eof 4
+a expect_eof 8
 
 
 === TEST 28: who does nothing but ping is thrown out, the others go on
@@ -540,7 +542,8 @@ a connect u1
 b connect u2
 repeat 100 a frame ping "x"
 repeat 100 a expect_frame pong "x"
-repeat 3000 a bytes 898000000000
+# in one piece, so that they come within one second
+a bytes 898000000000*3000
 a expect_close 4429 any=1
 b frame ping "still"
 b expect_frame pong "still"
@@ -552,5 +555,5 @@ metric writeen_flood_closed_total = 1
 user u1
 a connect u1
 a frame text fin=0 "{"
-repeat 3000 a bytes 008000000000
+a bytes 008000000000*3000
 a expect_close 4429 any=1

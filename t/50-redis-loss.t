@@ -136,7 +136,7 @@ a connect u1
 b connect u2
 server main pause
 a send send_message {"conversationId":"room1","content":{"text":"x"},"clientMessageId":"c1"} id=s1
-a expect error within=9 data.id=s1 data.code=unavailable data.retryable==true
+a expect error data.id=s1 data.code=unavailable data.retryable==true
 a send ping
 a expect pong
 server main resume
@@ -182,7 +182,7 @@ b expect message_received data.seq==3 data.message.content.text=three
 user u1
 server main pause
 a handshake token=u1
-a eof-or-close 13
+a eof-or-close 25
 server main resume
 until b connect u1
 
