@@ -72,7 +72,7 @@ redis HSET %conv(room1) applied 1
 a send send_message {"conversationId":"room1","content":{"text":"x"}}
 # two connections to Redis: either of the two may come first
 a find message_received
-a find message_status within=5 data.seq==1 data.durability=store
+a find message_status data.seq==1 data.durability=store
 
 
 === TEST 5: a message on the applied channel that was lost
@@ -85,7 +85,7 @@ a send send_message {"conversationId":"room1","content":{"text":"x"}}
 a expect message_received
 # the watermark moves, nobody says so
 redis HSET %conv(room1) applied 1
-a expect message_status within=6 data.seq==1 data.durability=store
+a expect message_status data.seq==1 data.durability=store
 
 
 === TEST 6: a retry while the first is still waiting
@@ -151,11 +151,11 @@ h response 201 data.message.seq==1
 === TEST 10: by REST: a store that does not come: 503 in time, not silence
 --- with
 writeen_ack store;
-writeen_api_timeout 1s;
+writeen_api_timeout 3s;
 --- steps
 room room1 u1
 h request POST /api/conversations/room1/messages token=u1 body={"content":{"text":"x"},"clientMessageId":"c1"}
-h response 503 within=6 error.code=unavailable header.retry-after~^[1-9]
+h response 503 error.code=unavailable header.retry-after~^[1-9]
 # the retry then tells the truth
 applied room1 1
 redis HGET %conv(room1) seq = 1

@@ -136,7 +136,7 @@ user u2 room1
 b connect u2
 worker USER u1 200 delay=0.5
 h request POST /api/conversations/room1/messages token=u1 body={"content":{"text":"a"}}
-until calls USER u1 = 1
+call USER u1
 h drop
 b quiet 0.7
 redis XLEN %log(room1) = 0
