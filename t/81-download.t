@@ -360,33 +360,47 @@ h response 401
 
 === TEST 8: links: nobody uses up what belongs to another
 --- with eval: $::Local . "writeen_rate_kind read 1 burst=3;"
---- vars eval: $::Answers
+--- vars eval: $::Answers . 'plain ' . ::says('/ab/cd/abcd', 'image/png', 'inline', 26) . qq(\nbad {"success":false,"message":"m","error":{"code":"forbidden"}}\n)
 --- steps
-worker FILE bad/original 403 {"success":false,"message":"m","error":{"code":"forbidden"}}
 worker FILE good/original 200 $local
+worker FILE a*/original 0
+a1 request GET /api/files/a1/download?u=u1&e=1&s=aa
+a2 request GET /api/files/a2/download?u=u1&e=1&s=aa
+a3 request GET /api/files/a3/download?u=u1&e=1&s=aa
+call FILE a1/original r=@reply i=@i1
+call FILE a2/original i=@i2
+call FILE a3/original i=@i3
+# counted when it is known whose they were, and one more a second would pass: it
+# is known, and then there is more, at once
+nginx hold
+redis PUBLISH $reply 'R $i1 200 -\n$plain'
+redis PUBLISH $reply 'R $i2 200 -\n$plain'
+redis PUBLISH $reply 'R $i3 200 -\n$plain'
 h request GET /api/files/good/download?u=u1&e=1&s=aa
-h response 200
-h request GET /api/files/good/download?u=u1&e=1&s=aa
-h response 200
-h request GET /api/files/good/download?u=u1&e=1&s=aa
-h response 200
-h request GET /api/files/good/download?u=u1&e=1&s=aa
+g request GET /api/files/good/download token=u1
+o request GET /api/files/good/download?u=u2&e=1&s=aa
+nginx go
+all a response 200
 h response 429 error.code=rate_limited header.retry-after=1
-h request GET /api/files/good/download token=u1
-h response 429
-h request GET /api/files/good/download?u=u2&e=1&s=aa
-h response 200
+g response 429
+o response 200
 # others to the address, not to whom they name
-h request GET /api/files/bad/download?u=u3&e=1&s=aa
-h response 403
-h request GET /api/files/bad/download?u=u3&e=1&s=aa
-h response 403
-h request GET /api/files/bad/download?u=u4&e=1&s=aa
-h response 403
-h request GET /api/files/bad/download?u=u5&e=1&s=aa
+b1 request GET /api/files/a4/download?u=u3&e=1&s=aa
+b2 request GET /api/files/a5/download?u=u3&e=1&s=aa
+b3 request GET /api/files/a6/download?u=u4&e=1&s=aa
+call FILE a4/original i=@i1
+call FILE a5/original i=@i2
+call FILE a6/original i=@i3
+nginx hold
+redis PUBLISH $reply 'R $i1 403 -\n$bad'
+redis PUBLISH $reply 'R $i2 403 -\n$bad'
+redis PUBLISH $reply 'R $i3 403 -\n$bad'
+h request GET /api/files/good/download?u=u5&e=1&s=aa
+g request GET /api/files/good/download token=u3
+nginx go
+all b response 403
 h response 429
-h request GET /api/files/good/download token=u3
-h response 200
+g response 200
 
 
 === TEST 9: what the worker refuses
@@ -409,7 +423,7 @@ h response 422 body=
 
 
 === TEST 10: no answer; a client that goes; Redis away
---- with eval: $::Local . "writeen_api_timeout 500ms;"
+--- with eval: $::Local . "writeen_api_timeout 3s;"
 --- vars eval: $::Answers
 --- steps
 worker FILE silent/original 0
@@ -438,8 +452,8 @@ worker FILE silent/original 0
 h request GET /api/files/silent/download?u=u1&e=1&s=aa
 until call FILE silent/original
 nginx term
-nginx gone 5
-h expect_eof 5
+nginx gone 8
+h expect_eof
 
 
 === TEST 12: bytes that are not there
