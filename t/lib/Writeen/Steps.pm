@@ -51,7 +51,7 @@ sub new {
         shards => 16, timeout => 20, bus => ['main'], %o,
         clients => {}, rules => [], calls => [], timers => [],
         streams => { 'wrt:rpc' => '0-0' },
-        vars => { now => int time, %{ $o{vars} || {} } },
+        vars => { %{ $o{vars} || {} } },
     }, $class;
 }
 
@@ -179,6 +179,7 @@ sub expand {
         once => 'wrt:{%d}:once:%s',
     );
 
+    $self->{vars}{now} = int time;
     $self->{vars}{even} //= $self->room_of(0);
     $self->{vars}{odd} //= $self->room_of(1);
 

@@ -708,9 +708,9 @@ sub step_crowd {
     $self->client_connect("$name$_", $users[ ($_ - 1) % @users ])
         for 1 .. $n;
 
-    while ($self->{several} && $n > 1
-           && grep { !$_ } values %{ { $self->spread } })
-    {
+    for (1 .. 100) {
+        last if !$self->{several} || $n < 2
+                || !grep { !$_ } values %{ { $self->spread } };
         $self->client_connect("${name}1", $users[0]);
     }
 }
