@@ -13,6 +13,7 @@ from PIL import Image
 
 from harness import tokens, upload
 from harness.cast import Cast
+from harness.net import patience
 from harness.scene import OID, TIME, unique
 from harness.upload import Files, info, samples
 
@@ -227,7 +228,7 @@ async def test_downloads_are_counted(files_stack):
 
 
 async def until(check, what, timeout=10):
-    end = asyncio.get_running_loop().time() + timeout
+    end = asyncio.get_running_loop().time() + patience(timeout)
     while True:
         value = await check()
         if value:
@@ -263,7 +264,8 @@ async def test_too_large_is_refused_before_it_is_sent(files_stack):
             f"Host: x\r\nAuthorization: Bearer {token}\r\n{more}"
             f"Content-Type: multipart/form-data; boundary=b\r\n"
             f"Content-Length: {11 * upload.MEGABYTE}\r\n\r\n".encode())
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"),
+                                      patience(10))
         assert head.startswith(b"HTTP/1.1 413 "), head
         writer.transport.abort()
     assert files.spool() == []

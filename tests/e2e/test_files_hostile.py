@@ -13,6 +13,7 @@ import pytest
 
 from harness import tokens, upload
 from harness.cast import Cast
+from harness.net import patience
 from harness.upload import EICAR, Files, info
 
 
@@ -262,7 +263,8 @@ def head_of(cast, kind, *more):
 
 
 async def answer(reader):
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"),
+                                  patience(30))
     return int(head.split()[1])
 
 

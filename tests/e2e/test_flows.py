@@ -10,6 +10,7 @@ import pytest
 from harness import tokens, upload
 from harness.cast import Cast
 from harness.fcm import Fcm
+from harness.net import patience
 from harness.scene import join, send, unique, uniques
 from harness.upload import Files, info
 from harness.ws import Ws
@@ -161,7 +162,7 @@ async def test_consultation(flowing, how):
         assert e["data"]["conversation"]["isArchived"] is True
         assert e["data"]["conversation"]["consultationStatus"] == "ended"
     for user in p.roles:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(patience(20)):
             while True:
                 r = await p.rest(user).aget(
                     f"/api/consultations/{number}/summary")

@@ -8,6 +8,7 @@ import asyncio
 import time
 
 from harness import tokens
+from harness.net import patience
 from harness.scene import uniques
 from harness.ws import Ws
 
@@ -23,7 +24,7 @@ async def online(stack, user, room):
 
 
 async def until(stack, user, room, want, seconds):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     while await online(stack, user, room) is not want:
         assert time.monotonic() < end, f"isOnline is not {want}"
         await asyncio.sleep(0.1)
@@ -78,8 +79,8 @@ async def test_presence_is_told_once_and_does_not_flicker(stack):
     one = await Ws.hello(stack.ws(0), bob)
     await asyncio.sleep(GRACE + 2)
     assert [e for e in seen.pending() if presence_of(bob)(e)] == []
-    await one.close()
     at = time.monotonic()
+    await one.close()
     said = await seen.wait("user_presence", timeout=GRACE + 6,
                            where=presence_of(bob))
     assert said["data"]["status"] == "offline"

@@ -10,6 +10,7 @@ import asyncio
 import time
 
 from harness import tokens
+from harness.net import patience
 from harness.scene import send, unique, uniques
 from harness.ws import Ws
 
@@ -106,7 +107,7 @@ async def test_named_meanwhile(stack):
         now = await put(stack, ann, name, avatar)
         for ws in (a, a2):
             # the answer and the news go different ways
-            end = time.monotonic() + 10
+            end = time.monotonic() + patience(10)
             while True:
                 mid = (await send(ws, room, "x"))["messageId"]
                 if await live(b, mid) == now:

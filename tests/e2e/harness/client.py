@@ -15,6 +15,7 @@ import time
 from http.client import HTTPException
 
 from . import state, tokens
+from .net import patience
 from .rest import Rest
 from .state import NUMBERED
 from .ws import Closed, Refused, Ws
@@ -433,8 +434,21 @@ class ChatClient:
         if self.task.done():
             self.task.result()
 
+    async def wait_ready(self, timeout):
+        """Until it is in all its rooms and may send."""
+        timeout = patience(timeout)
+        end = time.monotonic() + timeout
+        while not self.ready:
+            self._check_task()
+            if time.monotonic() > end:
+                raise AssertionError(
+                    f"{self.user}: not ready after {timeout} s; "
+                    f"{self.stats}")
+            await asyncio.sleep(0.02)
+
     async def wait_acked(self, timeout):
         """Until nothing waits for an ack."""
+        timeout = patience(timeout)
         end = time.monotonic() + timeout
         while self.sends or self.again:
             self._check_task()
@@ -449,6 +463,7 @@ class ChatClient:
     async def wait_joined(self, timeout):
         """Join every room once more: moves of cursors are sent live only, so
         what went by while the servers had lost Redis comes with this."""
+        timeout = patience(timeout)
         end = time.monotonic() + timeout
         if self.ws.open:
             self.waiting = set(self.rooms)
@@ -465,6 +480,7 @@ class ChatClient:
 
     async def wait_seq(self, room, seq, timeout):
         """Until it has the room up to this number."""
+        timeout = patience(timeout)
         end = time.monotonic() + timeout
         while self.rooms[room].last < seq:
             self._check_task()

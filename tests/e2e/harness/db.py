@@ -8,6 +8,8 @@ import contextlib
 import json
 import sqlite3
 
+from .net import patience
+
 DAY = 86400 * 1000      # milliseconds
 
 
@@ -15,7 +17,7 @@ class Sqlite:
     def __init__(self, path):
         self.path = path
         self.db = sqlite3.connect(f"file:{path}?mode=ro", uri=True,
-                                  timeout=10)
+                                  timeout=patience(10))
 
     def __enter__(self):
         return self
@@ -48,7 +50,8 @@ class Sqlite:
             " WHERE id = ?", days * DAY, room)
 
     def _write(self, sql, *args):
-        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+        with contextlib.closing(sqlite3.connect(
+                self.path, timeout=patience(10))) as db:
             with db:
                 assert db.execute(sql, args).rowcount > 0
 

@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+from .net import patience
+
 REQUEST = ("GET /ws?token={token} HTTP/1.1\r\nHost: {host}:{port}\r\n"
            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
            "Sec-WebSocket-Version: 13\r\n"
@@ -27,7 +29,8 @@ class Light(asyncio.Protocol):
         _, self = await asyncio.get_running_loop().create_connection(
             lambda: cls(request, [w.encode() for w in words]), host, port)
         try:
-            await asyncio.wait_for(asyncio.shield(self.ready), 30)
+            await asyncio.wait_for(asyncio.shield(self.ready),
+                                   patience(30))
         except BaseException:
             self.abort()
             raise

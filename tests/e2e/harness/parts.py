@@ -157,6 +157,7 @@ class Part:
 
     def stop(self, sig=signal.SIGTERM, timeout=15):
         """Ask it to end; what is wrong about how it ended, or None."""
+        timeout = net.patience(timeout)
         if self.proc is None:
             return None
         if self.proc.poll() is not None:
@@ -413,7 +414,7 @@ class Worker(Part):
         done = subprocess.run(
             [self.binary, *args], cwd=self.dir, env=self.environment(),
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=timeout)
+            timeout=net.patience(timeout))
         return done.returncode, done.stdout
 
 
@@ -504,7 +505,8 @@ class Minio(Part):
         self.must_live()
         url = f"http://127.0.0.1:{self.port}/minio/health/ready"
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url,
+                                        timeout=net.patience(2)) as answer:
                 return answer.status == 200
         except OSError:
             return False

@@ -6,14 +6,16 @@ import json
 import secrets
 import time
 
-from .net import wait_until
+from .net import patience, wait_until
 from .rest import Reply
 
 
 def call(stack, method, path, query="", *, user=None, role="student",
-         body="", timeout=10):
-    """user None: nginx asks for itself."""
+         body="", timeout=10, deadline=None):
+    """user None: nginx asks for itself; deadline: seconds that it would wait
+    (as long as we do)."""
     id = secrets.token_hex(12)
+    allowed = patience(timeout)
     channel = "wrt:reply:" + secrets.token_hex(8)
     who = {"sub": user, "role": role, "name": "", "avatar": None}
     with stack.redis_client() as c:
@@ -24,10 +26,10 @@ def call(stack, method, path, query="", *, user=None, role="student",
                    "the subscription")
         c.xadd("wrt:rpc", {
             "i": id, "r": channel, "m": method, "p": path, "q": query,
-            "d": int((time.time() + timeout) * 1000), "b": body,
+            "d": int((time.time() + (deadline or allowed)) * 1000), "b": body,
             "u": json.dumps(who) if user else ""})
         head = None
-        end = time.monotonic() + timeout
+        end = time.monotonic() + allowed
         while time.monotonic() < end:
             m = sub.get_message(timeout=end - time.monotonic())
             if m is None:

@@ -60,7 +60,7 @@ class Run:
     def refuses(self):
         """It does not start; what it said last."""
         self.launch()
-        assert self.process.wait(START_S) == 1, self.output()
+        assert self.process.wait(net.patience(START_S)) == 1, self.output()
         return self.output().splitlines()[-1]
 
     def ended(self):
@@ -70,7 +70,8 @@ class Run:
         below = [pid for pid, _ in descendants(self.process.pid)]
         assert len(below) > 5, below
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(STOP_S) == 0, self.output()
+        code = self.process.wait(net.patience(STOP_S))
+        assert code == 0, self.output()
         # the helper that syncs Redis's file may be inside a last nap
         net.wait_until(lambda: not any(os.path.exists(f"/proc/{pid}")
                                        for pid in below),
@@ -117,7 +118,7 @@ class Run:
         if self.process and not self.ended():
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(STOP_S)
+                self.process.wait(net.patience(STOP_S))
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
         shutil.rmtree(self.dir, ignore_errors=True)

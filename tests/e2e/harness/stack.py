@@ -59,6 +59,7 @@ http {{
     writeen_rate_kind receipt 100000 burst=100000 user=100000;
     writeen_rate_kind presence 100000 burst=100000 user=100000;
     writeen_rate_kind read 100000 burst=100000;
+{waits}
 {http}
 {servers}
 }}
@@ -126,6 +127,10 @@ class Server:
         self.listen = listen
 
 
+# How long nginx waits before it says that something is not there (503) or not
+# yet (202), where a test has no say in it; "": as it does by itself.
+WAITS = ""
+
 # For what takes the pool a while, sanitized and on a busy machine: a room of a
 # thousand.
 PATIENT = Server("writeen_api_timeout 30s;")
@@ -137,10 +142,11 @@ class Stack:
                  redis_db=0, redis_password=None, redis_unix=False,
                  redis_acl=False, connections=4096,
                  redis_of=None, pools=1, mongod=None, mongo_set=True,
-                 files=None, clamd=False, env=None):
+                 files=None, clamd=False, env=None, waits=None):
         """mongo_set: a mongod of its own is a replica set; files: None (no
         uploads), "local", or "s3" (a MinIO of its own); clamd: scanned by one
-        of its own, not by libclamav; env: more settings of the worker."""
+        of its own, not by libclamav; env: more settings of the worker;
+        waits: in place of WAITS."""
         self.name = name
         self.store = store
         self.dir = Path(tempfile.mkdtemp(prefix="wrt-e2e-", dir="/tmp"))
@@ -152,6 +158,7 @@ class Stack:
         self.redis_db = redis_db
         self.own_mongod = store == "mongo" and mongod is None
         self.problems = []
+        self.waits = WAITS if waits is None else waits
 
         self.own_redis = redis_of is None
         self.redis = redis_of.redis if redis_of else [
@@ -208,7 +215,7 @@ class Stack:
         load = f"load_module {module};" if module else ""
         conf = NGINX_CONF.format(
             load=load, workers=workers, dir=directory, http=http,
-            connections=connections,
+            connections=connections, waits=self.waits,
             log=self._log(name), access=self._log(name + "-access"),
             redis=" ".join(r.url(self.redis_db, "writeen-nginx")
                            for r in self.redis),
@@ -327,7 +334,7 @@ class Stack:
         """(HTTP status, body) of /healthz; (0, {}) when nobody answers."""
         try:
             with urllib.request.urlopen(self.http(nginx) + "/healthz",
-                                        timeout=5) as r:
+                                        timeout=net.patience(5)) as r:
                 return r.status, json.load(r)
         except urllib.error.HTTPError as e:
             with e:
@@ -405,6 +412,13 @@ class Stack:
         _, tag = self.conversation_key(room)
         with self.redis_of_room(room) as c:
             c.delete(f"{tag}:log:{room}")
+
+    def log_begins(self, room):
+        """The number of the first event that Redis has of it."""
+        _, tag = self.conversation_key(room)
+        with self.redis_of_room(room) as c:
+            (id, _), = c.xrange(f"{tag}:log:{room}", count=1)
+            return int(id.split("-")[0])
 
     def make_room(self, *users, room=None, kind="group", title=None,
                   nginx=0):

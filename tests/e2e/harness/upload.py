@@ -10,7 +10,7 @@ import zipfile
 from json import loads
 
 from . import tokens
-from .net import wait_until
+from .net import patience, wait_until
 from .parts import REPO
 
 FILES = REPO / "tests" / "unit" / "files"
@@ -167,7 +167,7 @@ def records(stack):
     """What the store knows of files, past the servers."""
     if stack.store == "sqlite":
         db = sqlite3.connect(f"file:{stack.dir}/writeen.db?mode=ro",
-                             uri=True, timeout=10)
+                             uri=True, timeout=patience(10))
         rows = db.execute("SELECT file_hash, storage, thumbnails,"
                           " deleted_at FROM file_upload").fetchall()
         db.close()
