@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import net, ws
+from harness import net, stack as stacks, ws
 from harness.parts import BUILD, Mongod
 from harness.stack import Server, Stack
 
@@ -28,7 +28,7 @@ TEST_TIMEOUT = 60       # seconds; a coroutine that takes longer has hung
 # Servers of the shared stack, besides "main" (the defaults).
 SERVERS = {
     # everything that takes time, quickly
-    "quick": Server("writeen_ping_interval 1s; writeen_resume_wait 1s; "
+    "quick": Server("writeen_ping_interval 2s; writeen_resume_wait 1s; "
                     "writeen_jwt_leeway 0s;"),
     # no rate limit to speak of, small socket buffers
     "bulk": Server("writeen_rate 100000 burst=100000 user=100000;",
@@ -52,6 +52,11 @@ FILES_SERVERS = {
 }
 FILES_HTTP = "    writeen_rate 100000 burst=100000 user=100000;\n"
 FILES_ENV = {}
+
+# A pool that is slow because the machine is may answer later than people would
+# wait; those tests that are about it say waits="".
+stacks.WAITS = ("    writeen_api_timeout 20s;\n"
+                "    writeen_upload_wait 40s;\n")
 
 passed = failed = 0
 

@@ -74,7 +74,7 @@ class Sender:
         return None
 
     async def ended(self, id):
-        end = time.monotonic() + 60
+        end = time.monotonic() + net.patience(60)
         while time.monotonic() < end:
             try:
                 r = await self.files.progress(self.who, id,
@@ -179,7 +179,7 @@ async def send_while(cast, files, fault):
     finally:
         for s in senders:
             s.stopping = True
-    await asyncio.wait_for(asyncio.gather(*tasks), 120)
+    await asyncio.wait_for(asyncio.gather(*tasks), net.patience(120))
     assert [p for s in senders for p in s.problems] == []
     assert sum(len(s.sent) for s in senders) > 10
     return senders
@@ -189,7 +189,7 @@ async def send_while(cast, files, fault):
                                         ("mongo-s3", True)])
 async def test_parts_are_killed(make_files_stack, kind, clamd):
     """Every part at some moment, in random order, twice."""
-    stack = make_files_stack(kind, clamd=clamd)
+    stack = make_files_stack(kind, clamd=clamd, waits="")
     rng = random.Random(7)
     cast = await Cast.group(stack, "ann", "bob", "cho")
     files = Files(cast)
@@ -256,7 +256,7 @@ def hold_thumbnailer(stack):
                                    "storing"])
 async def test_killed_in_a_stage(make_files_stack, stage, what):
     """Exactly there: held in the stage, then killed."""
-    stack = make_files_stack("mongo-s3")
+    stack = make_files_stack("mongo-s3", waits="")
     cast = await Cast.group(stack, "ann", "bob", "cho")
     files = Files(cast)
     await cast.open("bob")
@@ -301,7 +301,7 @@ test_killed_in_a_stage.limit = 180
 async def test_given_up(make_files_stack, kind):
     """It ends whoever works on it: it is tried five times, and then nothing
     of it is left but the reason."""
-    stack = make_files_stack(kind)
+    stack = make_files_stack(kind, waits="")
     cast = await Cast.group(stack, "ann", "bob", "cho")
     files = Files(cast)
     go, _ = hold(stack, "scanning")

@@ -192,8 +192,9 @@ async def test_compressed_and_not(stack):
 async def test_silent_client_is_closed(stack):
     """Two pings without a pong; one that answers stays."""
     url = stack.ws(server="quick")
-    dead = await Ws.hello(url, unique("ann"), auto_pong=False)
+    # the one that answers is there first, and so has as many pings at least
     live = await Ws.hello(url, unique("bob"))
+    dead = await Ws.hello(url, unique("ann"), auto_pong=False)
     await dead.wait_closed(6)
     assert 2 <= dead.pings <= 3
     await live.quiet(0.5)

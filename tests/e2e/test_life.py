@@ -8,6 +8,7 @@ import secrets
 
 from harness import tokens
 from harness.cast import Cast
+from harness.net import patience
 from harness.scene import OID, TIME, fill, unique
 from harness.stack import Server
 from harness.upload import Files, info
@@ -127,7 +128,7 @@ async def test_commands(stack):
 
 async def test_a_hold_outlives_its_pool(make_stack):
     """Queued while no pool runs, it is there, once, when one does."""
-    stack = make_stack()
+    stack = make_stack(waits="")
     user = unique("ann")
     assert stack.worker.stop() is None
     adm = admin(stack, unique("adm"), server="main")
@@ -154,7 +155,7 @@ def age(stack, room, days, ids):
 
 
 async def until(what, timeout=20):
-    end = asyncio.get_running_loop().time() + timeout
+    end = asyncio.get_running_loop().time() + patience(timeout)
     while True:
         got = await what()
         if got:
