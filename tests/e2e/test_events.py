@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness import tokens
+from harness.net import patience
 from harness.scene import (join, message, received, send,
                            unique)
 from harness.ws import Ws
@@ -228,15 +229,16 @@ async def test_burst_is_limited_and_others_are_not(stack):
     quiet = stack.make_room(bob, unique("cho"))
     ws = await Ws.hello(stack.ws(), ann)
     other = await Ws.hello(stack.ws(), bob)
+    start = time.monotonic()
     for i in range(1000):
         ws.send("send_message", message(room, f"m {i}", f"c{i}"))
-    start = time.monotonic()
     slowest = 0
     for i in range(20):
         before = time.monotonic()
         await send(other, quiet, f"q {i}")
         slowest = max(slowest, time.monotonic() - before)
-    assert slowest < 1.0
+    # the thousand at their rate would be a quarter of a minute
+    assert slowest < patience(1)
     acked, limited = {}, {}
     while len(acked) + len(limited) < 1000:
         e = await ws.recv()

@@ -50,6 +50,7 @@ class Watcher:
 
     async def until(self, user, *statuses, timeout=10):
         """Until it was told exactly these of the user."""
+        timeout = net.patience(timeout)
         end = time.monotonic() + timeout
         while self.of(user) != list(statuses):
             assert len(self.of(user)) <= len(statuses), self.told
@@ -277,12 +278,12 @@ class Counter:
         self.redis = stack.redis_client()
         self.sub = self.redis.pubsub(ignore_subscribe_messages=True)
         self.sub.subscribe("wrt:presence")
-        self.sub.get_message(timeout=5)
+        self.sub.get_message(timeout=net.patience(5))
 
     def take(self):
         """[(user, status)] since the last time."""
         out = []
-        while m := self.sub.get_message(timeout=0.05):
+        while m := self.sub.get_message(timeout=1):
             event = json.loads(m["data"].split("\n")[1])
             out.append((event["data"]["userId"], event["data"]["status"]))
         return out
