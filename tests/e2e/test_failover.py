@@ -45,7 +45,7 @@ class Server(Part):
             return None
 
     def wait_ready(self):
-        net.wait_until(lambda: self.ping(), 20, f"{self.name} to answer")
+        net.wait_until(self.ping, 20, f"{self.name} to answer")
 
     def ping(self):
         try:
@@ -65,7 +65,7 @@ class Sentinel(Server):
             f"port {self.port}\nbind {host}\ndir {directory}\n"
             f"sentinel announce-ip {host}\n"
             f"sentinel monitor writeen {master} 6379 2\n"
-            "sentinel down-after-milliseconds writeen 1000\n"
+            "sentinel down-after-milliseconds writeen 3000\n"
             "sentinel failover-timeout writeen 5000\n")
 
     def command(self):
