@@ -32,6 +32,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 import kinds                                                  # noqa: E402
+from harness.net import patience                              # noqa: E402
 from harness.parts import rss_kib                             # noqa: E402
 from harness.stack import Server, Stack                       # noqa: E402
 
@@ -88,7 +89,8 @@ class Bench:
     async def others(self):
         """How it went for them since the last time."""
         self.probe.stdin.write(b"\n")
-        line = await asyncio.wait_for(self.probe.stdout.readline(), 60)
+        line = await asyncio.wait_for(self.probe.stdout.readline(),
+                                      patience(60))
         return json.loads(line)
 
     async def crowd(self, what, n, port, name="idle"):
@@ -96,14 +98,14 @@ class Bench:
             sys.executable, str(HERE / "crowd.py"), what, str(n), str(port),
             "--name", name, stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE)
-        line = await asyncio.wait_for(p.stdout.readline(), 300)
+        line = await asyncio.wait_for(p.stdout.readline(), patience(300))
         assert line.split() == [b"ready", str(n).encode()], line
         return p
 
     @staticmethod
     async def crowd_open(p):
         p.stdin.write(b"\n")
-        line = await asyncio.wait_for(p.stdout.readline(), 60)
+        line = await asyncio.wait_for(p.stdout.readline(), patience(60))
         return int(line.split()[1])
 
     # ---- what is seen ---------------------------------------------------
@@ -144,7 +146,7 @@ class Bench:
         return out
 
     async def settled(self, what, check, timeout=60):
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patience(timeout)
         while True:
             value = await asyncio.to_thread(check)
             if value is None:

@@ -11,6 +11,7 @@ import zlib
 from harness import tokens
 from harness.client import ChatClient
 from harness.light import Light, many
+from harness.net import patience
 from harness.rest import Rest
 from harness.ws import Closed, Ws, raw_frame
 from websockets.extensions.permessage_deflate import (
@@ -43,9 +44,9 @@ def event(name, **data):
 
 async def end_of_crowd(bench, p):
     """The server ends all of them by itself."""
-    for _ in range(150):
-        left = await bench.crowd_open(p)
-        if left == 0:
+    end = time.monotonic() + patience(30)
+    while left := await bench.crowd_open(p):
+        if time.monotonic() > end:
             break
         await asyncio.sleep(0.2)
     p.stdin.close()
@@ -135,7 +136,11 @@ class single_bytes:
                 for c in ones:
                     c.transport.write(frame[at:at + 1])
                 await asyncio.sleep(0.002)
-        await asyncio.sleep(1)
+        end = time.monotonic() + patience(10)
+        while time.monotonic() < end and any(
+                c.count('"event":"pong"') < rounds for c in ones):
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)        # and not one too many
         bad = [c for c in ones if c.count('"event":"pong"') != rounds]
         for c in ones:
             c.abort()
@@ -227,7 +232,7 @@ class pings:
         async def one(i):
             while time.monotonic() < end:
                 f = await Flood.start(bench, f"ping-{i}", frames)
-                await f.run(time.monotonic() + 10)
+                await f.run(time.monotonic() + patience(10))
                 if not f.lost or not f.tail.endswith(FLOODED):
                     wrong.append(f.tail)
                 f.transport.abort()
@@ -246,7 +251,7 @@ class deaf_pings:
         before = bench.gauges()
         floods = [await Flood.start(bench, f"deaf-{i}", frames, deaf=True)
                   for i in range(n)]
-        tasks = [asyncio.create_task(f.run(time.monotonic() + 30))
+        tasks = [asyncio.create_task(f.run(time.monotonic() + patience(30)))
                  for f in floods]
         problem = await bench.settled("not closed", lambda: differ(
             before, bench.gauges(), ("connections", "queue_bytes")), 25)

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from harness import tokens                                    # noqa: E402
+from harness.net import patience                              # noqa: E402
 from harness.parts import comm, descendants, rss_kib          # noqa: E402
 from harness.stack import Server, Stack                       # noqa: E402
 from harness.ws import Ws, raw_frame                          # noqa: E402
@@ -146,7 +147,7 @@ def run(stack, total):
             sample(stack, peaks)
             if applied >= total:
                 break
-            if time.monotonic() - start > 120 + total / 1000:
+            if time.monotonic() - start > patience(120 + total / 1000):
                 return problems + [f"{applied} of {total} applied after "
                                    f"{time.monotonic() - start:.0f} s"]
             time.sleep(0.1)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from harness import tokens                                    # noqa: E402
 from harness.client import ChatClient                         # noqa: E402
+from harness.net import patience                              # noqa: E402
 from harness.stack import Server, Stack                       # noqa: E402
 from harness.ws import Ws, raw_frame                          # noqa: E402
 
@@ -89,7 +90,7 @@ class Socket:
         self.stopping = True
         if not self.done.done():
             self.push()
-        await asyncio.wait_for(self.done, 30)
+        await asyncio.wait_for(self.done, patience(30))
         self.ws.transport.abort()
 
     @property

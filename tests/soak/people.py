@@ -14,6 +14,7 @@ from harness import tokens, upload
 from harness.cast import Cast
 from harness.client import ChatClient
 from harness.mix import Mix
+from harness.net import patience
 from harness.scene import join, message, send, unique, uniques
 from harness.upload import EICAR, Files
 from harness.ws import Closed, Refused, Ws, opened, raw_frame
@@ -21,7 +22,7 @@ from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory)
 
 TEXT, PING = 1, 9
-LIFE = 5                # seconds of a token that expires
+LIFE = 8                # seconds of a token that expires
 RELOADED = 1            # of the two nginx, the one that is reloaded
 ALL = []
 
@@ -119,7 +120,7 @@ async def commuters(turn):
             turn.rng.choice(clients).nap(0.5)
             await asyncio.to_thread(nginx.reload)
             turn.count("reloads")
-        await asyncio.wait_for(asyncio.gather(*tasks), 60)
+        await asyncio.wait_for(asyncio.gather(*tasks), patience(60))
         for c in clients:
             await c.wait_seq(room, max(sent), 60)
     finally:

@@ -71,7 +71,7 @@ def watch(tmp_path):
     w = Watch(SimpleNamespace(
         store="sqlite", dir=tmp_path, blobs=tmp_path / "files",
         spool=tmp_path / "spool", nginx=[], pools=[leaky],
-        redis_client=redis.client), settle=1)
+        redis_client=redis.client), settle=0.25)
     w.leaky = leaky
     w.begin()
     yield w

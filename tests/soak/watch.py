@@ -10,6 +10,7 @@ import statistics
 import time
 from pathlib import Path
 
+from harness.net import patience
 from harness.parts import comm, descendants, title
 
 SETTLE = 90             # seconds until what ends by itself must have ended
@@ -199,7 +200,7 @@ class Watch:
 
     async def calm(self, count_processes, patient):
         """Wait for it; what is not."""
-        end = time.monotonic() + self.settle
+        end = time.monotonic() + patience(self.settle)
         while True:
             left = await asyncio.to_thread(self.left, count_processes,
                                            patient)
