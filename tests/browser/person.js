@@ -3,7 +3,7 @@
  * names and roles that a screen reader has.
  */
 
-import { Line, until } from "./stack.js";
+import { Line, PATIENCE, until } from "./stack.js";
 
 /* What a browser says by itself when a server is away. */
 const NETWORK = /Failed to load resource|WebSocket connection to/;
@@ -33,7 +33,7 @@ export class Person {
             ...options });
         const page = await context.newPage();
 
-        page.setDefaultTimeout(30000);
+        page.setDefaultTimeout(30000 * PATIENCE);
         return new Person(page, line, name);
     }
 

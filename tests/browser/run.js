@@ -16,7 +16,7 @@ import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { Person } from "./person.js";
-import { Stack } from "./stack.js";
+import { PATIENCE, Stack } from "./stack.js";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, "../..");
@@ -25,7 +25,7 @@ const DEPS = path.resolve(process.env.BROWSER_DEPS
 const RESULTS = process.env.TEST_RESULTS
                 ?? path.join(ROOT, "build/test-results");
 const SHOTS = path.join(ROOT, "build/browser");
-const TEST_MS = Number(process.env.BROWSER_TEST_MS ?? 120000);
+const TEST_MS = Number(process.env.BROWSER_TEST_MS ?? 120000 * PATIENCE);
 
 const require = createRequire(DEPS + "/");
 const { chromium } = require("playwright-core");

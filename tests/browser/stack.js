@@ -13,12 +13,18 @@ import { promisify } from "node:util";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)),
                           "../..");
+
+/* How many times as long as usual is waited for what has to come, as in
+ * tests/e2e/harness/net.py: only a failure takes longer. */
+export const PATIENCE = Number(process.env.WRT_PATIENCE ?? 4);
+
 const START_MS = 60000;
 
 
 /* Until check() is true; what it says last is in the error. */
 export async function until(check, what, timeout = 30000) {
-    const end = Date.now() + timeout;
+    const ms = timeout * PATIENCE;
+    const end = Date.now() + ms;
 
     for (;;) {
         const value = await check();
@@ -28,7 +34,7 @@ export async function until(check, what, timeout = 30000) {
         }
 
         if (Date.now() > end) {
-            throw new Error(`waited ${timeout} ms for ${what}`);
+            throw new Error(`waited ${ms} ms for ${what}`);
         }
 
         await new Promise((done) => setTimeout(done, 25));

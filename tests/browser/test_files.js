@@ -59,7 +59,7 @@ export const tests = {
 
         for (const p of [ani, dian]) {
             await p.message("house.jpg").getByRole("button", {
-                name: "Show house.jpg" }).waitFor({ timeout: 30000 });
+                name: "Show house.jpg" }).waitFor();
             await loaded(p.message("house.jpg").locator("img.thumb"));
             await p.message("paper.pdf").getByText("checked for viruses")
                 .waitFor();
@@ -149,7 +149,7 @@ export const tests = {
         await drop(ani, "catatan.txt", "Bab satu.\n");
         await ani.page.getByText("waits for the connection").waitFor();
         ani.line.mend();
-        await dian.message("catatan.txt").waitFor({ timeout: 30000 });
+        await dian.message("catatan.txt").waitFor();
         await ani.banner(false);
         await until(async () => await ani.page.locator(".upload").count()
                                 === 0, "the upload to be a message");

@@ -75,7 +75,7 @@ export const tests = {
         await dialog.getByRole("button", { name: "Archive" }).click();
         await citra.page.getByText("This conversation is archived.")
             .waitFor();
-        assert.equal(await citra.field.isVisible(), false);
+        await citra.field.waitFor({ state: "hidden" });
         await citra.page.getByText("Archived", { exact: true }).click();
         await citra.room("Kelompok B").waitFor();
         dialog = await about(ani);
@@ -122,8 +122,9 @@ export const tests = {
 
         // the keys stay where they were, also when somebody types
         await citra.open(ANI);
-        await citra.field.pressSequentially("Hai");
-        await ani.page.locator(".head-sub.typing").waitFor();
+        await Promise.all([
+            ani.page.locator(".head-sub.typing").waitFor(),
+            citra.field.pressSequentially("Hai")]);
         assert.equal(await ani.page.evaluate(
             () => document.activeElement.ariaLabel),
                      "Unmute this conversation");
@@ -177,7 +178,7 @@ export const tests = {
 
         await dialog.getByRole("button", { name: "Block" }).click();
         await dian.page.getByText("you were blocked").waitFor();
-        assert.equal(await dian.field.isVisible(), false);
+        await dian.field.waitFor({ state: "hidden" });
         dialog = await about(ani);
         await dialog.getByRole("button", { name: "Unblock" }).click();
         await dian.say("Halo lagi");

@@ -273,7 +273,7 @@ export const tests = {
             (t) => globalThis.long.token === t, fresh), "a new token");
 
         // without one that is the end, until there is one
-        await client(p, "short", await world.stack.mint("ani", "student", 1));
+        await client(p, "short", await world.stack.mint("ani", "student", 8));
         await until(() => p.page.evaluate(
             () => globalThis.short.state === "denied"), "denied");
         await p.page.evaluate((t) => globalThis.short.useToken(t), fresh);
@@ -342,7 +342,7 @@ export const tests = {
             await until(() => pages[n].page.evaluate(
                 ([m, id]) => globalThis[m].state === "online"
                     && globalThis[m].outbox.of({ id }).length === 0,
-                [n, room]), n + " to have sent everything", 30000);
+                [n, room]), n + " to have sent everything");
         }
 
         for (const n of names) {

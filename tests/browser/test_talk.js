@@ -39,8 +39,9 @@ export const tests = {
 
         // the quotation follows what is quoted
         await ani.act("Bab tiga sudah saya kirim.", "Edit");
-        assert.equal(await ani.field.inputValue(),
-                     "Bab tiga sudah saya kirim.");
+        await until(async () => await ani.field.inputValue()
+                                === "Bab tiga sudah saya kirim.",
+                    "the text to be in the field");
         await ani.say("Bab empat sudah saya kirim.");
         await citra.message("Bab empat").getByText("edited").waitFor();
         await citra.message("Terima kasih!").getByRole("button", {
@@ -86,8 +87,8 @@ export const tests = {
         await citra.sees("😄");
         await ani.message("😄").last().focus();
         await keys.press("ArrowUp");
-        assert.match(await ani.page.evaluate(
-            () => document.activeElement.textContent), /Papan tombol/);
+        await until(async () => /Papan tombol/.test(await ani.page.evaluate(
+            () => document.activeElement.textContent)), "the focus up");
         await keys.press("Enter");
         await ani.page.getByRole("menu").waitFor();
         await keys.press("Escape");
