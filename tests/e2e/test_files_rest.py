@@ -591,7 +591,7 @@ async def test_one_sees_what_was_sent_at_once(stack):
 async def test_nobody_works_on_it_yet(make_stack):
     """What the answer 202 names can be asked for, whatever else is up."""
     stack = make_stack(files="local", env={"SPOOL": ""}, nginx=2,
-                       http="    writeen_upload_wait 200ms;\n",
+                       waits="    writeen_upload_wait 200ms;\n",
                        servers={"bulk": Server()})
     cast = await room(stack)
     r = await Files(cast).upload("bob", "a.txt", b"halo\n")

@@ -233,7 +233,12 @@ async def test_retention(make_stack):
                        for p in stack.blobs.rglob("*") if p.is_file())
     await until(collected)
 
-    said = await acts(stack, actor="janitor", action="retention")
+    # it is written down when all rooms have been looked at
+    async def counted():
+        said = await acts(stack, actor="janitor", action="retention")
+        return sum(a["details"]["messages"] for a in said) >= len(
+            old[cast]) and said
+    said = await until(counted)
     assert sum(a["details"]["messages"] for a in said) == len(old[cast])
     assert said[0]["actor"]["role"] == "system"
 
@@ -309,8 +314,11 @@ async def test_idle_rooms_are_archived(make_stack):
     assert (await idle.do("ann", "POST", "/unarchive")).status == 200
     assert (await idle.do("ann", "POST", "/messages", {
         "content": {"text": "x"}})).status == 201
-    said = await acts(stack, actor="janitor", action="retention")
-    assert sum(a["details"]["archived"] for a in said) >= 1
+
+    async def counted():
+        said = await acts(stack, actor="janitor", action="retention")
+        return sum(a["details"]["archived"] for a in said) >= 1
+    await until(counted)
     for c in (idle, never, fresh):
         await c.close()
 
@@ -479,7 +487,11 @@ async def test_export_and_erase_by_command(stack):
     status, out = await asyncio.to_thread(
         stack.worker.run_once, "--erase-user", user, timeout=50)
     assert status == 0 and out.endswith("erased\n"), out
-    said = [a["action"] for a in await acts(stack, target=user)]
+
+    async def all_four():
+        said = [a["action"] for a in await acts(stack, target=user)]
+        return len(said) >= 4 and said
+    said = await until(all_four)
     assert said == ["user_erased", "erasure_requested", "user_exported",
                     "user_exported"]
     assert await command(stack, "--export-user", user) == []
