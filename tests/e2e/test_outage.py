@@ -178,13 +178,15 @@ async def test_projector_crashes_with_a_backlog(make_stack):
         await fill(ws, room, 100)
     stack.worker.start()
     log = stack.logs / "worker.log"
-    crashes = 0
+    crashes, pause = 0, 0.02
 
     while crashes < 3:
         for pid in stack.worker.role("projector"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGABRT)
-        await asyncio.sleep(0.02)
+            # it may need longer until it has something in hand
+            pause = min(0.2, pause * 1.2)
+        await asyncio.sleep(pause)
         crashes = log.read_text().count("crash_guard")
     stack.wait_health("ok")
     await asyncio.to_thread(stack.wait_applied)
