@@ -95,7 +95,8 @@ without_services() {
 
 apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-        -o Acquire::Retries=3 --no-install-recommends "$@" > "$deps/apt.log" 2>&1 \
+        -o Acquire::Retries=3 --no-install-recommends "$@" \
+        > "$deps/apt.log" 2>&1 \
         || { tail -n 20 "$deps/apt.log" >&2
              die "apt-get install failed, see $deps/apt.log"; }
 }

@@ -16,7 +16,6 @@ import pytest
 from harness import record, rpc, tokens
 from harness.net import patience
 from harness.scene import join, message, send, unique, uniques
-from harness.stack import Server
 from harness.ws import Ws
 
 SERVICE = ("lms", "service")

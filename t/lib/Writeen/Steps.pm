@@ -423,6 +423,7 @@ sub check {
 
 require Writeen::ClientSteps;
 require Writeen::WorldSteps;
+require Writeen::NginxSteps;
 require Writeen::FileSteps;
 
 1;
