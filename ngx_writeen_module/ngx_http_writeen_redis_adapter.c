@@ -11,15 +11,27 @@
  *   touched: the context and this adapter may be freed.
  * - Commands queued in one loop turn leave in one write: the wish to write is a
  *   posted event; epoll is asked only when the socket is full.
+ * - Under load those of a millisecond do, too: there is a write each
+ *   millisecond, instead of one for each command.  That spares this process and
+ *   Redis most of what the kernel takes for them (docs/performance.md).
  */
 
 #include "ngx_http_writeen_redis_adapter.h"
+
+
+#define NGX_HTTP_WRITEEN_REDIS_GATHER  1    /* ms between two writes */
+#define NGX_HTTP_WRITEEN_REDIS_SPAN    16   /* ms: commands are counted in it */
+#define NGX_HTTP_WRITEEN_REDIS_LOAD    32   /* so many in the last one: load */
 
 
 typedef struct {
     redisAsyncContext  *ac;
     ngx_connection_t   *connection;
     ngx_event_t         flush;
+    ngx_msec_t          flushed;      /* when it was, the last time */
+    ngx_msec_t          span;         /* which one it is */
+    ngx_uint_t          commands;     /* in it */
+    ngx_uint_t          before;       /* in the one before */
     unsigned            flushing:1;   /* inside redisAsyncHandleWrite() */
 } ngx_http_writeen_redis_t;
 
@@ -133,6 +145,7 @@ ngx_http_writeen_redis_flush_handler(ngx_event_t *ev)
      */
 
     rd->flushing = 1;
+    rd->flushed = ngx_current_msec;
 
     redisAsyncHandleWrite(rd->ac);
 }
@@ -166,9 +179,31 @@ ngx_http_writeen_redis_del_read(void *data)
 }
 
 
+/* One more command.  Are there so many that they are to gather? */
+
+static ngx_uint_t
+ngx_http_writeen_redis_busy(ngx_http_writeen_redis_t *rd)
+{
+    ngx_msec_t  span;
+
+    span = ngx_current_msec / NGX_HTTP_WRITEEN_REDIS_SPAN;
+
+    if (span != rd->span) {
+        rd->before = span == rd->span + 1 ? rd->commands : 0;
+        rd->commands = 0;
+        rd->span = span;
+    }
+
+    rd->commands++;
+
+    return rd->before >= NGX_HTTP_WRITEEN_REDIS_LOAD;
+}
+
+
 static void
 ngx_http_writeen_redis_add_write(void *data)
 {
+    ngx_uint_t                 busy;
     ngx_event_t               *wev;
     ngx_http_writeen_redis_t  *rd = data;
 
@@ -185,9 +220,18 @@ ngx_http_writeen_redis_add_write(void *data)
         return;
     }
 
-    if (!rd->flush.posted) {
-        ngx_post_event(&rd->flush, &ngx_posted_events);
+    busy = ngx_http_writeen_redis_busy(rd);
+
+    if (rd->flush.posted || rd->flush.timer_set) {
+        return;
     }
+
+    if (busy && rd->flushed == ngx_current_msec) {
+        ngx_add_timer(&rd->flush, NGX_HTTP_WRITEEN_REDIS_GATHER);
+        return;
+    }
+
+    ngx_post_event(&rd->flush, &ngx_posted_events);
 }
 
 
@@ -213,6 +257,10 @@ ngx_http_writeen_redis_cleanup(void *data)
 
     if (rd->flush.posted) {
         ngx_delete_posted_event(&rd->flush);
+    }
+
+    if (rd->flush.timer_set) {
+        ngx_del_timer(&rd->flush);
     }
 
     rd->ac->ev.data = NULL;

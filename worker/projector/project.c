@@ -519,33 +519,29 @@ project_tell_shard(projector_t *p, const mark_t *marks, unsigned n)
 
 
 /* Watermarks.  They must stand before anything leaves its stream, so their
- * replies are read first. */
+ * replies are read first; shard by shard, since Redis serves nobody else while
+ * it has a connection's commands to do. */
 static int
 project_marks(projector_t *p, unsigned first, unsigned n)
 {
     int        rc;
     mark_t    *marks;
-    unsigned   i, j, m, tell;
+    unsigned   i, j, m;
 
     marks = mem_grow(NULL, n * sizeof(mark_t));
     m = project_touched(p, first, n, marks);
     rc = 0;
 
-    for (tell = 0; tell < 2 && rc == 0; tell++) {
-        for (i = 0; i < m; i = j) {
-            for (j = i + 1; j < m && marks[j].lease == marks[i].lease; j++) {
-                /* void */
-            }
-
-            if (tell) {
-                project_tell_shard(p, &marks[i], j - i);
-            } else {
-                project_mark_shard(p, &marks[i], j - i);
-            }
+    for (i = 0; i < m && rc == 0; i = j) {
+        for (j = i + 1; j < m && marks[j].lease == marks[i].lease; j++) {
+            /* void */
         }
 
-        if (!tell) {
-            rc = rds_drain(p->shard.c);
+        project_mark_shard(p, &marks[i], j - i);
+        rc = rds_drain(p->shard.c);
+
+        if (rc == 0) {
+            project_tell_shard(p, &marks[i], j - i);
         }
     }
 
