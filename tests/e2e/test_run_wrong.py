@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from harness import net, tokens, upload
+from harness import tokens, upload
 from harness.parts import Redis, refused
 from harness.run import Run
 from harness.scene import message, received, send, texts, unique, uniques
@@ -216,7 +216,7 @@ async def test_the_disk_is_full(make_run):
     r.refused(503, "unavailable")
 
     run.free()
-    net.wait_until(lambda: run.health() == "ok", 30, "health")
+    run.wait_health(30)
     run.says("/healthz is ok again", after=at)
     one.send("send_message", message(room, text, cmid))     # once more
     await one.wait("message_status", where=lambda e: e["data"].get(

@@ -85,13 +85,27 @@ class Run:
         old = self.part(name)
         os.kill(old, signal.SIGKILL)
 
-        def back():
+        def another():
             try:
-                return self.part(name) != old and self.health() == "ok"
+                return self.part(name) != old
             except (OSError, ValueError):
                 return False
+        net.wait_until(another, RESTART_S, f"{name} to be started anew")
+        self.wait_health(RESTART_S)
 
-        net.wait_until(back, RESTART_S, f"{name} to come back")
+    def wait_health(self, seconds):
+        """Until all is well 20 times in a row: a request goes to any of
+        nginx's workers, and each speaks for itself."""
+        good = 0
+
+        def well():
+            nonlocal good
+            try:
+                good = good + 1 if self.health() == "ok" else 0
+            except (OSError, ValueError):
+                good = 0
+            return good >= 20
+        net.wait_until(well, seconds, "/healthz to be ok")
 
     def health(self):
         return json.loads(self.get("/healthz").raw)["status"]
