@@ -307,7 +307,7 @@ class Changes:
         before = []
         for seq, name, archived in client.rooms[room].stream:
             if closed and name not in ("conversation_updated", "user_left",
-                                       "joined"):
+                                       "joined", "loaded"):
                 yield (f"{client.user} {room}: {name} {seq} while archived; "
                        f"before it {before[-5:]}")
             before.append((seq, name, archived))

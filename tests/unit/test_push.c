@@ -426,7 +426,7 @@ again(void **state)
     /* longer than we try */
     behave("{\"match\":\"again-no\",\"status\":500}");
     m = msg("android", "again-no");
-    conf.deadline_ms = 300;
+    conf.deadline_ms = 2000;
     assert_int_equal(one(p, &m, &e), PUSH_LATER);
     assert_true(e.wait_ms[0] > 0);
     assert_non_null(strstr(e.why[0], "500"));
@@ -529,7 +529,7 @@ access_tokens(void **state)
 
     /* who is refused says why, and sends nothing */
     behave("{\"path\":\"token\",\"status\":400}");
-    conf.deadline_ms = 300;
+    conf.deadline_ms = 2000;
     p = begin();
     m = msg("android", "access-3");
     assert_int_equal(one(p, &m, &e), PUSH_LATER);
@@ -682,7 +682,7 @@ verified(void **state)
                                        e.why[0], sizeof(e.why[0])), 0);
     snprintf(conf.fcm_url, sizeof(conf.fcm_url), "%s",
              getenv("WRT_TEST_TLS"));
-    conf.deadline_ms = 500;
+    conf.deadline_ms = 3000;
     m = msg("android", "tls-1");
 
     /* nobody whom we know has signed its certificate */

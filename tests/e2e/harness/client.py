@@ -412,6 +412,7 @@ class ChatClient:
         if fresh:
             conversation, rows = fresh
             room.state.load(conversation, rows)
+            room.note("loaded", room.last)
             for m in rows:
                 self._message(room, "message_updated", m["seq"], m)
         held, room.held = room.held, None
