@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness import tokens, upload
 from harness.cast import Cast
-from harness.net import patience
+from harness.net import patience, until
 from harness.scene import OID, TIME, unique
 from harness.upload import Files, info, samples
 
@@ -222,19 +222,9 @@ async def test_downloads_are_counted(files_stack):
     async def counted():
         access = (await files.about("ann", id)).data["file"]["access"]
         return access["downloadCount"] == 2 and access
-    access = await until(counted, "downloadCount to be 2")
+    access = await until(counted, "downloadCount to be 2", 10)
     assert re.match(TIME, access["lastAccessedAt"])
     await cast.close()
-
-
-async def until(check, what, timeout=10):
-    end = asyncio.get_running_loop().time() + patience(timeout)
-    while True:
-        value = await check()
-        if value:
-            return value
-        assert asyncio.get_running_loop().time() < end, what
-        await asyncio.sleep(0.05)
 
 
 async def test_ten_megabytes_and_one_more(files_stack):

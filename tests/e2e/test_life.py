@@ -8,7 +8,7 @@ import secrets
 
 from harness import tokens
 from harness.cast import Cast
-from harness.net import patience
+from harness.net import until
 from harness.scene import OID, TIME, fill, unique
 from harness.stack import Server
 from harness.upload import Files, info
@@ -154,16 +154,6 @@ def age(stack, room, days, ids):
         db.age(room, days, ids)
 
 
-async def until(what, timeout=20):
-    end = asyncio.get_running_loop().time() + patience(timeout)
-    while True:
-        got = await what()
-        if got:
-            return got
-        assert asyncio.get_running_loop().time() < end, "never"
-        await asyncio.sleep(0.05)
-
-
 def quick(make_stack, **options):
     env = {"RETENTION_S": "1", "CLAMAV": "off", "BLOB_GRACE_S": "1"}
     return make_stack(files="local", nginx=2, env=env, **options,
@@ -282,7 +272,7 @@ async def test_killed_in_the_middle(make_stack):
 
     async def gone():
         return all([await ids(c) == keep[c] for c in casts])
-    await until(gone, 40)
+    await until(gone, timeout=40)
     for c in casts:
         assert (await c.shown("ann"))["metadata"]["messageCount"] == 1
         await c.close()
@@ -411,14 +401,14 @@ async def test_erasure(make_stack):
     async def done():
         said = await acts(stack, target=user, action="user_erased")
         return said
-    (act,) = await until(done, 40)
+    (act,) = await until(done, timeout=40)
     assert act["details"]["requestedBy"] == adm
     assert marker not in repr(act)
     assert (await cast.ws["ann"].wait_closed())[0] == 4403
 
     async def clean():
         return not await asyncio.to_thread(everywhere, stack, marker)
-    await until(clean, 30)
+    await until(clean, timeout=30)
 
     # the others still have their room; who he was is not to be seen
     left = await asyncio.to_thread(cast.rest("bob").history, cast.room)

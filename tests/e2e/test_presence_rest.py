@@ -9,10 +9,9 @@ the time he was last seen, and a token could undo the name a service set.
 import asyncio
 import json
 import re
-import time
 
 from harness import tokens
-from harness.net import patience
+from harness.net import until
 from harness.scene import TIME, join, send, unique, uniques
 from harness.ws import Ws
 
@@ -31,18 +30,10 @@ async def choose(stack, user, status):
         "PUT", "/api/presence", {"status": status})
 
 
-async def until(ask, seconds=5):
-    """Until it says yes; ask is a coroutine function."""
-    end = time.monotonic() + patience(seconds)
-    while not await ask():
-        assert time.monotonic() < end, "it never came true"
-        await asyncio.sleep(0.02)
-
-
 async def online(stack, asker, of):
     async def says():
         return (await presence(stack, asker, of)).data["status"] == "online"
-    await until(says)
+    await until(says, timeout=5)
 
 
 def device(platform, version):
@@ -71,7 +62,7 @@ async def test_only_what_is_shared(stack):
     async def known():
         d = (await presence(stack, ann, ann)).data
         return d["typingIn"] == hers and len(d["currentConversations"]) == 2
-    await until(known)
+    await until(known, timeout=5)
     mine = (await presence(stack, ann, ann)).data
     assert set(mine) == {"userId", "status", "lastSeen", "typingIn",
                          "currentConversations", "deviceInfo"}
@@ -148,7 +139,7 @@ async def test_devices_of_a_dead_node(stack):
     async def shown():
         return (await presence(stack, bob, ann)).data[
             "currentConversations"] == [room]
-    await until(shown)
+    await until(shown, timeout=5)
     with stack.redis_client() as c:
         c.hset(key, "d:dead", "0123 " + record)
         c.hset(key, "d:lapsed", "4567 " + record)
@@ -164,7 +155,7 @@ async def test_devices_of_a_dead_node(stack):
 
         async def pruned():
             return not c.hexists(key, "d:lapsed")
-        await until(pruned)
+        await until(pruned, timeout=5)
         assert c.zscore(f"wrt:u:{ann}:conns", "4567") is None
     for ws in (a, b):
         await ws.close()
@@ -214,7 +205,7 @@ async def test_looking_offline(stack):
         d = (await presence(stack, ann, ann)).data
         return (d["lastSeen"] > then["lastSeen"]
                 and d["currentConversations"] == [room])
-    await until(seen)
+    await until(seen, timeout=5)
     now = (await presence(stack, bob, ann)).data
     assert now == then == {
         "userId": ann, "status": "offline", "lastSeen": then["lastSeen"],
@@ -231,7 +222,7 @@ async def test_looking_offline(stack):
     with stack.redis_client() as c:
         async def gone():
             return not c.hexists(key, "chosen")
-        await until(gone, 20)
+        await until(gone, timeout=20)
     assert (await presence(stack, bob, ann)).data == then
     # and back
     third = await Ws.hello(stack.ws(), ann)

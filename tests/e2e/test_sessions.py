@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from harness import record, rpc, tokens
-from harness.net import patience
+from harness.net import until
 from harness.scene import join, message, send, unique, uniques
 from harness.ws import Ws
 
@@ -485,16 +485,6 @@ def say(stack, action, number, **data):
         return c.xadd("wrt:consultations", {
             "action": action, "id": number,
             "data": json.dumps(data) if data else ""})
-
-
-async def until(check, what, timeout=20):
-    end = asyncio.get_running_loop().time() + patience(timeout)
-    while asyncio.get_running_loop().time() < end:
-        v = await check()
-        if v:
-            return v
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"waited for {what}")
 
 
 async def test_by_the_stream(make_stack):

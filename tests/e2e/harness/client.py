@@ -435,58 +435,42 @@ class ChatClient:
         if self.task.done():
             self.task.result()
 
-    async def wait_ready(self, timeout):
-        """Until it is in all its rooms and may send."""
+    async def _wait(self, done, timeout, missing):
+        """Until done() is true; missing() says what is not when it is late."""
         timeout = patience(timeout)
         end = time.monotonic() + timeout
-        while not self.ready:
+        while not done():
             self._check_task()
             if time.monotonic() > end:
                 raise AssertionError(
-                    f"{self.user}: not ready after {timeout} s; "
-                    f"{self.stats}")
+                    f"{self.user}: {missing()} after {timeout} s; ready "
+                    f"{self.ready}, {self.stats}")
             await asyncio.sleep(0.02)
+
+    async def wait_ready(self, timeout):
+        """Until it is in all its rooms and may send."""
+        await self._wait(lambda: self.ready, timeout, lambda: "not ready")
 
     async def wait_acked(self, timeout):
         """Until nothing waits for an ack."""
-        timeout = patience(timeout)
-        end = time.monotonic() + timeout
-        while self.sends or self.again:
-            self._check_task()
-            if time.monotonic() > end:
-                raise AssertionError(
-                    f"{self.user}: {len(self.sends)} sends and "
-                    f"{len(self.again)} repeats without ack after "
-                    f"{timeout} s; flying {len(self.flying)}, ready "
-                    f"{self.ready}, {self.stats}")
-            await asyncio.sleep(0.05)
+        await self._wait(
+            lambda: not self.sends and not self.again, timeout,
+            lambda: f"{len(self.sends)} sends and {len(self.again)} repeats "
+                    f"without ack, {len(self.flying)} flying")
 
     async def wait_joined(self, timeout):
         """Join every room once more: moves of cursors are sent live only, so
         what went by while the servers had lost Redis comes with this."""
-        timeout = patience(timeout)
-        end = time.monotonic() + timeout
         if self.ws.open:
             self.waiting = set(self.rooms)
             for r in self.rooms.values():
                 self.ws.send("join_conversation", {
                     "conversationId": r.id, "afterSeq": r.last})
-        while self.waiting or not self.ws.open:
-            self._check_task()
-            if time.monotonic() > end:
-                raise AssertionError(
-                    f"{self.user}: {self.waiting} not joined after "
-                    f"{timeout} s")
-            await asyncio.sleep(0.05)
+        await self._wait(lambda: self.ws.open and not self.waiting, timeout,
+                         lambda: f"{self.waiting} not joined")
 
     async def wait_seq(self, room, seq, timeout):
         """Until it has the room up to this number."""
-        timeout = patience(timeout)
-        end = time.monotonic() + timeout
-        while self.rooms[room].last < seq:
-            self._check_task()
-            if time.monotonic() > end:
-                raise AssertionError(
-                    f"{self.user}: {room} stands at "
-                    f"{self.rooms[room].last}, not {seq}, after {timeout} s")
-            await asyncio.sleep(0.05)
+        mine = self.rooms[room]
+        await self._wait(lambda: mine.last >= seq, timeout,
+                         lambda: f"{room} stands at {mine.last}, not {seq},")

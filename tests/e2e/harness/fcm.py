@@ -39,9 +39,6 @@ STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED",
           403: "PERMISSION_DENIED", 404: "NOT_FOUND",
           429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}
 
-# as in net.py, which this program does without
-PATIENCE = float(os.environ.get("WRT_PATIENCE", "4"))
-
 # DER of the DigestInfo of SHA-256 (RFC 8017, 9.2)
 SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
 
@@ -220,7 +217,8 @@ class Fcm:
 
     def wait(self, condition, timeout=20, what="at the double"):
         """Until condition() is true; looked at whenever something came."""
-        timeout *= PATIENCE
+        from .net import patience       # a program has no package
+        timeout = patience(timeout)
         end = time.monotonic() + timeout
         with self.lock:
             while True:

@@ -4,6 +4,7 @@ Ports come from 20000-26999: below the kernel's ephemeral range, so that no
 outgoing connection can sit on one of them, and below those of the unit tests.
 """
 
+import asyncio
 import os
 import random
 import socket
@@ -55,6 +56,19 @@ def wait_until(check, timeout, what, step=0.02):
         if time.monotonic() >= end:
             raise TimeoutError(f"waited {timeout} s for {what}")
         time.sleep(step)
+
+
+async def until(check, what=None, timeout=20, step=0.05):
+    """The same for a coroutine function, whose name says what is waited for
+    where nothing else does."""
+    timeout = patience(timeout)
+    end = time.monotonic() + timeout
+    while not (value := await check()):
+        if time.monotonic() >= end:
+            raise TimeoutError(
+                f"waited {timeout} s for {what or check.__name__}")
+        await asyncio.sleep(step)
+    return value
 
 
 def port_open(port):
