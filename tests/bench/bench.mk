@@ -1,7 +1,7 @@
 # bench.mk: figures.
 #
 # `make bench` prints how many messages a second each store takes, alone and
-# with the parsing that the projector does.
+# with the parsing that the projector does, BENCH_BATCH at once.
 #
 # `make bench-search` prints how long searches take in BENCH_SEARCH_MESSAGES
 # messages in BENCH_SEARCH_ROOMS rooms, and by which index; some minutes for
@@ -16,6 +16,7 @@
 BENCH_STORE    := $(BUILD)/bench/bench_store
 BENCH_MESSAGES ?= 200000
 BENCH_ROOMS    ?= 1000
+BENCH_BATCH    ?=
 
 BENCH_SEARCH          := $(BUILD)/bench/bench_search
 BENCH_SEARCH_MESSAGES ?= 1000000
@@ -30,11 +31,12 @@ bench: $(BENCH_STORE) $(BUILD)/unit/mongo_ready
 	@echo '-- SQLite'
 	@dir=$$(mktemp -d); \
 	$(BENCH_STORE) "sqlite:$$dir/bench.db" $(BENCH_MESSAGES) \
-	    $(BENCH_ROOMS); rc=$$?; \
+	    $(BENCH_ROOMS) $(BENCH_BATCH); rc=$$?; \
 	rm -rf "$$dir"; exit $$rc
 	@echo '-- MongoDB'
 	@tests/unit/with_mongod.sh $(BUILD) sh -c '$(BENCH_STORE) \
-	    "$${WRT_TEST_MONGODB_URI}" $(BENCH_MESSAGES) $(BENCH_ROOMS)'
+	    "$${WRT_TEST_MONGODB_URI}" $(BENCH_MESSAGES) $(BENCH_ROOMS) \
+	    $(BENCH_BATCH)'
 
 $(BENCH_STORE): tests/bench/bench_store.c $(STORE_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)

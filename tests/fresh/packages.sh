@@ -15,6 +15,8 @@ python=${PYTHON:-$root/build/venv/bin/python}
 passed=0
 failed=0
 
+mkdir -p "${dir%/*}" "$(dirname "$result")"
+
 
 enter() {
     "$root/tools/chroot.sh" enter "$dir" "$@"
