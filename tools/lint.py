@@ -375,7 +375,8 @@ def check_lua():
     """writeen.lua has the numbers of wrt_limits.h and the version"""
     lua = source("sql_or_mongo_scripts/redis/writeen.lua")
     limits = defines("common/wrt_limits.h")
-    pairs = re.findall(r"^local (\w+) = (\d+)\s*-- (WRT_\w+)", lua.text, re.M)
+    pairs = re.findall(r"^local (\w+) = '?(\d+)'?\s*-- (WRT_\w+)",
+                       lua.text, re.M)
     if not pairs:
         yield lua, 1, "no numbers named after wrt_limits.h"
     for _, value, name in pairs:

@@ -26,14 +26,17 @@
 -- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor,
 -- moved = entry in ingest of the last move of one, consult = the consultation
 -- that messages belong to now.
+--
+-- What is called for each message hands numbers on as text: Lua has floating
+-- point only, and writes it down anew each time.
 
 local VERSION = '5'
 
 local LOG_KEEP = 128        -- WRT_LOG_KEEP
 local LOG_MAX = 2048        -- WRT_LOG_MAX
-local LOG_IDLE_S = 600      -- WRT_LOG_IDLE_S
-local CONV_IDLE_S = 3600    -- WRT_CONV_IDLE_S
-local ONCE_S = 86400        -- WRT_ONCE_S
+local LOG_IDLE_S = '600'    -- WRT_LOG_IDLE_S
+local CONV_IDLE_S = '3600'  -- WRT_CONV_IDLE_S
+local ONCE_S = '86400'      -- WRT_ONCE_S
 local PAGE = 100            -- events in one answer of wrt_catch
 local TRIM_EVERY = 32       -- events between two trims of a log
 local VERSION_S = 3600      -- WRT_VERSION_S
@@ -44,7 +47,7 @@ local PRESENCE_S = 2592000  -- WRT_PRESENCE_S
 -- `h` holds seq and applied as they were before.
 local function append(conv, log, ingest, chan, cid, seq, applied, payload,
                       extra, at)
-    local id = seq .. '-0'
+    local n = string.format('%d', seq)
 
     if applied == seq - 1 then
         -- it was fully applied, so both may have been counting down
@@ -52,8 +55,8 @@ local function append(conv, log, ingest, chan, cid, seq, applied, payload,
         redis.call('PERSIST', log)
     end
 
-    redis.call('HSET', conv, 'seq', seq, 'at', at)
-    redis.call('XADD', log, id, 'p', payload)
+    redis.call('HSET', conv, 'seq', n, 'at', at)
+    redis.call('XADD', log, n .. '-0', 'p', payload)
     redis.call('XADD', ingest, '*', 'c', cid, 'p', payload, 'x', extra)
 
     if seq % TRIM_EVERY == 0 then
@@ -134,14 +137,15 @@ local function send(keys, args)
     end
 
     local consult = h[6] and ',"consultationId":"' .. h[6] .. '"' or ''
-    local payload = 'm ' .. seq .. ' ' .. uid .. ' -\n' .. args[5] .. seq
-                    .. args[6] .. at .. '","seq":' .. seq .. consult .. '}}}'
+    local n = string.format('%d', seq)
+    local payload = 'm ' .. n .. ' ' .. uid .. ' -\n' .. args[5] .. n
+                    .. args[6] .. at .. '","seq":' .. n .. consult .. '}}}'
 
     append(conv, log, ingest, args[1], args[2], seq, tonumber(h[2]), payload,
            args[7], at)
 
     if once then
-        redis.call('SET', once, mid .. ' ' .. seq .. ' ' .. at, 'EX', ONCE_S)
+        redis.call('SET', once, mid .. ' ' .. n .. ' ' .. at, 'EX', ONCE_S)
     end
 
     return {'ok', seq, mid, at, h[6] or ''}
@@ -304,7 +308,7 @@ local function applied(keys, args)
         local n = tonumber(args[i])
 
         if h[1] and n > tonumber(h[2]) then
-            redis.call('HSET', conv, 'applied', n)
+            redis.call('HSET', conv, 'applied', args[i])
             if n >= tonumber(h[1]) then
                 redis.call('EXPIRE', conv, CONV_IDLE_S)
                 redis.call('EXPIRE', log, LOG_IDLE_S)

@@ -28,7 +28,7 @@ STORE_SHARED := tests/unit/store_test.c tests/unit/store_suite.c \
                 tests/unit/store_test_session.c \
                 tests/unit/store_suite_reject.c \
                 tests/unit/store_model.c tests/unit/store_model_check.c \
-                tests/unit/store_suite_search.c \
+                tests/unit/store_suite_page.c tests/unit/store_suite_search.c \
                 tests/unit/store_test_sqlite.c tests/unit/store_test_mongo.c
 
 TEST_RESULTS ?= $(abspath build/test-results)

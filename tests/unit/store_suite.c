@@ -125,6 +125,7 @@ store_suite(const backend_t *b, const struct CMUnitTest *more, size_t n)
     } list[] = {
         { suite_write, suite_write_count },
         { suite_read, suite_read_count },
+        { suite_page, suite_page_count },
         { suite_change, suite_change_count },
         { suite_file, suite_file_count },
         { suite_life, suite_life_count },
@@ -135,10 +136,9 @@ store_suite(const backend_t *b, const struct CMUnitTest *more, size_t n)
         { more, n }
     };
 
-    count = suite_write_count + suite_read_count + suite_change_count
-            + suite_file_count + suite_life_count + suite_device_count
-            + suite_session_count + suite_search_count
-            + suite_reject_count + n;
+    for (i = 0, count = 0; i < UNIT_COUNT(list); i++) {
+        count += list[i].n;
+    }
 
     all = calloc(count, sizeof(struct CMUnitTest));
     if (all == NULL) {

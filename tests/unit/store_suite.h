@@ -31,6 +31,8 @@ extern const struct CMUnitTest  suite_write[];
 extern const size_t             suite_write_count;
 extern const struct CMUnitTest  suite_read[];
 extern const size_t             suite_read_count;
+extern const struct CMUnitTest  suite_page[];
+extern const size_t             suite_page_count;
 extern const struct CMUnitTest  suite_change[];
 extern const size_t             suite_change_count;
 extern const struct CMUnitTest  suite_file[];

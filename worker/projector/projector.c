@@ -32,7 +32,7 @@
 #define PROJECTOR_BLOCK_MS   1000
 #define PROJECTOR_GRACE_MS   5000       /* over the block: Redis is stuck */
 #define PROJECTOR_GATHER     8      /* entries in a turn: there are many */
-#define PROJECTOR_GATHER_MS  20     /* then a turn begins this often at most */
+#define PROJECTOR_GATHER_MS  50     /* then a turn begins this often at most */
 #define PROJECTOR_BYTES      (8 * 1024 * 1024)  /* of a batch, as a rule */
 #define PROJECTOR_DELAY_MIN  50
 #define PROJECTOR_DELAY_MAX  2000

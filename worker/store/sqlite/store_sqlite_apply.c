@@ -420,7 +420,7 @@ sq_find_last(store_sqlite_t *st, store_conv_t *c)
 
     s = sq_get(st, SQ_FIND_LAST,
                "SELECT sender, type, content, created_at"
-               " FROM message INDEXED BY message_unread"
+               " FROM message INDEXED BY message_seq"
                " WHERE conversation = ?1 AND deleted_at IS NULL"
                " ORDER BY seq DESC LIMIT 1");
     if (s == NULL) {

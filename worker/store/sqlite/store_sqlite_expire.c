@@ -81,7 +81,7 @@ sq_due_message(store_sqlite_t *st, int64_t n, const char *id, int64_t seq,
 }
 
 
-/* Its first ones that are older than that. */
+/* Its first ones that are older than that: times go up with the numbers. */
 static store_rc_t
 due_messages(store_sqlite_t *st, int64_t conv, int64_t before, int limit,
     json_t *out)
@@ -91,18 +91,18 @@ due_messages(store_sqlite_t *st, int64_t conv, int64_t before, int limit,
     sqlite3_stmt  *s;
 
     s = sq_get(st, SQ_DUE_MESSAGES,
-               "SELECT n, id, seq, change_seq FROM message"
-               " WHERE conversation = ?1 AND created_at < ?2"
-               " ORDER BY created_at, seq LIMIT ?3");
+               "SELECT n, id, seq, change_seq, created_at FROM message"
+               " WHERE conversation = ?1 ORDER BY seq LIMIT ?2");
     if (s == NULL) {
         return STORE_DOWN;
     }
 
     sqlite3_bind_int64(s, 1, conv);
-    sqlite3_bind_int64(s, 2, before);
-    sqlite3_bind_int(s, 3, limit);
+    sqlite3_bind_int(s, 2, limit);
 
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while ((step = sqlite3_step(s)) == SQLITE_ROW
+           && sqlite3_column_int64(s, 4) < before)
+    {
         m = sq_due_message(st, sqlite3_column_int64(s, 0),
                            (const char *) sqlite3_column_text(s, 1),
                            sqlite3_column_int64(s, 2),

@@ -222,9 +222,56 @@ msg_docs(store_sqlite_t *st, int64_t conv, store_msg_row_t *rows, size_t n,
 }
 
 
+/*
+ * The number before which all messages are older than that, and none after it
+ * is: times go up with the numbers, and only these have an index.  upto: the
+ * room's last number.
+ */
+static store_rc_t
+number_at(store_sqlite_t *st, int64_t conv, int64_t upto, int64_t ms,
+    int64_t *before)
+{
+    int            step;
+    int64_t        lo, hi, mid;
+    sqlite3_stmt  *s;
+
+    s = sq_get(st, SQ_NUMBER_AT,
+               "SELECT seq, created_at FROM message"
+               " WHERE conversation = ?1 AND seq >= ?2 AND seq < ?3"
+               " ORDER BY seq LIMIT 1");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    for (lo = 0, hi = upto + 1; lo < hi; ) {
+        mid = lo + (hi - lo) / 2;
+
+        sqlite3_bind_int64(s, 1, conv);
+        sqlite3_bind_int64(s, 2, mid);
+        sqlite3_bind_int64(s, 3, hi);
+        step = sqlite3_step(s);
+
+        if (step == SQLITE_ROW && sqlite3_column_int64(s, 1) < ms) {
+            lo = sqlite3_column_int64(s, 0) + 1;
+
+        } else {
+            hi = mid;
+        }
+
+        if (sq_done(st, s, step) != STORE_OK) {
+            return STORE_DOWN;
+        }
+    }
+
+    *before = lo;
+
+    return STORE_OK;
+}
+
+
 /* ?1 conversation, ?2 bound, ?3 limit, ?4 offset, ?5 thread */
 static sqlite3_stmt *
-page_statement(store_sqlite_t *st, const store_page_t *q)
+page_statement(store_sqlite_t *st, const store_page_t *q, int64_t before)
 {
     static const struct {
         sq_id_t      id;
@@ -232,17 +279,11 @@ page_statement(store_sqlite_t *st, const store_page_t *q)
     } sql[] = {
         { SQ_PAGE, MSG_COLUMNS " WHERE m.conversation = ?1 AND m.seq < ?2"
           " ORDER BY m.seq DESC LIMIT ?3 OFFSET ?4" },
-        { SQ_PAGE_BEFORE_MS, MSG_COLUMNS " WHERE m.conversation = ?1"
-          " AND m.created_at < ?2 ORDER BY m.created_at DESC, m.seq DESC"
-          " LIMIT ?3 OFFSET ?4" },
         { SQ_PAGE_AFTER, MSG_COLUMNS " WHERE m.conversation = ?1"
           " AND m.seq > ?2 ORDER BY m.seq LIMIT ?3 OFFSET ?4" },
         { SQ_THREAD, MSG_COLUMNS " WHERE m.conversation = ?1"
           " AND m.seq < ?2 AND m.reply_to = ?5"
           " ORDER BY m.seq DESC LIMIT ?3 OFFSET ?4" },
-        { SQ_THREAD_BEFORE_MS, MSG_COLUMNS " WHERE m.conversation = ?1"
-          " AND m.created_at < ?2 AND m.reply_to = ?5"
-          " ORDER BY m.created_at DESC, m.seq DESC LIMIT ?3 OFFSET ?4" },
         { SQ_THREAD_AFTER, MSG_COLUMNS " WHERE m.conversation = ?1"
           " AND m.seq > ?2 AND m.reply_to = ?5"
           " ORDER BY m.seq LIMIT ?3 OFFSET ?4" }
@@ -252,20 +293,16 @@ page_statement(store_sqlite_t *st, const store_page_t *q)
     int64_t        bound;
     sqlite3_stmt  *s;
 
-    if (q->before_ms >= 0) {
+    if (q->after_seq >= 0) {
         i = 1;
-        bound = q->before_ms;
-
-    } else if (q->after_seq >= 0) {
-        i = 2;
         bound = q->after_seq;
 
     } else {
         i = 0;
-        bound = q->before_seq >= 0 ? q->before_seq : INT64_MAX;
+        bound = before;
     }
 
-    i += q->thread_of ? 3 : 0;
+    i += q->thread_of ? 2 : 0;
 
     s = sq_get(st, sql[i].id, sql[i].sql);
     if (s == NULL) {
@@ -303,7 +340,7 @@ static store_rc_t
 page(store_sqlite_t *st, const store_page_t *q, json_t **out, int *more)
 {
     size_t            n, max;
-    int64_t           conv, seq;
+    int64_t           conv, seq, before;
     store_rc_t        rc;
     sqlite3_stmt     *s;
     store_msg_row_t  *rows;
@@ -313,7 +350,15 @@ page(store_sqlite_t *st, const store_page_t *q, json_t **out, int *more)
         return rc;
     }
 
-    s = page_statement(st, q);
+    before = q->before_seq >= 0 ? q->before_seq : INT64_MAX;
+
+    if (q->before_ms >= 0
+        && number_at(st, conv, seq, q->before_ms, &before) != STORE_OK)
+    {
+        return STORE_DOWN;
+    }
+
+    s = page_statement(st, q, before);
     if (s == NULL) {
         return STORE_DOWN;
     }

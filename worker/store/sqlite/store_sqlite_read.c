@@ -251,7 +251,7 @@ unread(store_sqlite_t *st, int64_t conv, int64_t after, const char *user,
     sqlite3_stmt  *s;
 
     s = sq_get(st, SQ_UNREAD,
-               "SELECT count(*) FROM message INDEXED BY message_unread"
+               "SELECT count(*) FROM message INDEXED BY message_seq"
                " WHERE conversation = ?1 AND seq > ?2 AND sender <> ?3"
                " AND deleted_at IS NULL");
     if (s == NULL) {
@@ -343,7 +343,7 @@ store_sqlite_unread(store_t *base, const char *user, json_t **out)
 
     s = sq_get(st, SQ_UNREAD_ALL,
                "SELECT c.id, (SELECT count(*)"
-               " FROM message INDEXED BY message_unread"
+               " FROM message INDEXED BY message_seq"
                " WHERE conversation = c.n AND seq > max(m.join_seq,"
                " m.read_seq) AND sender <> ?1 AND deleted_at IS NULL)"
                " FROM member m JOIN conversation c ON c.n = m.conversation"
