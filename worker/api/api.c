@@ -13,7 +13,7 @@
  *
  * What a process had in hand when it died is claimed by another one after
  * API_CLAIM_MS; those parked are kept from that by claiming them ourselves,
- * and so is the one whose handler takes long, if that calls api_beat().
+ * and while a handler takes long the one it answers, if it calls api_beat().
  * An answer may thus be given twice; nginx takes the first.
  */
 
@@ -449,46 +449,56 @@ api_claim(api_t *a)
 }
 
 
-/* Say of those that are in hand that we live. */
+/* Calls in hand are not for others to claim yet: begin to name them. */
+static void
+api_keep_begin(api_t *a)
+{
+    cmd_begin(&a->cmd, "XCLAIM");
+    cmd_text(&a->cmd, WRT_KEY_RPC);
+    cmd_text(&a->cmd, WRT_GROUP_API);
+    cmd_text(&a->cmd, a->consumer);
+    cmd_num(&a->cmd, 0);
+}
+
+
+static void
+api_keep_end(api_t *a)
+{
+    cmd_text(&a->cmd, "JUSTID");
+    reply_free(rds_run(a->links[0].c, &a->cmd));
+}
+
+
+/* Say of those that are parked that we live. */
 static void
 api_keep(api_t *a)
 {
     call_t    *c;
     unsigned   n;
 
-    n = a->running && !a->running->told;
-
-    for (c = a->parked; c; c = c->next) {
-        n += !c->told;
-    }
-
-    if (n == 0) {
-        return;
-    }
-
-    cmd_begin(&a->cmd, "XCLAIM");
-    cmd_text(&a->cmd, WRT_KEY_RPC);
-    cmd_text(&a->cmd, WRT_GROUP_API);
-    cmd_text(&a->cmd, a->consumer);
-    cmd_num(&a->cmd, 0);
-
-    if (a->running && !a->running->told) {
-        cmd_text(&a->cmd, a->running->entry);
-    }
-
-    for (c = a->parked; c; c = c->next) {
-        if (!c->told) {
-            cmd_text(&a->cmd, c->entry);
+    for (c = a->parked, n = 0; c; c = c->next) {
+        if (c->told) {
+            continue;
         }
+
+        if (n++ == 0) {
+            api_keep_begin(a);
+        }
+
+        cmd_text(&a->cmd, c->entry);
     }
 
-    cmd_text(&a->cmd, "JUSTID");
-    reply_free(rds_run(a->links[0].c, &a->cmd));
+    if (n > 0) {
+        api_keep_end(a);
+    }
 }
 
 
-/* From within a handler that takes long: what it has in hand is not for others
- * to claim, nor is the stream of consultations. */
+/*
+ * From within a handler that takes long: its call is not for others to claim,
+ * nor is the stream of consultations.  What else is in hand is: whoever is
+ * idle answers it sooner than we come to it.
+ */
 static void
 api_beat(void *data)
 {
@@ -509,7 +519,12 @@ api_beat(void *data)
     }
 
     role_beat(a->role, hub, WRT_KEY_HB_API);
-    api_keep(a);
+
+    if (a->running && !a->running->told) {
+        api_keep_begin(a);
+        cmd_text(&a->cmd, a->running->entry);
+        api_keep_end(a);
+    }
 
     if (a->told) {
         (void) stream_lease(a, hub);
