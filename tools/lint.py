@@ -246,7 +246,7 @@ HOMES = {
     r"zip\.h": r"worker/files/upload/upload_office\.c",
     r"clamav\.h": r"worker/files/scan/scan_libclamav\.c",
     r"vips/.*": r"worker/files/thumb/thumb_child\.c",
-    r"seccomp\.h": r"worker/files/(thumb/thumb|scan/scan)_jail\.c",
+    r"seccomp\.h": r"worker/files/jail/jail\.c",
     r"zlib\.h": r"common/wrt_deflate\.c",
     r"(ngx_writeen_module/)?ngx_(?!http_writeen).*":
         r"ngx_writeen_module/\w+\.[ch]",
@@ -313,11 +313,11 @@ def check_blob_layer():
 def check_upload_layer():
     """what reads bytes of strangers knows nothing of Redis or stores"""
     for s in load("worker/files/upload/*.[ch]", "worker/files/scan/*.[ch]",
-                  "worker/files/thumb/*.[ch]"):
+                  "worker/files/thumb/*.[ch]", "worker/files/jail/*.[ch]"):
         for n, header in s.includes():
             if header.startswith(("worker/", "common/")) \
-                    and not re.fullmatch(r"worker/files/(upload|scan|thumb)/"
-                                         r"\w+\.h"
+                    and not re.fullmatch(r"worker/files/"
+                                         r"(upload|scan|thumb|jail)/\w+\.h"
                                          r"|common/wrt_(limits|id|utf8)\.h",
                                          header):
                 yield s, n, f"{header} where uploads are read"

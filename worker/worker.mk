@@ -16,7 +16,7 @@ WORKER_SCRIPTS ?= $(abspath sql_or_mongo_scripts)
 WORKER_CFLAGS  := -I$(BUILD) \
                   -DWRT_SCRIPTS_DIR='"$(WORKER_SCRIPTS)"'
 WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) $(UPLOAD_LIBS) \
-                  $(SCAN_LIBS) $(PUSH_LIBS) -lhiredis \
+                  $(SCAN_LIBS) $(JAIL_LIBS) $(PUSH_LIBS) -lhiredis \
                   -lcrypto $(COMMON_LIBS)
 
 include worker/store/store.mk
@@ -30,10 +30,12 @@ include worker/push/push.mk
 worker: $(WORKER) $(TOKEN) $(THUMB)
 
 $(WORKER): $(WORKER_OBJS) $(SESSION_LIB) $(STORE_LIB) $(BLOB_LIB) \
-           $(UPLOAD_LIB) $(SCAN_LIB) $(THUMB_LIB) $(PUSH_LIB) $(COMMON_LIB)
+           $(UPLOAD_LIB) $(SCAN_LIB) $(JAIL_LIB) $(THUMB_LIB) $(PUSH_LIB) \
+           $(COMMON_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(WORKER_OBJS) $(SESSION_LIB) \
 	    $(STORE_LIB) \
-	    $(BLOB_LIB) $(THUMB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(PUSH_LIB) \
+	    $(BLOB_LIB) $(THUMB_LIB) $(UPLOAD_LIB) $(SCAN_LIB) $(JAIL_LIB) \
+	    $(PUSH_LIB) \
 	    $(COMMON_LIB) \
 	    -Wl,--as-needed $(WORKER_LIBS)
 

@@ -21,15 +21,17 @@ unit-scan: $(SCAN_BINS)
 
 $(SCAN_PROGS): $(BUILD)/unit/test_scan_%: tests/unit/test_scan_%.c \
                tests/unit/scan_suite.c tests/unit/scan_suite.h \
-               tests/unit/unit.h $(SCAN_LIB)
+               tests/unit/unit.h $(SCAN_LIB) $(JAIL_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SCAN_CFLAGS) -o $@ $< tests/unit/scan_suite.c \
-	    $(SCAN_LIB) -lcmocka $(SCAN_LIBS) \
+	    $(SCAN_LIB) $(JAIL_LIB) -lcmocka $(SCAN_LIBS) $(JAIL_LIBS) \
 	    $(shell pkg-config --cflags --libs libzip) $(LDFLAGS)
 
-$(SCAN_JAIL): tests/unit/test_scan_jail.c tests/unit/unit.h $(SCAN_LIB)
+$(SCAN_JAIL): tests/unit/test_scan_jail.c tests/unit/unit.h $(SCAN_LIB) \
+              $(JAIL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $< $(SCAN_LIB) -lcmocka $(SCAN_LIBS) $(LDFLAGS)
+	$(CC) $(CFLAGS) -o $@ $< $(SCAN_LIB) $(JAIL_LIB) -lcmocka $(SCAN_LIBS) \
+	    $(JAIL_LIBS) $(LDFLAGS)
 
 scan_setting = $(if $(findstring plain,$(1)),CLAMD_PLAIN=1)
 

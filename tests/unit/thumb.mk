@@ -23,10 +23,10 @@ $(BUILD)/unit/test_thumb: tests/unit/test_thumb.c \
 	    $(THUMB_LIB) $(UPLOAD_LIB) $(COMMON_LIB) -lcmocka \
 	    $(shell pkg-config --libs vips zlib) $(LDFLAGS)
 
-$(BUILD)/unit/jail_probe: tests/unit/jail_probe.c $(THUMB_DIR)/thumb_jail.o
+$(BUILD)/unit/jail_probe: tests/unit/jail_probe.c $(THUMB_DIR)/thumb_jail.o \
+                          $(JAIL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(shell pkg-config --libs libseccomp) \
-	    $(LDFLAGS)
+	$(CC) $(CFLAGS) -o $@ $^ $(JAIL_LIBS) $(LDFLAGS)
 
 $(THUMB_TEST): tests/unit/thumb.mk $(BUILD)/unit/test_thumb \
                $(BUILD)/unit/jail_probe $(THUMB)

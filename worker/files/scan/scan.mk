@@ -3,12 +3,14 @@
 
 ifndef SCAN_LIB
 
+include worker/files/jail/jail.mk
+
 SCAN_SRCS := $(wildcard worker/files/scan/*.c)
 SCAN_OBJS := $(SCAN_SRCS:%.c=$(BUILD)/%.o)
 SCAN_LIB  := $(BUILD)/libwrt_scan.a
 
-SCAN_CFLAGS := $(shell pkg-config --cflags libclamav libseccomp)
-SCAN_LIBS   := $(shell pkg-config --libs libclamav libseccomp)
+SCAN_CFLAGS := $(shell pkg-config --cflags libclamav)
+SCAN_LIBS   := $(shell pkg-config --libs libclamav)
 
 $(SCAN_LIB): $(SCAN_OBJS)
 	rm -f $@

@@ -8,8 +8,7 @@
  *
  *   thumb.c        starts the child, waits for it, checks what it made
  *   thumb_child.c  main() of writeen-thumb; the only file that knows libvips
- *   thumb_jail.c   what the child may not do; the only one that knows
- *                  libseccomp
+ *   thumb_jail.c   what the child may not do
  *   thumb_wire.h   what passes between the two
  *
  * A program of its own and not a fork: a role with libclamav's signatures has

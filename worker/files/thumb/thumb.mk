@@ -3,6 +3,7 @@
 
 ifndef THUMB_LIB
 
+include worker/files/jail/jail.mk
 include worker/files/upload/upload.mk
 
 THUMB_LIB := $(BUILD)/libwrt_thumb.a
@@ -11,15 +12,15 @@ THUMB     := $(BUILD)/writeen-thumb
 THUMB_DIR        := $(BUILD)/worker/files/thumb
 THUMB_OBJS       := $(THUMB_DIR)/thumb.o
 THUMB_CHILD_OBJS := $(THUMB_DIR)/thumb_child.o $(THUMB_DIR)/thumb_jail.o
-THUMB_CFLAGS     := $(shell pkg-config --cflags vips libseccomp)
-THUMB_CHILD_LIBS := $(shell pkg-config --libs vips libseccomp)
+THUMB_CFLAGS     := $(shell pkg-config --cflags vips)
+THUMB_CHILD_LIBS := $(JAIL_LIBS) $(shell pkg-config --libs vips)
 
 $(THUMB_LIB): $(THUMB_OBJS)
 	rm -f $@
 	$(AR) rcs $@ $(THUMB_OBJS)
 
-$(THUMB): $(THUMB_CHILD_OBJS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(THUMB_CHILD_OBJS) \
+$(THUMB): $(THUMB_CHILD_OBJS) $(JAIL_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(THUMB_CHILD_OBJS) $(JAIL_LIB) \
 	    $(THUMB_CHILD_LIBS)
 
 $(THUMB_DIR)/%.o: worker/files/thumb/%.c

@@ -1,6 +1,5 @@
 /*
- * thumb_jail.c: what the child that decodes pictures may not do (see thumb.h);
- * the only file that knows libseccomp.
+ * thumb_jail.c: what the child that decodes pictures may not do (see thumb.h).
  *
  *   memory, processor time, size and number of files     rlimits
  *   being root, or becoming it                           nobody, no_new_privs
@@ -16,19 +15,15 @@
 #define _GNU_SOURCE                 /* close_range(), setresuid() */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <seccomp.h>
-
+#include "worker/files/jail/jail.h"
 #include "worker/files/thumb/thumb_wire.h"
 
 #define JAIL_NOBODY  65534
@@ -53,18 +48,11 @@ static const struct {
     { RLIMIT_MSGQUEUE, 0 }
 };
 
-/* Refused.  Names that this kernel's headers do not know are passed over:
- * nobody could call them by number, either, where they do not exist. */
-static const char  *jail_calls[] = {
+/* Besides what jail.h names. */
+static const char *const  jail_calls[] = {
     /* network */
     "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
     "sendto", "sendmsg", "sendmmsg", "recvmsg", "recvmmsg",
-
-    /* programs, processes */
-    "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv",
-    "process_vm_writev", "kill", "tkill", "rt_sigqueueinfo",
-    "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "pidfd_getfd",
-    "kcmp", "setpriority", "sched_setaffinity",
 
     /* the file system */
     "creat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdir",
@@ -72,26 +60,12 @@ static const char  *jail_calls[] = {
     "mknodat", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown",
     "lchown", "fchownat", "truncate", "utime", "utimes", "utimensat",
     "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
-    "lremovexattr", "fremovexattr", "chroot", "pivot_root", "mount",
-    "umount2", "open_by_handle_at", "name_to_handle_at", "fsopen", "fsmount",
-    "move_mount", "open_tree", "mount_setattr",
+    "lremovexattr", "fremovexattr", "name_to_handle_at",
 
     /* the kernel */
-    "unshare", "setns", "bpf", "perf_event_open", "userfaultfd", "keyctl",
-    "add_key", "request_key", "io_uring_setup", "io_uring_enter",
-    "io_uring_register", "personality", "modify_ldt", "init_module",
-    "finit_module", "kexec_load", "iopl", "ioperm", "swapon", "acct",
-    "quotactl", "syslog", "vmsplice", "splice", "tee",
-
-    /* to other processes */
-    "shmget", "shmat", "msgget", "msgsnd", "semget", "mq_open",
+    "setpriority", "sched_setaffinity", "syslog", "vmsplice", "splice", "tee",
 
     NULL
-};
-
-/* In the flags of open(): any of these means to write. */
-static const uint64_t  jail_flags[] = {
-    O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND
 };
 
 
@@ -158,99 +132,12 @@ jail_leave_root(char *err, size_t size)
 }
 
 
-static int
-jail_rules(scmp_filter_ctx ctx)
-{
-    int     rc, call;
-    size_t  i;
-
-    rc = 0;
-
-    for (i = 0; rc == 0 && jail_calls[i]; i++) {
-        call = seccomp_syscall_resolve_name(jail_calls[i]);
-
-        if (call != __NR_SCMP_ERROR) {
-            rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), call, 0);
-        }
-    }
-
-    for (i = 0; rc == 0 && i < sizeof(jail_flags) / sizeof(jail_flags[0]);
-         i++)
-    {
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, jail_flags[i],
-                                      jail_flags[i]));
-
-        if (rc == 0) {
-            rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
-                                  SCMP_SYS(openat), 1,
-                                  SCMP_A2(SCMP_CMP_MASKED_EQ, jail_flags[i],
-                                          jail_flags[i]));
-        }
-    }
-
-    /* threads, but no processes: clone3() has its flags where no filter sees
-     * them, so it does not exist; the same goes for openat2() */
-    if (rc == 0) {
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-    }
-
-    if (rc == 0) {
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
-                              0);
-    }
-
-    if (rc == 0) {
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2),
-                              0);
-    }
-
-    /* abort() signals itself */
-    if (rc == 0) {
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
-                              SCMP_A0(SCMP_CMP_NE, (scmp_datum_t) getpid(),
-                                      0));
-    }
-
-    return rc;
-}
-
-
 int
 thumb_jail_enter(char *err, size_t size)
 {
-    int              rc;
-    scmp_filter_ctx  ctx;
-
     if (jail_leave_root(err, size) != 0) {
         return -1;
     }
 
-    ctx = seccomp_init(SCMP_ACT_ALLOW);
-
-    if (ctx == NULL) {
-        snprintf(err, size, "seccomp: no memory");
-        return -1;
-    }
-
-    /* threads that are there, too */
-    rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-
-    if (rc == 0) {
-        rc = jail_rules(ctx);
-    }
-
-    if (rc == 0) {
-        rc = seccomp_load(ctx);
-    }
-
-    seccomp_release(ctx);
-
-    if (rc != 0) {
-        snprintf(err, size, "seccomp: %s", strerror(-rc));
-        return -1;
-    }
-
-    return 0;
+    return jail_enter(jail_calls, JAIL_PROCESSES | JAIL_WRITES, err, size);
 }

@@ -1,0 +1,189 @@
+/*
+ * jail.c: a filter for system calls (see jail.h); the only file that knows
+ * libseccomp.
+ */
+
+#define _GNU_SOURCE                 /* CLONE_THREAD */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <seccomp.h>
+
+#include "worker/files/jail/jail.h"
+
+static const char *const  jail_calls[] = {
+    /* programs, processes */
+    "execve", "execveat", "fork", "vfork", "process_vm_readv",
+    "process_vm_writev", "kill", "tkill", "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "pidfd_getfd",
+    "kcmp",
+
+    /* the kernel; io_uring could make sockets, too */
+    "unshare", "setns", "bpf", "perf_event_open", "userfaultfd", "keyctl",
+    "add_key", "request_key", "io_uring_setup", "io_uring_enter",
+    "io_uring_register", "personality", "modify_ldt", "init_module",
+    "finit_module", "kexec_load", "iopl", "ioperm", "swapon", "acct",
+    "quotactl", "chroot", "pivot_root", "mount", "umount2",
+    "open_by_handle_at", "fsopen", "fsmount", "move_mount", "open_tree",
+    "mount_setattr",
+
+    /* to other processes */
+    "shmget", "shmat", "msgget", "msgsnd", "semget", "mq_open",
+
+    NULL
+};
+
+/* In the flags of open(): any of these means to write. */
+static const uint64_t  jail_flags[] = {
+    O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND
+};
+
+
+static int
+jail_names(scmp_filter_ctx ctx, const char *const *names)
+{
+    int     rc, call;
+    size_t  i;
+
+    for (i = 0, rc = 0; rc == 0 && names[i]; i++) {
+        call = seccomp_syscall_resolve_name(names[i]);
+
+        if (call != __NR_SCMP_ERROR) {
+            rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), call, 0);
+        }
+    }
+
+    return rc;
+}
+
+
+static int
+jail_processes(scmp_filter_ctx ctx)
+{
+    int  rc;
+
+    rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                          SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+
+    if (rc == 0) {
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
+                              0);
+    }
+
+    if (rc == 0) {
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ptrace),
+                              0);
+    }
+
+    return rc;
+}
+
+
+static int
+jail_writes(scmp_filter_ctx ctx)
+{
+    int     rc;
+    size_t  i;
+
+    rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
+
+    for (i = 0; rc == 0 && i < sizeof(jail_flags) / sizeof(jail_flags[0]);
+         i++)
+    {
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, jail_flags[i],
+                                      jail_flags[i]));
+
+        if (rc == 0) {
+            rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
+                                  SCMP_SYS(openat), 1,
+                                  SCMP_A2(SCMP_CMP_MASKED_EQ, jail_flags[i],
+                                          jail_flags[i]));
+        }
+    }
+
+    return rc;
+}
+
+
+static int
+jail_rules(scmp_filter_ctx ctx, const char *const *calls, unsigned rules)
+{
+    int  rc;
+
+    /* threads that are there, too */
+    rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+
+    if (rc == 0) {
+        rc = jail_names(ctx, jail_calls);
+    }
+
+    if (rc == 0) {
+        rc = jail_names(ctx, calls);
+    }
+
+    /* abort() signals itself */
+    if (rc == 0) {
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+                              SCMP_A0(SCMP_CMP_NE, (scmp_datum_t) getpid(),
+                                      0));
+    }
+
+    if (rc == 0 && (rules & JAIL_SOCKETS)) {
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket),
+                              1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+    }
+
+    if (rc == 0 && (rules & JAIL_PROCESSES)) {
+        rc = jail_processes(ctx);
+    }
+
+    if (rc == 0 && (rules & JAIL_WRITES)) {
+        rc = jail_writes(ctx);
+    }
+
+    return rc;
+}
+
+
+int
+jail_enter(const char *const *calls, unsigned rules, char *err, size_t size)
+{
+    int              rc;
+    scmp_filter_ctx  ctx;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        snprintf(err, size, "no_new_privs: %s", strerror(errno));
+        return -1;
+    }
+
+    ctx = seccomp_init(SCMP_ACT_ALLOW);
+
+    if (ctx == NULL) {
+        snprintf(err, size, "seccomp: no memory");
+        return -1;
+    }
+
+    rc = jail_rules(ctx, calls, rules);
+
+    if (rc == 0) {
+        rc = seccomp_load(ctx);
+    }
+
+    seccomp_release(ctx);
+
+    if (rc != 0) {
+        snprintf(err, size, "seccomp: %s", strerror(-rc));
+        return -1;
+    }
+
+    return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * jail.h: what a process may not do any more once it takes apart what
+ * strangers have sent.
+ */
+
+#ifndef JAIL_H
+#define JAIL_H
+
+#include <stddef.h>
+
+#define JAIL_SOCKETS    0x1     /* none but those of this machine (AF_UNIX) */
+#define JAIL_PROCESSES  0x2     /* threads, but no processes, and no tracing;
+                                   a leak check of the sanitizers is such a
+                                   process */
+#define JAIL_WRITES     0x4     /* no file is opened for writing */
+
+/*
+ * For good, and for all threads of this process: no programs, no signals to
+ * others, none of the kernel's odd corners; besides, what `rules` (JAIL_...)
+ * say and the system calls that `calls` names, which ends with NULL.  A name
+ * that this kernel's headers do not know is passed over: nobody could call it
+ * by number, either, where it does not exist.
+ *
+ * What is refused fails with EPERM; a socket, and a file that is to be
+ * written, with EACCES; clone3() and openat2(), whose flags no filter sees,
+ * with ENOSYS.  0, or -1 and why in err; then the process is not confined.
+ */
+int jail_enter(const char *const *calls, unsigned rules, char *err,
+    size_t size);
+
+#endif /* JAIL_H */
