@@ -504,35 +504,20 @@ static int
 transcript_stored(api_t *a, call_t *c, store_t *st, const json_t *s,
     size_t max, buf_t *text)
 {
-    json_t      *meta, *part;
-    int64_t      i, parts;
-    store_rc_t   rc;
+    int         large;
+    store_rc_t  rc;
 
-    meta = json_object_get(s, "transcript");
-    parts = json_integer_value(json_object_get(meta, "parts"));
+    rc = scribe_parts_read(st, s, max, text, &large);
+    role_store_result(a->role, rc);
 
-    for (i = 0; i < parts; i++) {
-        rc = store_session_part(st, session_text(s, "id"),
-                                session_text(meta, "run"), i, &part);
-        role_store_result(a->role, rc);
-
-        if (rc != STORE_OK) {
-            /* made anew meanwhile: there is another one now */
-            (void) (rc == STORE_NOT_FOUND ? api_unavailable(c)
-                                          : api_store_error(a, c, rc));
-            return -1;
-        }
-
-        if (json_string_length(part) > max - text->n) {
-            json_decref(part);
-            return 1;
-        }
-
-        buf_add(text, json_string_value(part), json_string_length(part));
-        json_decref(part);
+    if (rc != STORE_OK) {
+        /* made anew meanwhile: there is another one now */
+        (void) (rc == STORE_NOT_FOUND ? api_unavailable(c)
+                                      : api_store_error(a, c, rc));
+        return -1;
     }
 
-    return 0;
+    return large;
 }
 
 

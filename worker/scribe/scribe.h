@@ -101,6 +101,11 @@ void scribe_parts_begin(scribe_parts_t *p, const scribe_t *w,
 int scribe_parts_add(void *data, const char *text, size_t n);
 json_t *scribe_parts_end(scribe_parts_t *p, const char *head);
 
+/* The text that the record names, added to *text; large: more than max, and not
+ * all of it was read.  STORE_NOT_FOUND: it was made anew meanwhile. */
+store_rc_t scribe_parts_read(store_t *st, const json_t *session, size_t max,
+    buf_t *text, int *large);
+
 /*
  * scribe_erase.c
  */

@@ -17,33 +17,16 @@
 static json_t *
 erase_read(store_t *st, const json_t *session, int *down)
 {
-    char         err[TRANSCRIPT_ERROR_SIZE];
-    buf_t        text;
-    json_t      *meta, *part, *t;
-    int64_t      i, parts;
-    store_rc_t   rc;
+    int      large;
+    char     err[TRANSCRIPT_ERROR_SIZE];
+    buf_t    text;
+    json_t  *t;
 
-    *down = 0;
     memset(&text, 0, sizeof(text));
-    meta = json_object_get(session, "transcript");
-    parts = json_integer_value(json_object_get(meta, "parts"));
 
-    for (i = 0; i < parts; i++) {
-        rc = store_session_part(st,
-                 json_string_value(json_object_get(session, "id")),
-                 json_string_value(json_object_get(meta, "run")), i, &part);
-
-        if (rc != STORE_OK) {
-            *down = 1;
-            buf_free(&text);
-            return NULL;
-        }
-
-        buf_add(&text, json_string_value(part), json_string_length(part));
-        json_decref(part);
-    }
-
-    t = parts ? transcript_read(text.p, text.n, err) : NULL;
+    *down = scribe_parts_read(st, session, SIZE_MAX, &text, &large)
+            != STORE_OK;
+    t = !*down && text.n ? transcript_read(text.p, text.n, err) : NULL;
     buf_free(&text);
 
     return t;

@@ -519,3 +519,40 @@ scribe_parts_end(scribe_parts_t *p, const char *head)
                                p->parts, "head", head)
                    : json_null();
 }
+
+
+store_rc_t
+scribe_parts_read(store_t *st, const json_t *session, size_t max, buf_t *text,
+    int *large)
+{
+    json_t        *part;
+    int64_t        i, parts;
+    store_rc_t     rc;
+    const char    *id, *run;
+    const json_t  *meta;
+
+    id = json_string_value(json_object_get(session, "id"));
+    meta = json_object_get(session, "transcript");
+    run = json_string_value(json_object_get(meta, "run"));
+    parts = json_integer_value(json_object_get(meta, "parts"));
+
+    *large = 0;
+
+    for (i = 0; i < parts && !*large; i++) {
+        rc = store_session_part(st, id, run, i, &part);
+
+        if (rc != STORE_OK) {
+            return rc;
+        }
+
+        *large = json_string_length(part) > max - text->n;
+
+        if (!*large) {
+            buf_add(text, json_string_value(part), json_string_length(part));
+        }
+
+        json_decref(part);
+    }
+
+    return STORE_OK;
+}
