@@ -223,7 +223,8 @@ ngx_http_writeen_bus_connect(ngx_http_writeen_bus_conn_t *bc)
 
     ac->data = bc;
 
-    if (ngx_http_writeen_redis_attach(ac, wk->log) != NGX_OK) {
+    if (ngx_http_writeen_redis_attach(ac, wk->conf->gather, wk->log)
+        != NGX_OK) {
         ngx_http_writeen_bus_fail(bc, "no connection or memory");
         redisAsyncFree(ac);
         return;

@@ -20,6 +20,7 @@ typedef struct {
     ngx_array_t                addrs;      /* of ngx_addr_t, same order */
     ngx_uint_t                 shards;
     ngx_msec_t                 drain;
+    ngx_flag_t                 gather;     /* commands to Redis, under load */
     ngx_shm_zone_t            *zone;       /* counters of all workers */
     ngx_shm_zone_t            *rates;      /* rate.c: buckets of users */
     size_t                     rate_zone;

@@ -74,6 +74,13 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
       0,
       NULL },
 
+    { ngx_string("writeen_redis_gather"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_writeen_main_conf_t, gather),
+      NULL },
+
     { ngx_string("writeen_drain"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -301,6 +308,7 @@ ngx_http_writeen_create_main_conf(ngx_conf_t *cf)
 
     wmcf->shards = NGX_CONF_UNSET_UINT;
     wmcf->drain = NGX_CONF_UNSET_MSEC;
+    wmcf->gather = NGX_CONF_UNSET;
     wmcf->rate_zone = NGX_CONF_UNSET_SIZE;
 
     if (ngx_array_init(&wmcf->redis, cf->pool, 1, sizeof(wrt_redis_url_t))
@@ -322,6 +330,7 @@ ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_uint_value(wmcf->shards, WRT_SHARDS);
     ngx_conf_init_msec_value(wmcf->drain, 10000);
+    ngx_conf_init_value(wmcf->gather, 1);
     ngx_conf_init_size_value(wmcf->rate_zone, WRT_RATE_ZONE);
 
     return NGX_CONF_OK;

@@ -11,9 +11,10 @@
  *   touched: the context and this adapter may be freed.
  * - Commands queued in one loop turn leave in one write: the wish to write is a
  *   posted event; epoll is asked only when the socket is full.
- * - Under load those of a millisecond do, too: there is a write each
- *   millisecond, instead of one for each command.  That spares this process and
- *   Redis most of what the kernel takes for them (docs/performance.md).
+ * - Under load those of a millisecond do, too, unless writeen_redis_gather is
+ *   off: there is a write each millisecond, instead of one for each command.
+ *   That spares this process and Redis most of what the kernel takes for them
+ *   (docs/performance.md).
  */
 
 #include "ngx_http_writeen_redis_adapter.h"
@@ -32,6 +33,7 @@ typedef struct {
     ngx_msec_t          span;         /* which one it is */
     ngx_uint_t          commands;     /* in it */
     ngx_uint_t          before;       /* in the one before */
+    unsigned            gather:1;     /* allowed to, under load */
     unsigned            flushing:1;   /* inside redisAsyncHandleWrite() */
 } ngx_http_writeen_redis_t;
 
@@ -47,7 +49,8 @@ static void ngx_http_writeen_redis_cleanup(void *data);
 
 
 ngx_int_t
-ngx_http_writeen_redis_attach(redisAsyncContext *ac, ngx_log_t *log)
+ngx_http_writeen_redis_attach(redisAsyncContext *ac, ngx_uint_t gather,
+    ngx_log_t *log)
 {
     ngx_connection_t          *c;
     ngx_http_writeen_redis_t  *rd;
@@ -73,6 +76,7 @@ ngx_http_writeen_redis_attach(redisAsyncContext *ac, ngx_log_t *log)
 
     rd->ac = ac;
     rd->connection = c;
+    rd->gather = gather != 0;
     rd->flush.handler = ngx_http_writeen_redis_flush_handler;
     rd->flush.data = rd;
     rd->flush.log = log;
@@ -196,7 +200,7 @@ ngx_http_writeen_redis_busy(ngx_http_writeen_redis_t *rd)
 
     rd->commands++;
 
-    return rd->before >= NGX_HTTP_WRITEEN_REDIS_LOAD;
+    return rd->gather && rd->before >= NGX_HTTP_WRITEEN_REDIS_LOAD;
 }
 
 

@@ -17,9 +17,11 @@
  * Give the context to nginx: it reads and writes from now on, and closes the
  * socket when hiredis is done with it.  What the adapter allocates it frees
  * itself from hiredis's cleanup hook.  On NGX_ERROR the context is untouched.
+ * gather: under load its commands may wait for a millisecond, to leave together
+ * (writeen_redis_gather).
  */
 ngx_int_t ngx_http_writeen_redis_attach(redisAsyncContext *ac,
-    ngx_log_t *log);
+    ngx_uint_t gather, ngx_log_t *log);
 
 
 #endif /* _NGX_HTTP_WRITEEN_REDIS_ADAPTER_H_INCLUDED_ */

@@ -19,6 +19,7 @@ __DATA__
 --- http_config
 writeen_redis $TEST_NGINX_REDIS_MAIN;
 writeen_shards 16;
+writeen_redis_gather off;
 writeen_drain 10s;
 writeen_rate 60 burst=120 user=240;
 writeen_rate_kind change 20 burst=60 user=80;
@@ -144,7 +145,18 @@ bad http: writeen_shards 4; writeen_shards 4; ~ "writeen_shards" directive is du
 bad server: writeen_shards 16; ~ "writeen_shards" directive is not allowed here
 
 
-=== TEST 8: writeen_drain
+=== TEST 8: writeen_redis_gather
+--- no_wait
+--- steps
+good http: writeen_redis_gather on;
+good http: writeen_redis_gather off;
+bad http: writeen_redis_gather 1ms; ~ writeen_redis_gather.*"on" or "off"
+bad http: writeen_redis_gather; ~ invalid number of arguments in "writeen_redis_gather"
+bad http: writeen_redis_gather on; writeen_redis_gather on; ~ "writeen_redis_gather" directive is duplicate
+bad server: writeen_redis_gather on; ~ "writeen_redis_gather" directive is not allowed here
+
+
+=== TEST 9: writeen_drain
 --- no_wait
 --- steps
 good http: writeen_drain 500ms;
@@ -157,7 +169,7 @@ bad http: writeen_drain 1s; writeen_drain 1s; ~ "writeen_drain" directive is dup
 bad location: writeen_drain 1s; ~ "writeen_drain" directive is not allowed here
 
 
-=== TEST 9: writeen_jwt_key: algorithms and secrets
+=== TEST 10: writeen_jwt_key: algorithms and secrets
 --- no_wait
 --- steps
 good http: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef;
@@ -181,7 +193,7 @@ bad server: writeen_jwt_key HS256 file:/dev/zero; ~ too big
 bad main: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef; ~ "writeen_jwt_key" directive is not allowed here
 
 
-=== TEST 10: writeen_jwt_key: public keys
+=== TEST 11: writeen_jwt_key: public keys
 --- no_wait
 --- steps
 good server: writeen_jwt_key RS256 file:$key_rsa1;
@@ -196,7 +208,7 @@ bad server: writeen_jwt_key RS256 file:$private_rsa1; ~ "writeen_jwt_key RS256" 
 bad server: writeen_jwt_key RS256 file:/etc/hostname; ~ "writeen_jwt_key RS256" is no public key
 
 
-=== TEST 11: issuer, audience, leeway
+=== TEST 12: issuer, audience, leeway
 --- no_wait
 --- steps
 good http: writeen_jwt_issuer https://auth.example;
@@ -213,7 +225,7 @@ bad server: writeen_jwt_leeway x; ~ writeen_jwt_leeway
 bad server: writeen_jwt_leeway 5s; writeen_jwt_leeway 5s; ~ "writeen_jwt_leeway" directive is duplicate
 
 
-=== TEST 12: times
+=== TEST 13: times
 --- no_wait
 --- steps
 good http: writeen_ping_interval 1s;
@@ -235,7 +247,7 @@ bad server: writeen_api_timeout 0; ~ writeen_api_timeout.*100ms to 60s
 bad main: writeen_api_timeout 1s; ~ "writeen_api_timeout" directive is not allowed here
 
 
-=== TEST 13: sizes
+=== TEST 14: sizes
 --- no_wait
 --- steps
 good http: writeen_max_message 1m; writeen_send_queue 2m;
@@ -261,7 +273,7 @@ bad server: writeen_send_queue x; ~ writeen_send_queue
 bad server: writeen_send_queue 0; ~ writeen_send_queue.*16k to 64m
 
 
-=== TEST 14: rates
+=== TEST 15: rates
 --- no_wait
 --- steps
 good http: writeen_rate 60;
@@ -304,7 +316,7 @@ bad http: writeen_rate_zone 8m; writeen_rate_zone 8m; ~ "writeen_rate_zone" dire
 bad server: writeen_rate_zone 8m; ~ "writeen_rate_zone" directive is not allowed here
 
 
-=== TEST 15: origins
+=== TEST 16: origins
 --- no_wait
 --- steps
 good http: writeen_origin *;
@@ -317,7 +329,7 @@ bad server: writeen_origin https://a.example/path; ~ "writeen_origin"
 bad server: writeen_origin https://; ~ "writeen_origin"
 
 
-=== TEST 16: acks
+=== TEST 17: acks
 --- no_wait
 --- steps
 good http: writeen_ack log;
@@ -328,7 +340,7 @@ bad server: writeen_ack; ~ invalid number of arguments in "writeen_ack"
 bad server: writeen_ack log; writeen_ack log; ~ "writeen_ack" directive is duplicate
 
 
-=== TEST 17: what makes a location one of ours
+=== TEST 18: what makes a location one of ours
 --- no_wait
 --- steps
 good location: writeen_websocket on;
@@ -347,7 +359,7 @@ bad http: writeen_metrics on; ~ "writeen_metrics" directive is not allowed here
 bad location: writeen_websocket on; writeen_api on; ~ "writeen_api": a location can be only one of "writeen_websocket"
 
 
-=== TEST 18: what is missing
+=== TEST 19: what is missing
 --- no_wait
 --- steps
 bad none: writeen_health on; ~ "writeen_redis" is required

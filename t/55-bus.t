@@ -164,7 +164,37 @@ a find message_received data.conversationId=r6 data.seq==1
 a ignore
 
 
-=== TEST 10: a library that is missing: not ready until the worker loads it
+=== TEST 10: many commands, which leave together once a millisecond
+--- http_with
+writeen_redis_gather on;
+--- with
+writeen_rate 100000 burst=100000 user=100000;
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u2
+repeat 100 a send send_message {"conversationId":"room1","content":{"text":"m$i"}}
+repeat 100 a find message_status data.seq==$i
+repeat 100 b expect message_received data.seq==$i data.message.content.text=m$i
+a ignore
+
+
+=== TEST 11: many commands, each turn of the loop on its own
+--- http_with
+writeen_redis_gather off;
+--- with
+writeen_rate 100000 burst=100000 user=100000;
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u2
+repeat 100 a send send_message {"conversationId":"room1","content":{"text":"m$i"}}
+repeat 100 a find message_status data.seq==$i
+repeat 100 b expect message_received data.seq==$i data.message.content.text=m$i
+a ignore
+
+
+=== TEST 12: a library that is missing: not ready until the worker loads it
 --- no_wait
 --- no_library
 --- steps
@@ -176,7 +206,7 @@ server main load
 until a connect u1
 
 
-=== TEST 11: a library of another version
+=== TEST 13: a library of another version
 --- no_wait
 --- no_library
 --- steps

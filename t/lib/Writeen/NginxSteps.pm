@@ -209,7 +209,7 @@ sub try_config {
     return if defined $user && $> != 0;     # nobody else may say so
     $at{main} .= "user $user;" if defined $user;
     $at{http} = "writeen_redis redis://127.0.0.1:6379; $at{http}"
-        if $bare ne 'none' && $lines !~ /writeen_redis/;
+        if $bare ne 'none' && $lines !~ /writeen_redis\s/;
     $at{server} = "writeen_jwt_key HS256 $self->{vars}{secret}; $at{server}"
         if !$bare && $lines !~ /writeen_jwt_key/;
     $at{location} ||= 'writeen_websocket on;';
