@@ -110,9 +110,15 @@ class ChatClient:
                 await self.ws.close()
             except AssertionError as e:
                 self._wrong(str(e))
-        for task in [self.task, *self.tasks]:
-            task.cancel()
-        await asyncio.gather(self.task, *self.tasks, return_exceptions=True)
+        tasks = {self.task, *self.tasks}
+        left = tasks
+        while left:
+            # again: wait_for() of Python 3.11 loses a cancellation that comes
+            # as what it waits for is done, and a session would go on for ever
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=1)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _wrong(self, what):
         self.violations.append(f"{time.time():.3f} {self.user}: {what}")
