@@ -2,7 +2,7 @@
 --
 -- A message of a busy server is mostly the only one of its room in its
 -- transaction, and then costs a page in each index that begins with the room:
--- of 57 us a message these two were 17.
+-- of 49 us a message these two were 17 (tests/bench/bench_store.c).
 --
 -- What they told, this one tells: numbers and times go up together within a
 -- room (writeen.lua), so a time is found by its number; and no number is given
