@@ -4,7 +4,7 @@
  *   bench_store <store url> [messages] [rooms] [batch] [scripts dir]
  *
  * Applies synthetic messages in batches (of WRT_BATCH_MAX when left out, which
- * is what waits; at 5,000 a second the projector gets about 100 in a turn),
+ * is what waits; at 5,000 a second the projector gets about 250 in a turn),
  * spread over rooms as a busy shard sees them, each with a clientMessageId and
  * the size of a usual chat line.  Prints the rate of store_apply() alone, that
  * with the parsing of the JSON that the projector has to do before, and this

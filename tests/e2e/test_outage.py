@@ -173,7 +173,6 @@ def store_stands_still(stack):
                 stack.dir / "writeen.db", isolation_level=None)) as c:
             c.execute("BEGIN IMMEDIATE")
             yield
-            c.execute("ROLLBACK")
     else:
         stack.mongod.signal_all(signal.SIGSTOP)
         try:
