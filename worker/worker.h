@@ -357,8 +357,8 @@ int server_group(rds_t *c, const char *stream, const char *group);
 
 typedef struct collect_s  collect_t;
 
-/* NULL: no memory. */
-collect_t *collect_open(role_t *r);
+/* On this storage, which has to last as long. */
+collect_t *collect_open(role_t *r, blob_t *b);
 void collect_close(collect_t *c);
 /* When it is due: go through the storage.  links: one a server. */
 void collect_turn(collect_t *c, link_t *links);

@@ -38,32 +38,14 @@ struct collect_s {
 };
 
 
-static int
-collect_stop(void *data)
-{
-    (void) data;
-
-    return role_stopping();
-}
-
-
 collect_t *
-collect_open(role_t *r)
+collect_open(role_t *r, blob_t *b)
 {
-    char        err[BLOB_ERROR_SIZE];
     collect_t  *c;
 
     c = mem_zero(sizeof(collect_t));
     c->role = r;
-    c->blob = blob_open(&r->cf->storage, err, sizeof(err));
-
-    if (c->blob == NULL) {
-        log_error("storage", "error=\"%s\"", err);
-        free(c);
-        return NULL;
-    }
-
-    blob_on_wait(c->blob, collect_stop, NULL);
+    c->blob = b;
 
     return c;
 }
@@ -73,7 +55,6 @@ void
 collect_close(collect_t *c)
 {
     if (c) {
-        blob_close(c->blob);
         cmd_free(&c->cmd);
         free(c);
     }

@@ -89,7 +89,7 @@ files_open(files_t *f, role_t *r)
     /* of several one is enough; and not the janitor, who must not wait for a
      * storage that is away */
     if (r->index == 0) {
-        f->collect = collect_open(r);
+        f->collect = collect_open(r, f->blob);
     }
 
     log_info("files", "spool=%s id=%s storage=%s", f->cf->spool, id,

@@ -298,6 +298,9 @@ http_limits(s3_http_t *http, int64_t total_ms)
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long) total_ms);
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (stall + 999) / 1000);
+    /* one request at a time; those that the server has closed meanwhile would
+     * stay until they are looked at again */
+    curl_easy_setopt(c, CURLOPT_MAXCONNECTS, 1L);
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
