@@ -128,6 +128,7 @@ project_range(projector_t *p, unsigned first, unsigned n)
 
     for (i = first; i < first + n; i++) {
         it = &p->items[i];
+        projector_worked(p);
 
         if (project_is_bad(p, it)) {
             project_head(it);
@@ -537,6 +538,7 @@ project_marks(projector_t *p, unsigned first, unsigned n)
             /* void */
         }
 
+        projector_worked(p);
         project_mark_shard(p, &marks[i], j - i);
         rc = rds_drain(p->shard.c);
 

@@ -32,7 +32,10 @@
 #define PROJECTOR_BLOCK_MS   1000
 #define PROJECTOR_GRACE_MS   5000       /* over the block: Redis is stuck */
 #define PROJECTOR_GATHER     8      /* entries in a turn: there are many */
-#define PROJECTOR_GATHER_MS  50     /* then a turn begins this often at most */
+#define PROJECTOR_GATHER_MS  100    /* then a turn begins this often at most */
+#define PROJECTOR_FIRST      64     /* entries of the first read */
+#define PROJECTOR_WORK_US    500    /* in one go */
+#define PROJECTOR_REST_MS    2
 #define PROJECTOR_BYTES      (8 * 1024 * 1024)  /* of a batch, as a rule */
 #define PROJECTOR_DELAY_MIN  50
 #define PROJECTOR_DELAY_MAX  2000
@@ -133,14 +136,34 @@ projector_tidy(projector_t *p)
  * entries wait at most so long, and one that comes alone does not.
  */
 static void
-projector_gather(projector_t *p, int64_t start, unsigned n)
+projector_gather(projector_t *p, unsigned n)
 {
     int64_t  left;
 
-    left = start + PROJECTOR_GATHER_MS - mono_ms();
+    left = p->started + PROJECTOR_GATHER_MS - mono_ms();
+    p->calm = n < p->count;
 
-    if (n >= PROJECTOR_GATHER && n < p->count && left > 0) {
+    if (n >= PROJECTOR_GATHER && p->calm && left > 0) {
         role_sleep((int) left);
+    }
+}
+
+
+/*
+ * In one piece a turn's work would have a processor to itself for some ten
+ * milliseconds, and on a machine with few of them Redis and nginx would wait
+ * for that.  So it is done in small pieces while there is time.
+ */
+void
+projector_worked(void *data)
+{
+    projector_t  *p;
+
+    p = data;
+
+    if (p->calm && mono_us() - p->worked >= PROJECTOR_WORK_US) {
+        role_sleep(PROJECTOR_REST_MS);
+        p->worked = mono_us();
     }
 }
 
@@ -150,7 +173,6 @@ projector_turn(projector_t *p)
 {
     int       n;
     role_t   *r;
-    int64_t   start;
     unsigned  had;
 
     r = p->role;
@@ -187,9 +209,9 @@ projector_turn(projector_t *p)
         return;
     }
 
-    start = mono_ms();
     had = p->nitems;
     projector_budget(p);
+    store_on_work(r->store, projector_worked, p);
 
     switch (projector_apply(p)) {
 
@@ -197,7 +219,7 @@ projector_turn(projector_t *p)
         p->delay = 0;
         projector_drop(p);
         projector_tidy(p);
-        projector_gather(p, start, had);
+        projector_gather(p, had);
         break;
 
     case STORE_DOWN:
@@ -239,16 +261,39 @@ projector_stop(projector_t *p)
 }
 
 
+/* How many of each shard the next read may bring; 0: enough is in hand. */
+static unsigned
+projector_part(const projector_t *p)
+{
+    unsigned  n;
+
+    if (p->nasked == 0 || p->nitems >= p->count
+        || p->nreplies == PROJECTOR_READS)
+    {
+        return 0;
+    }
+
+    n = p->nitems < PROJECTOR_FIRST ? PROJECTOR_FIRST : p->nitems;
+
+    if (n > p->count - p->nitems) {
+        n = p->count - p->nitems;
+    }
+
+    return n / p->nasked;
+}
+
+
 /*
- * Fill the batch.  One blocking read over all shards takes an equal part from
- * each; when some had more than their part and there is room, a second one
- * takes the rest from those, so that one busy shard gets large batches, too.
+ * Fill the batch.  A blocking read over all shards takes an equal part from
+ * each; the next ones take more from those that had more, until all is in hand
+ * or the batch is full.  So a busy shard gets large batches, too, and Redis,
+ * which does nothing else meanwhile, is not asked for a large one at once.
  */
 static int
 projector_read(projector_t *p)
 {
     int        block;
-    unsigned   i, n, full, part;
+    unsigned   i, n, part;
 
     for (i = 0, n = 0; i < p->leases.n; i++) {
         if (p->leases.leases[i].held) {
@@ -260,43 +305,42 @@ projector_read(projector_t *p)
     }
 
     p->nasked = n;
-    part = p->count / n ? p->count / n : 1;
+    part = projector_part(p);
 
     /* 0 would be for ever */
     block = lease_wait_ms(&p->leases);
     block = block < 1 ? 1 : block > PROJECTOR_BLOCK_MS ? PROJECTOR_BLOCK_MS
             : block;
 
-    if (projector_fetch(p, 0, part, block) != 0) {
+    if (projector_fetch(p, 0, part ? part : 1, block) != 0) {
         return -1;
     }
 
-    for (i = 0, full = 0; i < p->nasked; i++) {
-        full += p->asked[i].got == part;
-    }
+    p->started = mono_ms();
+    p->worked = mono_us();
 
-    if (full == 0 || p->nitems >= p->count) {
-        return 0;
-    }
+    for ( ;; ) {
+        for (i = 0, n = 0; i < p->nasked; i++) {
+            if (p->asked[i].got > 0
+                && p->asked[i].got == p->asked[i].want)
+            {
+                p->asked[n++] = p->asked[i];
+            }
+        }
 
-    part = (p->count - p->nitems) / full;
+        p->nasked = n;
+        part = projector_part(p);
 
-    if (part == 0) {
-        return 0;
-    }
+        if (part == 0) {
+            return 0;
+        }
 
-    /* only those remain asked */
-    for (i = 0, n = 0; i < p->nasked; i++) {
-        if (p->asked[i].got > 0
-            && p->asked[i].got == p->asked[i].want)
-        {
-            p->asked[n++] = p->asked[i];
+        projector_worked(p);
+
+        if (projector_fetch(p, 1, part, 0) != 0) {
+            return -1;
         }
     }
-
-    p->nasked = n;
-
-    return projector_fetch(p, 1, part, 0);
 }
 
 
@@ -331,6 +375,7 @@ projector_ask(projector_t *p, int more, unsigned count, int block_ms)
     for (i = 0; i < p->nasked; i++) {
         a = &p->asked[i];
         a->want = count;
+        a->got = 0;
         cmd_text(cmd, more ? a->last : "0");
     }
 
@@ -414,7 +459,6 @@ projector_take(projector_t *p, unsigned asked, const reply_t *entries)
     const reply_t  *e, *fields;
 
     a = &p->asked[asked];
-    a->got = 0;
 
     for (i = 0; i < reply_count(entries); i++) {
         if (p->nitems == PROJECTOR_ITEMS) {

@@ -9,6 +9,9 @@
 
 #include "worker/worker.h"
 
+/* Reads of a turn: each may bring as much as is in hand. */
+#define PROJECTOR_READS    12
+
 /* Places in the cache of conversations whose numbers are known to be good. */
 #define PROJECTOR_CHECKED  65536
 
@@ -54,8 +57,12 @@ typedef struct {
     item_t       *items;            /* the batch, grouped by read */
     unsigned      nitems;
     size_t        bytes;
-    reply_t      *replies[2];
+    reply_t      *replies[PROJECTOR_READS];
     unsigned      nreplies;
+
+    int64_t       started;          /* mono: when the turn had its first */
+    int64_t       worked;           /* mono_us(): since when without a rest */
+    unsigned      calm:1;           /* not behind: it may rest */
 
     uint64_t     *checked;          /* see reemit.c */
     int64_t       tidy_at;          /* mono: when store_tidy() is due */
@@ -63,6 +70,9 @@ typedef struct {
     cmd_t         cmd;              /* scratch */
     buf_t         text;
 } projector_t;
+
+/* A piece of work is done: rest, if it is time to.  data: the projector_t. */
+void projector_worked(void *data);
 
 /* Apply the batch in hand.  STORE_OK: done, and out of the streams.
  * STORE_DOWN: the store does not answer.  STORE_REJECTED: Redis failed.  In

@@ -95,6 +95,23 @@ store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad)
 }
 
 
+void
+store_on_work(store_t *st, void (*fn)(void *), void *data)
+{
+    st->work = fn;
+    st->work_data = data;
+}
+
+
+void
+store_worked(store_t *st)
+{
+    if (st->work) {
+        st->work(st->work_data);
+    }
+}
+
+
 /* Every query: an empty *out unless all went well, the arena emptied. */
 static store_rc_t
 finish(store_t *st, store_rc_t rc, json_t **out)

@@ -117,6 +117,11 @@ store_rc_t store_ping(store_t *st);
  */
 store_rc_t store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad);
 
+/* Have store_apply() call fn(data) again and again while it works, so that it
+ * may rest: with a transaction open, so for milliseconds only, and without a
+ * call of this store.  NULL: not any more. */
+void store_on_work(store_t *st, void (*fn)(void *), void *data);
+
 /*
  * What wrt_load puts into Redis: {"seq","state":"active"|"archived"|
  * "reopen" (archived until somebody writes),"at","consultationId"?,"members":

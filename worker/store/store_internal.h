@@ -735,8 +735,13 @@ struct store_s {
     const store_ops_t  *ops;
     store_arena_t       arena;      /* for one call; store.c resets it */
     words_t             words;      /* scratch of store_search.c */
+    void              (*work)(void *);      /* store_on_work() */
+    void               *work_data;
     char                err[STORE_ERR_MAX];
 };
+
+/* A piece of store_apply() is done. */
+void store_worked(store_t *st);
 
 /* Set the error text, return rc. */
 store_rc_t store_fail(store_t *st, store_rc_t rc, const char *fmt, ...)

@@ -52,6 +52,8 @@ load(store_sqlite_t *st, store_plan_t *p)
         if (rc == STORE_NOT_FOUND) {
             rc = STORE_OK;
         }
+
+        store_worked(&st->base);
     }
 
     for (i = 0; rc == STORE_OK && i < p->nmembers; i++) {
@@ -567,6 +569,7 @@ write_plan(store_sqlite_t *st, store_plan_t *p)
 
     for (i = 0; rc == STORE_OK && i < p->nops; i++) {
         rc = write_op(st, &p->ops[i]);
+        store_worked(&st->base);
     }
 
     store_plan_sum(p);
@@ -583,6 +586,8 @@ write_plan(store_sqlite_t *st, store_plan_t *p)
         if (rc == STORE_OK) {
             rc = set_conv(st, p->convs[i]);
         }
+
+        store_worked(&st->base);
     }
 
     return rc;
