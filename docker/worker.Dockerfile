@@ -14,7 +14,7 @@ RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends \
        gcc make libc6-dev pkg-config \
        libhiredis-dev libjwt-dev libjansson-dev libssl-dev zlib1g-dev \
-       libsqlite3-dev libmongoc-dev libutf8proc-dev \
+       libsqlite3-dev libmongoc-dev libutf8proc-dev libyajl-dev \
        libcurl4-openssl-dev libexpat1-dev \
        libgmime-3.0-dev libmagic-dev libzip-dev \
        libclamav-dev libvips-dev libseccomp-dev libglib2.0-dev
@@ -36,7 +36,7 @@ RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends \
        ca-certificates tzdata \
        libhiredis0.14 libjwt0 libjansson4 libssl3 zlib1g \
-       libsqlite3-0 libmongoc-1.0-0 libbson-1.0-0 libutf8proc2 \
+       libsqlite3-0 libmongoc-1.0-0 libbson-1.0-0 libutf8proc2 libyajl2 \
        libcurl4 libexpat1 libgmime-3.0-0 libmagic1 libzip4 \
        libclamav12 libvips42 libseccomp2 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log \

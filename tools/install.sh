@@ -158,6 +158,7 @@ need_for_run() {
         libhiredis-dev libjwt-dev libjansson-dev libssl-dev zlib1g-dev
     need "stores and search of the worker" \
         libsqlite3-dev libmongoc-dev libutf8proc-dev
+    need "events of the projector" libyajl-dev
     need "storage of files" libcurl4-openssl-dev libexpat1-dev
     need "forms and types of files" libgmime-3.0-dev libmagic-dev libzip-dev
     need "scanning of files" libclamav-dev

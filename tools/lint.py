@@ -223,8 +223,7 @@ def check_skips():
 
 # ---- layers ----
 
-# Foreign headers, and the files that may know them: one home for each
-# library, so that it can be replaced there.
+# Foreign headers, and the files that may know them: one home for each library.
 HOMES = {
     r"jwt\.h": r"ngx_writeen_module/ngx_http_writeen_(auth|key)\.c"
                r"|worker/(token|push/push_token)\.c",
@@ -238,6 +237,7 @@ HOMES = {
     r"(mongoc|bson)/.*": r"worker/store/mongo/\w+\.[ch]",
     r"utf8proc\.h": r"worker/store/words\.c",
     r"jansson\.h": r"common/wrt_(envelope|command)\.c|worker/[\w/]+\.[ch]",
+    r"yajl/.*": r"worker/projector/event_pick\.c",
     r"curl/.*": r"worker/(files/blob/blob_s3|push/push)_http\.c",
     r"glib\.h": r"worker/push/push_zone\.c",
     r"expat\.h": r"worker/files/blob/blob_s3_xml\.c",

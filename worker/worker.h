@@ -393,10 +393,14 @@ typedef struct {
 } entry_t;
 
 /* Returns NULL and e filled, or why it can never be stored (static text; e
- * then holds what could be read of the header: ev.kind 0 is nothing). */
+ * then holds what could be read of the header: ev.kind 0 is nothing).  whole:
+ * with every member of the body; else a message has those that event_pick.c
+ * names. */
 const char *event_decode(entry_t *e, const char *id, wrt_slice_t conversation,
-    wrt_slice_t payload, wrt_slice_t extra);
+    wrt_slice_t payload, wrt_slice_t extra, int whole);
 void event_free(entry_t *e);
+/* event_pick.c: of a message's event what is wanted.  NULL: parse it whole. */
+json_t *event_pick(wrt_slice_t s);
 /* Make a fence of it: the number is taken, the content is not stored. */
 void event_to_fence(entry_t *e);
 int event_numbered(const entry_t *e);

@@ -17,7 +17,7 @@ WORKER_CFLAGS  := -I$(BUILD) \
                   -DWRT_SCRIPTS_DIR='"$(WORKER_SCRIPTS)"'
 WORKER_LIBS     = $(STORE_LIBS) $(BLOB_LIBS) $(UPLOAD_LIBS) \
                   $(SCAN_LIBS) $(JAIL_LIBS) $(PUSH_LIBS) -lhiredis \
-                  -lcrypto $(COMMON_LIBS)
+                  -lyajl -lcrypto $(COMMON_LIBS)
 
 include worker/store/store.mk
 include worker/files/blob/blob.mk

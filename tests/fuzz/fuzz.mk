@@ -38,7 +38,9 @@ FUZZ_transcript := $(wildcard worker/session/transcript*.c) \
 FUZZ_LIBS_transcript := -lutf8proc -lcrypto
 
 # What these call, not all that stands in their files
-FUZZ_event      := worker/projector/event.c worker/pool/util.c worker/pool/log.c
+FUZZ_event      := worker/projector/event.c worker/projector/event_pick.c \
+                   worker/pool/util.c worker/pool/log.c
+FUZZ_LIBS_event := -lyajl
 FUZZ_rpc        := worker/api/api_call.c worker/api/api_route.c \
                    worker/pool/redis.c worker/pool/util.c worker/pool/log.c
 FUZZ_LIBS_rpc   := -lhiredis -no-pie -Wl,--unresolved-symbols=ignore-all

@@ -38,7 +38,7 @@ decode_as(entry_t *e, const char *entry, const char *conversation,
     p = slice(payload);
     x = slice(extra);
 
-    why = event_decode(e, entry, c, p, x);
+    why = event_decode(e, entry, c, p, x, 1);
 
     free((char *) c.p);
     free((char *) p.p);
@@ -260,7 +260,7 @@ random_entries(void **state)
         x.p = payload + n / 2;
         x.n = unit_below(&seed, 3) ? 0 : n - n / 2;
 
-        if (event_decode(&e, id, c, p, x) == NULL) {
+        if (event_decode(&e, id, c, p, x, (int) (i & 1)) == NULL) {
             assert_true(strchr("mcejlfsubaxn", e.ev.kind) != NULL);
             assert_true(wrt_id_valid(e.ev.conversation,
                                      strlen(e.ev.conversation)));
@@ -271,11 +271,149 @@ random_entries(void **state)
 }
 
 
+/* JSON with ' in place of " */
+static wrt_slice_t
+quoted(const char *text)
+{
+    char         *p;
+    wrt_slice_t   s;
+
+    s = slice(text);
+
+    for (p = (char *) s.p; *p; p++) {
+        *p = *p == '\'' ? '"' : *p;
+    }
+
+    return s;
+}
+
+
+static json_t *
+pick(const char *text)
+{
+    json_t       *v;
+    wrt_slice_t   s;
+
+    s = quoted(text);
+    v = event_pick(s);
+    free((char *) s.p);
+
+    return v;
+}
+
+
+#define MESSAGE(inside)                                                      \
+    "{'event':'message_received','data':{'seq':7,'message':{" inside "}}}"
+
+/* Of a message what the store wants, as it stands there. */
+static void
+picked(void **state)
+{
+    size_t       i;
+    json_t      *got, *want;
+    wrt_slice_t  s;
+
+    static const struct {
+        const char  *text, *want;
+    } t[] = {
+        { "{'event':'message_received','data':{'conversationId':'r',"
+          "'clientMessageId':'c1','seq':7,'message':{'id':'m1',"
+          "'conversationId':'r','senderId':'u','sender':{'name':'A',"
+          "'avatar':null},'type':'text','content':{'text':'say \\'hi\\' "
+          "\xC3\xA9','a':[1,-2.5,true,false,null,{'b':[]}]},'status':'sent',"
+          "'readBy':[{'x':[{}]}],'replyTo':null,'reactions':[],"
+          "'createdAt':'2026-01-01T00:00:00.000Z'}}}",
+          "{'data':{'clientMessageId':'c1','message':{'id':'m1',"
+          "'senderId':'u','type':'text','content':{'text':'say \\'hi\\' "
+          "\xC3\xA9','a':[1,-2.5,true,false,null,{'b':[]}]},"
+          "'replyTo':null,'createdAt':'2026-01-01T00:00:00.000Z'}}}" },
+        { "{}", "{}" },
+        { "{'x':{'data':1},'data':5}", "{'data':5}" },
+        { "{'data':[{'x':{'id':1}}]}", "{'data':[{'x':{'id':1}}]}" },
+        { "{'data':{'message':[{'x':1}],'y':[{'id':2}]}}",
+          "{'data':{'message':[{'x':1}]}}" },
+        /* names that are wanted elsewhere */
+        { MESSAGE("'message':{'id':3},'id':{'sender':4}"),
+          "{'data':{'message':{'id':{'sender':4}}}}" },
+        { MESSAGE("'content':{'data':{'message':{'z':1}}}"),
+          "{'data':{'message':{'content':{'data':{'message':{'z':1}}}}}}" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        s = quoted(t[i].want);
+        got = pick(t[i].text);
+        want = json_loadb(s.p, s.n, 0, NULL);
+
+        assert_non_null(got);
+        assert_non_null(want);
+        assert_true(json_equal(got, want));
+
+        json_decref(got);
+        json_decref(want);
+        free((char *) s.p);
+    }
+}
+
+
+/* Where yajl may see it otherwise, jansson is to say. */
+static void
+not_picked(void **state)
+{
+    char     text[512];
+    size_t   i;
+    json_t  *v;
+
+    static const char *const  t[] = {
+        "", "1", "[]", "[{}]", "null", "{", "{}{}", "{} x", "{'data':}",
+        "{'data':1,'data':1}",
+        MESSAGE("'id':'a','id':'a'"),
+        MESSAGE("'content':{'a':1,'a':2}"),
+        MESSAGE("'content':{'text':'\\u0041'}"),
+        MESSAGE("'content':{'text':'\\ud800'}"),
+        MESSAGE("'content':{'text':'\xFF'}"),
+        MESSAGE("'content':{'text':'\xC0\x80'}"),
+        MESSAGE("'content':{'text':'\xED\xA0\x80'}"),
+        MESSAGE("'content':{'\xC0\x80':1}"),
+        MESSAGE("'content':{'n':123456789012345678901234567890}"),
+        MESSAGE("'content':{'n':1e999}"),
+        MESSAGE("'content':{'n':01}"),
+        MESSAGE("'content':{'text':'a\nb'}")
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        assert_null(pick(t[i]));
+    }
+
+    /* good, but too deep, and with too long a name */
+
+    snprintf(text, sizeof(text), "{\"data\":%200s%200s}", "", "");
+    memset(text + strlen("{\"data\":"), '[', 200);
+    memset(strchr(text, ' '), ']', 200);
+
+    assert_non_null(v = json_loads(text, 0, NULL));
+    json_decref(v);
+    assert_null(pick(text));
+
+    snprintf(text, sizeof(text), "{\"data\":{\"message\":{\"content\":"
+             "{\"%0200d\":1}}}}", 1);
+
+    assert_non_null(v = json_loads(text, 0, NULL));
+    json_decref(v);
+    assert_null(pick(text));
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(good),
+        cmocka_unit_test(picked),
+        cmocka_unit_test(not_picked),
         cmocka_unit_test(bad),
         cmocka_unit_test(fence),
         cmocka_unit_test(long_ids),

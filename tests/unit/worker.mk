@@ -9,7 +9,8 @@ UNIT_WORKER       := $(UNIT_WORKER_TESTS:%=$(BUILD)/unit/test_%)
 UNIT_BINS         += $(UNIT_WORKER)
 
 # The files under test; what else they call, the test stands in for.
-UNIT_WORKER_event  := $(BUILD)/worker/projector/event.o
+UNIT_WORKER_event  := $(BUILD)/worker/projector/event.o \
+                      $(BUILD)/worker/projector/event_pick.o
 UNIT_WORKER_conf   := $(BUILD)/worker/conf/conf.o \
                       $(BUILD)/worker/conf/conf_files.o \
                       $(BUILD)/worker/conf/conf_scan.o \
@@ -25,7 +26,8 @@ UNIT_WORKER_user   := $(BUILD)/worker/pool/user.o
 UNIT_WORKER_spool  := $(BUILD)/worker/files/spool.o
 UNIT_WORKER_may    := $(BUILD)/worker/api/api_may.o
 
-UNIT_WORKER_LIBS_conf := $(PUSH_LIBS)
+UNIT_WORKER_LIBS_event := -lyajl
+UNIT_WORKER_LIBS_conf  := $(PUSH_LIBS)
 
 # the test sees how signatures are compared
 UNIT_WORKER_LIBS_file_link := -Wl,--wrap=CRYPTO_memcmp -lcrypto

@@ -62,9 +62,15 @@ event_id(char out[WRT_ID_MAX + 1], wrt_slice_t s)
 
 
 static json_t *
-event_object(wrt_slice_t s)
+event_object(wrt_slice_t s, int whole)
 {
     json_t  *v;
+
+    v = whole ? NULL : event_pick(s);
+
+    if (v) {
+        return v;
+    }
 
     v = json_loadb(s.p, s.n, JSON_REJECT_DUPLICATES, NULL);
 
@@ -128,7 +134,7 @@ event_header(entry_t *e, const wrt_bus_header_t *h, wrt_slice_t conversation,
 
 const char *
 event_decode(entry_t *e, const char *id, wrt_slice_t conversation,
-    wrt_slice_t payload, wrt_slice_t extra)
+    wrt_slice_t payload, wrt_slice_t extra, int whole)
 {
     size_t             i;
     unsigned           needs;
@@ -168,7 +174,8 @@ event_decode(entry_t *e, const char *id, wrt_slice_t conversation,
     }
 
     if (needs & EVENT_BODY) {
-        e->ev.body = event_object(h.body);
+        e->ev.body = event_object(h.body,
+                                  whole || h.kind != WRT_EV_MESSAGE);
 
         if (e->ev.body == NULL) {
             return "the body is not a JSON object";
@@ -180,7 +187,7 @@ event_decode(entry_t *e, const char *id, wrt_slice_t conversation,
 
     /* a creation's extra goes to clients as it is, the store has no use */
     if (extra.n > 0 && h.kind != WRT_EV_CREATE) {
-        e->ev.extra = event_object(extra);
+        e->ev.extra = event_object(extra, 1);
 
         if (e->ev.extra == NULL) {
             return "the extra field is not a JSON object";

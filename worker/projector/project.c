@@ -90,7 +90,7 @@ project_head(item_t *it)
     none.p = "";
     none.n = 0;
 
-    (void) event_decode(&it->e, it->id, it->c, head, none);
+    (void) event_decode(&it->e, it->id, it->c, head, none, 1);
 }
 
 
@@ -135,7 +135,8 @@ project_range(projector_t *p, unsigned first, unsigned n)
             why = "it crashed the projector";
 
         } else {
-            why = event_decode(&it->e, it->id, it->c, it->p, it->x);
+            /* what is emitted again is so with all that it had */
+            why = event_decode(&it->e, it->id, it->c, it->p, it->x, watch);
 
             rc = why == NULL && watch && event_numbered(&it->e)
                  ? reemit_check(p, it) : STORE_OK;

@@ -143,7 +143,7 @@ replay_one(replay_t *y, const char *id, const reply_t *fields)
         s[i].n = reply_len(v);
     }
 
-    why = event_decode(&e, id, s[0], s[1], s[2]);
+    why = event_decode(&e, id, s[0], s[1], s[2], 1);
     rc = 0;
 
     if (why == NULL && event_numbered(&e) && e.ev.kind != WRT_EV_FENCE) {
