@@ -48,7 +48,7 @@ static const struct {
     { "projector_batches_total", "counter", "Batches stored.",
       offsetof(counters_t, batches), ROLE_PROJECTOR, 0 },
     { "projector_batch_seconds_total", "counter",
-      "Time spent on batches, acknowledgement included.",
+      "Time spent on batches, with acknowledgement and rests.",
       offsetof(counters_t, batch_us), ROLE_PROJECTOR, 1 },
     { "projector_dead_letters_total", "counter",
       "Entries that can not be stored.",

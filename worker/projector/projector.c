@@ -268,7 +268,7 @@ projector_part(const projector_t *p)
     unsigned  n;
 
     if (p->nasked == 0 || p->nitems >= p->count
-        || p->nreplies == PROJECTOR_READS)
+        || p->bytes >= PROJECTOR_BYTES || p->nreplies == PROJECTOR_READS)
     {
         return 0;
     }
