@@ -324,7 +324,7 @@ event_pick(wrt_slice_t s)
     yajl_handle   h;
     yajl_status   status;
 
-    static yajl_callbacks  callbacks = {
+    static const yajl_callbacks  callbacks = {
         pick_null, pick_boolean, pick_integer, pick_double, NULL, pick_string,
         pick_start_map, pick_key, pick_end, pick_start_array, pick_end
     };
