@@ -74,7 +74,8 @@
 
 /* What happens to a message */
 #define WRT_VERSION_S            3600   /* its last change is kept in Redis */
-#define WRT_EMOJI_MAX            32     /* bytes of a reaction */
+#define WRT_EMOJI_MAX            64     /* bytes of a reaction; a kiss of two
+                                           with skin tones has 35 */
 #define WRT_REACTIONS_MAX        500    /* of one message */
 #define WRT_EDITS_MAX            100    /* of one message */
 #define WRT_PREVIEW_MAX          256    /* lastMessage, reply preview: bytes */

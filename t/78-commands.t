@@ -153,7 +153,7 @@ a expect error data.id=w1 data.code=invalid_request data.field=emoji
 a send remove_reaction {"conversationId":"room1","messageId":"m1","emoji":"\u0085"} id=w2
 a expect error data.id=w2 data.code=invalid_request data.field=emoji
 a send remove_reaction {"conversationId":"room1","messageId":"m1","emoji":"$emoji"} id=w3
-a expect error data.id=w3 data.code=invalid_request data.field=emoji data.message~32
+a expect error data.id=w3 data.code=invalid_request data.field=emoji data.message~64
 a send set_presence {} id=w4
 a expect error data.id=w4 data.code=invalid_request data.field=status
 a send edit_message {"conversationId":"room1","messageId":"m1","content":{"text":"$long"}} id=w5
@@ -162,7 +162,7 @@ calls PATCH * = 0
 calls DELETE * = 0
 calls PUT * = 0
 --- vars
-emoji e*33
+emoji e*65
 long x*16385
 
 

@@ -460,13 +460,15 @@ async def test_twenty_react_at_once(stack):
 
 GOOD = ["\U0001f44d\U0001f3fd",                         # with a skin tone
         "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466",
+        "\U0001f469\U0001f3fb\u200d\u2764\ufe0f\u200d\U0001f48b\u200d"
+        "\U0001f468\U0001f3fc",                        # 35 bytes
         "1\ufe0f\u20e3", "#\ufe0f\u20e3", "*\ufe0f\u20e3",      # keycaps
         "\u2764\ufe0f", "\u2764", "\U0001f1ee\U0001f1e9",       # a flag
         "\u00a9\ufe0f", "\u2122", "\u203c\ufe0f", "\u2049\ufe0f",
         "\u3030\ufe0f", "\u3297\ufe0f"]
 
 BAD = ["a", "ok", "12", "1", "#", " ", THUMB + " ", "\n", "\x7f", "\x85",
-       "ok" + THUMB, THUMB * 9, "\u00a0", "\u2003", "\u2028", "\u3000",
+       "ok" + THUMB, THUMB * 17, "\u00a0", "\u2003", "\u2028", "\u3000",
        "\u202e" + THUMB, "\u2066" + THUMB, "\u200b", "\ufeff"]
 
 

@@ -74,6 +74,41 @@ async def test_by_the_tutor_himself(stack):
     assert room["context"] == CONTEXT
 
 
+async def test_a_number_that_is_taken(stack):
+    """A room with this number, made by one of them with somebody else: who
+    confirms it is not told that all is well."""
+    ani, tia, eve = uniques("ani", "tia", "eve")
+    number = unique("consult")
+    r = await rest(stack, ani, "student").acall(
+        "POST", "/api/conversations", {
+            "type": "consultation", "consultationId": number,
+            "participantIds": [eve]})
+    assert r.status == 201, r
+    room = r.data["conversation"]["id"]
+    for body, field in ((body_of(ani, tia), "participants"),
+                        ({"participantIds": [ani, tia]}, "participantIds")):
+        e = (await confirm(stack, number, body)).refused(409, "conflict")
+        assert e["field"] == field
+    lms = rest(stack, "lms", "service")
+    (await lms.acall("POST", "/api/conversations", {
+        "type": "consultation", "consultationId": number,
+        **body_of(ani, tia)})).refused(409, "conflict")
+    # with those who are there it is as before, and a service may add others
+    r = await confirm(stack, number, body_of(ani, eve))
+    assert r.status == 200 and r.data["conversation"]["id"] == room
+    assert (await lms.acall(
+        "POST", f"/api/conversations/{room}/participants",
+        {"userId": tia, "role": "tutor"})).status in (200, 201)
+    r = await confirm(stack, number, body_of(ani, tia))
+    assert r.status == 200 and r.data["conversation"]["id"] == room
+    # who has left is known
+    assert (await lms.acall(
+        "DELETE", f"/api/conversations/{room}/participants/{eve}")).status \
+        == 200
+    r = await confirm(stack, number, body_of(ani, eve))
+    assert r.status == 200, r
+
+
 async def test_who_may_not_and_what_is_wrong(stack):
     ani, tia = uniques("ani", "tia")
     number = unique("consult")

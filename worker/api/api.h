@@ -526,6 +526,8 @@ api_rc_t conv_unblock(api_t *a, call_t *c);
 /* api_member.c */
 api_rc_t member_add(api_t *a, call_t *c);
 api_rc_t member_remove(api_t *a, call_t *c);
+/* Is he, or was he once, in the room of this document? */
+int member_known(const json_t *doc, const char *user);
 
 /* api_receipt.c */
 api_rc_t receipt_read(api_t *a, call_t *c);

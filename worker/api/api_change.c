@@ -449,7 +449,7 @@ reaction_emoji(call_t *c)
     {
         api_error(c, 400, "invalid_request", "emoji",
                   "emoji must be one emoji, percent-encoded UTF-8 of at most"
-                  " 32 bytes");
+                  " 64 bytes");
         return -1;
     }
 

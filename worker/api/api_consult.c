@@ -176,6 +176,46 @@ consult_named(call_t *c)
 }
 
 
+/* The room has this number.  Were those whom the body names ever in it?  If
+ * not, somebody was there first with the number, and who confirms it has to
+ * know.  0, or -1: answered. */
+static int
+consult_people(call_t *c, const json_t *doc)
+{
+    json_t      *from, *v;
+    size_t       i;
+    const char  *user, *field;
+
+    from = consult_object(c);
+    if (from == NULL) {
+        return -1;
+    }
+
+    field = NULL;
+
+    json_array_foreach(json_object_get(from, "participantIds"), i, v) {
+        user = json_string_value(v);
+        field = user && !member_known(doc, user) ? "participantIds" : field;
+    }
+
+    json_array_foreach(json_object_get(from, "participants"), i, v) {
+        user = json_string_value(json_object_get(v, "userId"));
+        field = user && !member_known(doc, user) ? "participants" : field;
+    }
+
+    json_decref(from);
+
+    if (field == NULL) {
+        return 0;
+    }
+
+    api_error(c, 409, "conflict", field,
+              "this consultation has a room already, without them");
+
+    return -1;
+}
+
+
 /* Confirmed in this room: for the first time, or again. */
 static emit_rc_t
 consult_emit(api_t *a, call_t *c, const access_t *x, const json_t *doc,
@@ -226,6 +266,12 @@ consult_decide_doc(api_t *a, call_t *c, const access_t *x, const json_t *doc,
     status = json_string_value(json_object_get(doc, "consultationStatus"));
 
     if (may_manage(c, x, doc) != 0) {
+        return EMIT_ANSWERED;
+    }
+
+    if ((c->rest || (current && strcmp(current, c->ids[1]) == 0))
+        && consult_people(c, doc) != 0)
+    {
         return EMIT_ANSWERED;
     }
 

@@ -404,6 +404,16 @@ create_same(const call_t *c, const create_t *m, const json_t *doc)
         return 0;
     }
 
+    /* a consultation's members may have changed since, the number is what names
+     * it; but they were the same once */
+    if (m->body->consultation) {
+        for (n = 0; n < m->body->npeople; n++) {
+            if (!member_known(doc, m->body->people[n].user)) {
+                return 0;
+            }
+        }
+    }
+
     caller = c->rights != 0;
     found = 0;
 
@@ -424,8 +434,6 @@ create_same(const call_t *c, const create_t *m, const json_t *doc)
         }
     }
 
-    /* a consultation's members may have changed since; the number is what
-     * names it */
     return caller && (m->body->consultation || found == m->body->npeople);
 }
 

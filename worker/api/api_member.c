@@ -40,6 +40,25 @@ member_find(const json_t *doc, const char *user, unsigned *present)
 }
 
 
+int
+member_known(const json_t *doc, const char *user)
+{
+    size_t       i;
+    json_t      *p;
+    const char  *id;
+
+    json_array_foreach(json_object_get(doc, "participants"), i, p) {
+        id = json_string_value(json_object_get(p, "userId"));
+
+        if (id && strcmp(id, user) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* A direct room has the two it was made for. */
 static int
 member_fixed(call_t *c, const json_t *doc)
