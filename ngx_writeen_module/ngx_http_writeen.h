@@ -133,6 +133,7 @@ struct ngx_http_writeen_session_s {
     ngx_str_t                  name;
     ngx_str_t                  avatar;
     u_char                    *identity;
+    ngx_str_t                  addr;       /* as the handshake saw it */
 
     /* output: frames not yet written, `sent` bytes of the first are out */
     ngx_http_writeen_out_t    *out;
@@ -174,6 +175,8 @@ struct ngx_http_writeen_session_s {
     ngx_uint_t                 ncontrol;   /* frames without events in */
     time_t                     control_at; /* this second */
     ngx_uint_t                 ncommands;
+    ngx_uint_t                 nchecks;    /* joins of rooms without a link */
+    ngx_uint_t                 nsends;     /* messages not answered yet */
 
     char                       id[WRT_OID_LEN + 1];
 
@@ -554,6 +557,7 @@ ngx_http_writeen_send_t *ngx_http_writeen_send(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_loc_conf_t *wlcf, wrt_send_t *m,
     wrt_slice_t conversation, ngx_http_writeen_identity_t *id,
     ngx_str_t *extra, ngx_http_writeen_sent_pt handler, void *data);
+/* Nobody wants to know: the message goes its way.  Not from the handler. */
 void ngx_http_writeen_send_cancel(ngx_http_writeen_send_t *send);
 
 /* Bring a conversation into Redis, one call for all who ask at a time; the

@@ -70,6 +70,7 @@ ngx_http_writeen_catch_free(ngx_http_writeen_catch_t *op)
 {
     if (op->op.session != NULL) {
         ngx_http_writeen_catch_release(op, op->op.session);
+        op->op.session->nchecks -= op->checks;
     }
 
     ngx_queue_remove(&op->op.queue);

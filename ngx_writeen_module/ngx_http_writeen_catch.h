@@ -63,6 +63,7 @@ struct ngx_http_writeen_catch_s {
     unsigned                       inflight:1; /* an answer will come */
     unsigned                       reading:1; /* counted in room->catching */
     unsigned                       turn:1;    /* the session's one reader */
+    unsigned                       checks:1;  /* counted in session->nchecks */
 };
 
 

@@ -175,6 +175,7 @@ ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (kinds[i].offset == cmd->offset) {
             clcf->handler = kinds[i].handler;
+            wlcf->handler = kinds[i].handler;
         }
     }
 

@@ -67,6 +67,7 @@ typedef struct {
     ngx_flag_t                 api;
     ngx_flag_t                 health;
     ngx_flag_t                 metrics;
+    ngx_http_handler_pt        handler;    /* of the one that is on */
 
     ngx_array_t               *keys;       /* of ngx_http_writeen_key_t */
     ngx_str_t                  issuer;

@@ -17,6 +17,9 @@ typedef void (*ngx_http_writeen_event_pt)(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
 
 
+#define NGX_HTTP_WRITEEN_SENDS  1024     /* of a session, not answered yet */
+
+
 /* A send_message on its way. */
 typedef struct {
     ngx_http_writeen_op_t      op;
@@ -39,6 +42,8 @@ static void ngx_http_writeen_event_send(ngx_http_writeen_session_t *s,
 static void ngx_http_writeen_event_sent(void *data,
     ngx_http_writeen_sent_t *sent);
 static void ngx_http_writeen_event_send_abandon(ngx_http_writeen_op_t *data);
+static void ngx_http_writeen_event_send_later(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e, wrt_slice_t client, wrt_slice_t conversation);
 static void ngx_http_writeen_event_resume(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
 static int ngx_http_writeen_event_resume_room(void *data, wrt_slice_t id,
@@ -391,7 +396,6 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
     wrt_send_t                      m;
     wrt_slice_t                     client;
     wrt_refusal_t                   why;
-    ngx_http_writeen_error_t        err;
     ngx_http_writeen_identity_t     id;
     ngx_http_writeen_event_send_t  *op;
     u_char                          buf[128 + NGX_SOCKADDR_STRLEN];
@@ -402,6 +406,12 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
 
     if (wrt_send_parse(&m, e, 1, s->conf->max_text, &why) != 0) {
         ngx_http_writeen_event_refuse(s, e, &why, client);
+        return;
+    }
+
+    if (s->nsends >= NGX_HTTP_WRITEEN_SENDS) {
+        /* with writeen_ack store they wait for it, however long it is away */
+        ngx_http_writeen_event_send_later(s, e, client, m.conversation);
         return;
     }
 
@@ -429,7 +439,7 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
     id.avatar = *ngx_http_writeen_profile_avatar(s);
 
     p = ngx_sprintf(buf, "{\"metadata\":{\"ipAddress\":\"%V\"}}",
-                    &s->connection->addr_text);
+                    &s->addr);
     extra.data = buf;
     extra.len = p - buf;
 
@@ -445,18 +455,29 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
                                      m.conversation, &id, &extra,
                                      ngx_http_writeen_event_sent, op);
     if (op->send != NULL) {
+        s->nsends++;
         return;
     }
 
     ngx_queue_remove(&op->op.queue);
     ngx_free(op);
 
+    ngx_http_writeen_event_send_later(s, e, client, m.conversation);
+}
+
+
+static void
+ngx_http_writeen_event_send_later(ngx_http_writeen_session_t *s,
+    wrt_envelope_t *e, wrt_slice_t client, wrt_slice_t conversation)
+{
+    ngx_http_writeen_error_t  err;
+
     ngx_memzero(&err, sizeof(ngx_http_writeen_error_t));
 
     err.id = e->id;
     err.event = e->event;
     err.client_id = client;
-    err.conversation = m.conversation;
+    err.conversation = conversation;
     err.code = "unavailable";
     err.message = "The message was not taken, try again.";
     err.retryable = 1;
@@ -471,7 +492,10 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
 static void
 ngx_http_writeen_event_send_abandon(ngx_http_writeen_op_t *data)
 {
-    /* the answer frees it */
+    ngx_http_writeen_event_send_t  *op = (ngx_http_writeen_event_send_t *) data;
+
+    ngx_http_writeen_send_cancel(op->send);
+    ngx_free(op);
 }
 
 
@@ -487,11 +511,7 @@ ngx_http_writeen_event_sent(void *data, ngx_http_writeen_sent_t *sent)
                                                + WRT_CLIENT_MSG_ID_MAX)];
 
     s = op->op.session;
-
-    if (s == NULL) {
-        ngx_free(op);
-        return;
-    }
+    s->nsends--;
 
     ngx_queue_remove(&op->op.queue);
 

@@ -7,6 +7,8 @@
  * time hangs on the one worker object, made in init_process.
  */
 
+#include <sys/random.h>
+
 #include "ngx_http_writeen.h"
 
 
@@ -352,8 +354,9 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
      *
      *     wlcf->issuer = { 0, NULL };
      *     wlcf->files = { 0, NULL };
-     *     wlcf->raw = NULL (not inherited)
-     *     wlcf->websocket, api, health, metrics = 0 (not inherited)
+     *     wlcf->raw = NULL
+     *     wlcf->websocket, api, health, metrics = 0
+     *     wlcf->handler = NULL (these are inherited by nameless locations)
      */
 
     wlcf->keys = NGX_CONF_UNSET_PTR;
@@ -386,6 +389,22 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_writeen_loc_conf_t   *prev = parent;
     ngx_http_writeen_loc_conf_t   *conf = child;
     ngx_http_writeen_main_conf_t  *wmcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && conf->handler == NULL) {
+        /* "if" and "limit_except": the location goes on in there */
+        conf->websocket = prev->websocket;
+        conf->api = prev->api;
+        conf->health = prev->health;
+        conf->metrics = prev->metrics;
+        conf->handler = prev->handler;
+        conf->raw = prev->raw;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = conf->handler;
+        }
+    }
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
     ngx_conf_merge_ptr_value(conf->audience, prev->audience, NULL);
@@ -426,7 +445,6 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->api) {
         /* sizes are the front door's own business, see conf_chunked() */
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
         clcf->client_max_body_size = 0;
     }
 
@@ -507,7 +525,6 @@ ngx_http_writeen_worker_event(ngx_event_t *ev, ngx_event_handler_pt handler,
 static ngx_int_t
 ngx_http_writeen_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                     i;
     uint8_t                        seed[8];
     ngx_http_writeen_worker_t     *wk;
     ngx_http_writeen_main_conf_t  *wmcf;
@@ -541,8 +558,11 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
     wk->names.shards = wmcf->shards;
     wk->names.db = ((wrt_redis_url_t *) wmcf->redis.elts)->db;
 
-    for (i = 0; i < sizeof(seed); i++) {
-        seed[i] = (uint8_t) (ngx_random() ^ (ngx_pid >> i));
+    /* random() is seeded with pid and time, which two containers share */
+    if (getrandom(seed, sizeof(seed), 0) != (ssize_t) sizeof(seed)) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "getrandom() failed");
+        return NGX_ERROR;
     }
 
     wrt_oid_init(&wk->oid, seed);

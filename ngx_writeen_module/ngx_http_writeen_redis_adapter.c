@@ -114,8 +114,12 @@ ngx_http_writeen_redis_read_handler(ngx_event_t *rev)
     if (c->close) {
         /*
          * worker_shutdown_timeout calls the read handler of every connection;
-         * exit_process frees ours soon.
+         * exit_process frees ours soon.  What comes until then stays unread.
          */
+        if (rev->active) {
+            (void) ngx_del_event(rev, NGX_READ_EVENT, 0);
+        }
+
         return;
     }
 

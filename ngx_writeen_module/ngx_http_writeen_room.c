@@ -165,6 +165,30 @@ ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
 }
 
 
+/* Its subscription is gone.  1: and so is the room now; 0: somebody came in the
+ * meantime, if only a message that waits for the store. */
+
+static ngx_uint_t
+ngx_http_writeen_room_left(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    if (!ngx_queue_empty(&rm->links)) {
+        return 0;
+    }
+
+    if (ngx_queue_empty(&rm->acks)) {
+        ngx_http_writeen_room_free(wk, rm);
+        return 1;
+    }
+
+    rm->idle_since = ngx_current_msec;
+    ngx_queue_remove(&rm->idle);
+    ngx_queue_insert_tail(&wk->idle_rooms, &rm->idle);
+
+    return 0;
+}
+
+
 void
 ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
@@ -176,8 +200,7 @@ ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
         return;
     }
 
-    if (ngx_queue_empty(&rm->links) && ngx_queue_empty(&rm->acks)) {
-        ngx_http_writeen_room_free(wk, rm);
+    if (ngx_http_writeen_room_left(wk, rm)) {
         return;
     }
 
@@ -233,9 +256,8 @@ ngx_http_writeen_room_lost(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
     if (rm->sub == NGX_HTTP_WRITEEN_SUB_LEAVING
-        && ngx_queue_empty(&rm->links))
+        && ngx_http_writeen_room_left(wk, rm))
     {
-        ngx_http_writeen_room_free(wk, rm);
         return;
     }
 
@@ -329,7 +351,7 @@ ngx_http_writeen_room_leave(ngx_http_writeen_worker_t *wk, ngx_uint_t *budget)
             ngx_queue_remove(q);
             rm->idle_since = ngx_current_msec;
             ngx_queue_insert_tail(&wk->idle_rooms, q);
-            break;
+            continue;
         }
 
         if (rm->sub == NGX_HTTP_WRITEEN_SUB_NONE) {

@@ -162,6 +162,12 @@ void
 ngx_http_writeen_send_cancel(ngx_http_writeen_send_t *m)
 {
     m->handler = NULL;
+
+    /* what Redis or a load has still to say frees it; a store may take hours */
+
+    if (!ngx_queue_empty(&m->acks) && !m->checking) {
+        ngx_http_writeen_send_done(m, m->rc);
+    }
 }
 
 
@@ -273,10 +279,15 @@ ngx_http_writeen_send_reply(void *data, ngx_http_writeen_result_t *res)
         m->consult_len = consult.len;
     }
 
-    if (m->ack_store) {
+    if (m->ack_store && m->handler != NULL) {
         m->rc = res->rc;
 
-        if (m->want_event) {
+        if (!m->want_event) {
+            /* the store may stand still for hours, and many wait */
+            free(m->text);
+            m->text = NULL;
+
+        } else {
             m->timer.handler = ngx_http_writeen_send_timeout;
             m->timer.data = m;
             m->timer.log = m->worker->log;
@@ -309,7 +320,7 @@ ngx_http_writeen_send_timeout(ngx_event_t *ev)
         sent.rc = NGX_HTTP_WRITEEN_R_LOST;
 
         m->handler(m->data, &sent);
-        m->handler = NULL;
+        ngx_http_writeen_send_cancel(m);
     }
 }
 
@@ -385,7 +396,7 @@ ngx_http_writeen_send_checked(void *data, ngx_http_writeen_result_t *res)
 
     m->checking = 0;
 
-    if (m->stored
+    if (m->stored || m->handler == NULL
         || (res->rc == NGX_HTTP_WRITEEN_R_OK
             && ngx_http_writeen_result_num(res, 0) >= m->seq))
     {
@@ -503,6 +514,7 @@ ngx_http_writeen_send_done(ngx_http_writeen_send_t *m,
     ngx_http_writeen_sent_t   sent;
 
     ngx_queue_remove(&m->acks);
+    ngx_queue_init(&m->acks);
 
     if (m->timer.timer_set) {
         ngx_del_timer(&m->timer);

@@ -55,10 +55,17 @@ ngx_http_writeen_session_create(ngx_http_writeen_worker_t *wk,
     ngx_uint_t                   i;
     ngx_http_writeen_session_t  *s;
 
-    s = ngx_calloc(sizeof(ngx_http_writeen_session_t), wk->log);
+    s = ngx_calloc(sizeof(ngx_http_writeen_session_t) + c->addr_text.len,
+                   wk->log);
     if (s == NULL) {
         return NULL;
     }
+
+    /* realip takes its own back when the request ends, which is now */
+
+    s->addr.data = (u_char *) (s + 1);
+    s->addr.len = c->addr_text.len;
+    ngx_memcpy(s->addr.data, c->addr_text.data, s->addr.len);
 
     s->connection = c;
     s->conf = wlcf;

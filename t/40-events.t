@@ -760,3 +760,29 @@ a send ping
 a find pong
 repeat 2700 a send send_message {"conversationId":"room1","content":{"text":"x"}}
 a expect_close 4429 within=40 any=1
+
+
+=== TEST 47: behind a proxy the message has the client's address
+--- with
+set_real_ip_from 127.0.0.1;
+real_ip_header X-Real-IP;
+--- steps
+room room1 u1
+a handshake token=u1 header="X-Real-IP: 203.0.113.9"
+a response 101
+a expect connected
+a send send_message {"conversationId":"room1","content":{"text":"x"}} id=s1
+a find ack data.id=s1
+redis XREVRANGE %ingest(room1) + - COUNT 1 ~ "ipAddress":"203\.0\.113\.9"
+a ignore
+
+
+=== TEST 48: a resume of rooms that are none takes few of the pool's places
+--- steps
+worker LOAD * 0
+user u1
+a connect u1
+a send resume {"conversations":{"none1":0,"none2":0,"none3":0,"none4":0,"none5":0,"none6":0,"none7":0,"none8":0,"none9":0,"none10":0,"none11":0,"none12":0,"none13":0,"none14":0,"none15":0,"none16":0,"none17":0,"none18":0,"none19":0,"none20":0,"none21":0,"none22":0,"none23":0,"none24":0,"none25":0,"none26":0,"none27":0,"none28":0,"none29":0,"none30":0,"none31":0,"none32":0,"none33":0,"none34":0,"none35":0,"none36":0,"none37":0,"none38":0,"none39":0,"none40":0}} id=r
+repeat 8 a expect error data.code=rate_limited data.event=join_conversation data.retryable==true
+until calls LOAD * = 32
+a ignore

@@ -447,3 +447,37 @@ redis HSET wrt:metrics node1 '$now\nwriteen_projected_total{node="node1"} 42\n'
 until metric writeen_projected_total{node="node1"} = 42
 h request GET /metrics
 h response 200 body!~node="gone"
+
+
+=== TEST 27: "if" and "limit_except" in the location
+--- with
+location /api/conversations/room1/ {
+    writeen_api on;
+    if ($arg_x) { set $seen 1; }
+    limit_except GET POST { deny all; }
+}
+--- steps
+room room1 u1
+worker GET * 200 {"success":true}
+h request POST /api/conversations/room1/messages token=u1 body={"content":{"text":"a"}}
+h response 201 data.message.seq==1
+h request POST /api/conversations/room1/messages?x=1 token=u1 body={"content":{"text":"b"}}
+h response 201 data.message.seq==2 data.message.content.text=b
+h request GET /api/conversations/room1/messages token=u1
+h response 200
+h request GET /api/conversations/room1/messages?x=1 token=u1
+h response 200
+h request PUT /api/conversations/room1/settings token=u1 body={}
+h response 403
+
+
+=== TEST 28: the methods that "limit_except" lets through are answered by it
+--- with
+location /api/conversations/room1/ {
+    writeen_api on;
+    limit_except GET { allow 127.0.0.1; deny all; }
+}
+--- steps
+room room1 u1
+h request POST /api/conversations/room1/messages token=u1 body={"content":{"text":"a"}}
+h response 201 data.message.seq==1
