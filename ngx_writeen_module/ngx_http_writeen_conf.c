@@ -139,6 +139,7 @@ ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     };
 
     ngx_str_t                     *value;
+    void                         **server;
     ngx_flag_t                    *fp;
     ngx_uint_t                     i;
     ngx_http_core_loc_conf_t      *clcf;
@@ -181,6 +182,13 @@ ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     wmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_writeen_module);
     wmcf->enabled = 1;
+
+    server = ngx_array_push(&wmcf->servers);
+    if (server == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *server = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
     return NGX_CONF_OK;
 }

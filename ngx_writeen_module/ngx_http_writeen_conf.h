@@ -25,6 +25,7 @@ typedef struct {
     ngx_shm_zone_t            *rates;      /* rate.c: buckets of users */
     size_t                     rate_zone;
     ngx_uint_t                 enabled;    /* some location uses the module */
+    ngx_array_t                servers;    /* that have one: of core's conf */
     ngx_uint_t                 ack_store;  /* some location waits for it */
 } ngx_http_writeen_main_conf_t;
 

@@ -316,6 +316,8 @@ ngx_http_writeen_create_main_conf(ngx_conf_t *cf)
     if (ngx_array_init(&wmcf->redis, cf->pool, 1, sizeof(wrt_redis_url_t))
         != NGX_OK
         || ngx_array_init(&wmcf->addrs, cf->pool, 1, sizeof(ngx_addr_t))
+           != NGX_OK
+        || ngx_array_init(&wmcf->servers, cf->pool, 4, sizeof(void *))
            != NGX_OK)
     {
         return NULL;

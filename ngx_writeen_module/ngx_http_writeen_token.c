@@ -17,6 +17,7 @@
 
 static ngx_int_t ngx_http_writeen_token_phase(ngx_conf_t *cf, ngx_uint_t phase,
     ngx_http_handler_pt handler);
+static ngx_int_t ngx_http_writeen_elsewhere_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_token_log_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_token_scrub(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_writeen_token_find(u_char **pos, u_char *last,
@@ -40,6 +41,9 @@ ngx_http_writeen_token_init(ngx_conf_t *cf)
     if (ngx_http_writeen_token_phase(cf, NGX_HTTP_POST_READ_PHASE,
                                      ngx_http_writeen_scrub_handler)
         != NGX_OK
+        || ngx_http_writeen_token_phase(cf, NGX_HTTP_SERVER_REWRITE_PHASE,
+                                        ngx_http_writeen_elsewhere_handler)
+           != NGX_OK
         || ngx_http_writeen_token_phase(cf, NGX_HTTP_REWRITE_PHASE,
                                         ngx_http_writeen_unscrub_handler)
            != NGX_OK
@@ -154,11 +158,77 @@ ngx_http_writeen_scrub_handler(ngx_http_request_t *r)
 }
 
 
+/* The request's arguments as they came, unless something else stands there by
+ * now. */
+
+static void
+ngx_http_writeen_token_restore(ngx_http_request_t *r,
+    ngx_http_writeen_ctx_t *ctx)
+{
+    if (r->args.data == ctx->at && r->args.len == ctx->args.len) {
+        ngx_memcpy(ctx->at, ctx->args.data, ctx->args.len);
+        ctx->at = NULL;
+    }
+}
+
+
+/* Does what looks like a JWT begin with "eyJ", which is {" in base64? */
+
+static ngx_uint_t
+ngx_http_writeen_token_jwt(ngx_http_writeen_ctx_t *ctx)
+{
+    return ctx->token.len > 3 && ngx_strncmp(ctx->token.data, "eyJ", 3) == 0;
+}
+
+
+/* Has the request's server a location of ours? */
+
+static ngx_uint_t
+ngx_http_writeen_token_ours(ngx_http_request_t *r)
+{
+    void                          **server;
+    ngx_uint_t                      i;
+    ngx_http_core_srv_conf_t       *cscf;
+    ngx_http_writeen_main_conf_t   *wmcf;
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    wmcf = ngx_http_get_module_main_conf(r, ngx_http_writeen_module);
+    server = wmcf->servers.elts;
+
+    for (i = 0; i < wmcf->servers.nelts; i++) {
+        if (server[i] == cscf) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Another site's ?token= reaches what its server does before there is a
+ * location, a redirect to https for one.
+ */
+
+static ngx_int_t
+ngx_http_writeen_elsewhere_handler(ngx_http_request_t *r)
+{
+    ngx_http_writeen_ctx_t  *ctx;
+
+    ctx = ngx_http_writeen_get_ctx(r, 0);
+
+    if (ctx != NULL && ctx->at != NULL && !ngx_http_writeen_token_ours(r)) {
+        ngx_http_writeen_token_restore(r, ctx);
+    }
+
+    return NGX_DECLINED;
+}
+
+
 /*
  * Where another module answers (proxy_pass and the like), its own ?token= must
  * reach it as it came.  Where nothing of the kind does, a mistyped address for
- * one, what looks like a JWT stays out of the log: it begins with "eyJ", which
- * is {" in base64.
+ * one, what looks like a JWT stays out of the log.
  */
 
 ngx_int_t
@@ -170,27 +240,21 @@ ngx_http_writeen_unscrub_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_writeen_get_ctx(r, 0);
 
-    if (ctx == NULL
-        || ctx->at == NULL
-        || r->args.data != ctx->at
-        || r->args.len != ctx->args.len)
-    {
+    if (ctx == NULL || ctx->at == NULL) {
         return NGX_DECLINED;
     }
 
     wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    if ((clcf->handler == NULL && ctx->token.len > 3
-         && ngx_strncmp(ctx->token.data, "eyJ", 3) == 0)
+    if ((clcf->handler == NULL && ngx_http_writeen_token_jwt(ctx))
         || wlcf->websocket == 1 || wlcf->api == 1
         || wlcf->health == 1 || wlcf->metrics == 1)
     {
         return NGX_DECLINED;
     }
 
-    ngx_memcpy(ctx->at, ctx->args.data, ctx->args.len);
-    ctx->at = NULL;
+    ngx_http_writeen_token_restore(r, ctx);
 
     return NGX_DECLINED;
 }
@@ -210,9 +274,14 @@ ngx_http_writeen_token_log_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_writeen_get_ctx(r, 0);
 
-    if (ctx != NULL && ctx->args.len && ctx->at == NULL) {
-
-        /* another module's */
+    if (ctx != NULL && ctx->args.len && ctx->at == NULL
+        && (ngx_http_writeen_token_ours(r)
+            || !ngx_http_writeen_token_jwt(ctx)))
+    {
+        /*
+         * another module's; but a JWT on a server that only redirects to ours
+         * may be one of ours
+         */
 
         return NGX_DECLINED;
     }

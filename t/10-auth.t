@@ -477,3 +477,30 @@ a expect error data.id=r4 data.code=invalid_request
 a send refresh_token {} id=r5
 a expect error data.id=r5 data.code=invalid_request
 a expect_close 4401 within=15
+
+
+=== TEST 24: other servers' arguments, before there is a location
+--- log_level: error
+--- http_with
+server {
+    listen $TEST_NGINX_SERVER_PORT;
+    server_name other.example;
+    return 301 https://other.example$request_uri;
+}
+server {
+    listen $TEST_NGINX_SERVER_PORT;
+    server_name php.example;
+    location / { try_files $uri /index?$args; }
+    location = /index { return 200 $args; }
+}
+--- steps
+token t
+h request GET /reset?token=abc.def.ghi host=other.example
+h response 301 header.location="https://other.example/reset?token=abc.def.ghi"
+access ~ token=abc\.def\.ghi
+# a JWT may be one of ours; it is not in the log
+h request GET /ws?token=$t&x=1 host=other.example
+h response 301 header.location="https://other.example/ws?token=$t&x=1"
+h request GET /reset?token=$t host=php.example
+h response 200 body="token=$t"
+access !~ eyJ
