@@ -378,6 +378,42 @@ async def test_redis_lost_its_last_second(make_stack, stored):
         await ws.close()
 
 
+async def test_numbers_that_were_given_twice(make_stack):
+    """Redis has lost its last second, and of those who knew more only the
+    store is left: it sees that a number is another message's, and what was
+    acknowledged under it gets a new one, with all that it had."""
+    stack = make_stack()
+    stack.watch.allow(r"number_reused|\bfence\b", "Redis has lost numbers")
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    a = await Ws.hello(stack.ws(), ann)
+    acks = await fill(a, room, 20)
+    await asyncio.to_thread(stack.wait_applied)
+    stack.redis[0].snapshot()
+    acks += await fill(a, room, 10, start=21)
+    await asyncio.to_thread(stack.wait_applied)
+    await a.close()
+    stack.nginx[0].stop()
+    stack.redis[0].kill()
+    stack.redis[0].restore()
+    stack.redis[0].start()
+    stack.nginx[0].start()
+    await asyncio.to_thread(stack.wait_health, "ok", 20)
+    b = await Ws.hello(stack.ws(), bob)
+    news = await fill(b, room, 1, start=31)
+    assert news[0]["seq"] == 21
+    while True:
+        e = await b.wait("message_received", timeout=10)
+        assert e["data"]["message"]["id"] == news[0]["messageId"]
+        if e["data"]["seq"] > 30:
+            break
+    assert e["data"]["message"]["seq"] == e["data"]["seq"]
+    await asyncio.to_thread(stack.wait_applied)
+    rows = stack.rest(tokens.token(ann)).history(room)
+    assert [m["id"] for m in rows] == [x["messageId"] for x in acks + news]
+    await b.close()
+
+
 async def test_two_pools(make_stack):
     """A second worker pool on the same Redis and store takes over what the
     first one had, also from one that only sleeps and wakes up again."""

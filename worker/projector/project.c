@@ -135,8 +135,7 @@ project_range(projector_t *p, unsigned first, unsigned n)
             why = "it crashed the projector";
 
         } else {
-            /* what is emitted again is so with all that it had */
-            why = event_decode(&it->e, it->id, it->c, it->p, it->x, watch);
+            why = event_decode(&it->e, it->id, it->c, it->p, it->x, 0);
 
             rc = why == NULL && watch && event_numbered(&it->e)
                  ? reemit_check(p, it) : STORE_OK;

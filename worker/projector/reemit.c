@@ -50,12 +50,32 @@ reemit_fence(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned k,
 }
 
 
-/* The event with places for its new number and time, as wrt_emit fills
- * them. */
+/* An object's members after those that stand there, and its end. */
+static void
+reemit_members(buf_t *text, json_t *v)
+{
+    buf_t  rest;
+
+    memset(&rest, 0, sizeof(rest));
+    buf_json(&rest, v);
+
+    /* {"a":1} becomes ,"a":1} and {} only the end */
+    if (json_object_size(v)) {
+        rest.p[0] = ',';
+        buf_add(text, rest.p, rest.n);
+
+    } else {
+        buf_text(text, "}");
+    }
+
+    buf_free(&rest);
+}
+
+
+/* The event with places for its new number, as wrt_emit fills them. */
 static void
 reemit_template(const entry_t *e, buf_t *text)
 {
-    buf_t         rest;
     json_t       *name, *data, *message;
     const char   *s;
 
@@ -66,31 +86,25 @@ reemit_template(const entry_t *e, buf_t *text)
     data = json_is_object(data) ? json_copy(data) : json_object();
     json_object_del(data, "seq");
 
+    buf_text(text, "{\"event\":");
+    buf_json(text, name);
+    buf_text(text, ",\"data\":{\"seq\":" WRT_EMIT_SEQ);
+
     message = json_object_get(data, "message");
 
     if (json_is_object(message)) {
         message = json_copy(message);
+        json_object_del(data, "message");
         json_object_del(message, "seq");
-        json_object_set_new(data, "message", message);
+
+        buf_text(text, ",\"message\":{\"seq\":" WRT_EMIT_SEQ);
+        reemit_members(text, message);
+        json_decref(message);
     }
 
-    memset(&rest, 0, sizeof(rest));
-    buf_json(&rest, data);
+    reemit_members(text, data);
+    buf_text(text, "}");
 
-    buf_text(text, "{\"event\":");
-    buf_json(text, name);
-    buf_text(text, ",\"data\":{\"seq\":" WRT_EMIT_SEQ
-                   ",\"replayedAt\":\"" WRT_EMIT_AT "\"");
-
-    /* {"a":1} becomes ,"a":1 and {} nothing */
-    if (json_object_size(data)) {
-        rest.p[0] = ',';
-        buf_add(text, rest.p, rest.n - 1);
-    }
-
-    buf_text(text, "}}");
-
-    buf_free(&rest);
     json_decref(name);
     json_decref(data);
 }
@@ -170,6 +184,26 @@ reemit_place(projector_t *p, const entry_t *e, uint64_t *hash)
 }
 
 
+/* With all that it had, of which the store wants a part only.  0, or -1. */
+static int
+reemit_whole(projector_t *p, const item_t *it, unsigned k)
+{
+    int      rc;
+    entry_t  e;
+
+    if (event_decode(&e, it->id, it->c, it->p, it->x, 1) != NULL) {
+        /* what is wrong stands in what the store does not look at */
+        event_free(&e);
+        return reemit_event(p->shard.c, &p->cmd, p->cf, k, &it->e);
+    }
+
+    rc = reemit_event(p->shard.c, &p->cmd, p->cf, k, &e);
+    event_free(&e);
+
+    return rc;
+}
+
+
 store_rc_t
 reemit_check(projector_t *p, item_t *it)
 {
@@ -220,7 +254,7 @@ reemit_check(projector_t *p, item_t *it)
 
     reemit_fence(p->shard.c, &p->cmd, p->cf, k, it->e.conversation, have);
 
-    if (reemit_event(p->shard.c, &p->cmd, p->cf, k, &it->e) != 0) {
+    if (reemit_whole(p, it, k) != 0) {
         rds_fail(p->shard.c, "an event could not be emitted again");
         return STORE_REJECTED;
     }
