@@ -7,9 +7,9 @@
  * time hangs on the one worker object, made in init_process.
  */
 
-#include <sys/random.h>
-
 #include "ngx_http_writeen.h"
+
+#include <sys/random.h>
 
 
 #define NGX_HTTP_WRITEEN_LEAVE_MAX   200     /* rooms and users let go */

@@ -457,13 +457,14 @@ ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk, const char *p,
     size_t n)
 {
     u_char                   *pos, *last, *eol;
-    ngx_queue_t              *q, *next;
+    ngx_queue_t              *q, *next, done;
     wrt_bus_header_t          h;
     ngx_http_writeen_room_t  *rm;
     ngx_http_writeen_send_t  *m;
 
     pos = (u_char *) p;
     last = pos + n;
+    ngx_queue_init(&done);
 
     for ( /* void */ ; pos < last; pos = eol + 1) {
 
@@ -497,8 +498,18 @@ ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk, const char *p,
             m->stored = 1;
 
             if (!m->checking) {
-                ngx_http_writeen_send_done(m, m->rc);
+                ngx_queue_remove(q);
+                ngx_queue_insert_tail(&done, q);
             }
+        }
+
+        /* a session that ends meanwhile takes its others along */
+
+        while (!ngx_queue_empty(&done)) {
+            q = ngx_queue_head(&done);
+            m = ngx_queue_data(q, ngx_http_writeen_send_t, acks);
+
+            ngx_http_writeen_send_done(m, m->rc);
         }
     }
 }
