@@ -87,7 +87,8 @@ rejects_changes(void **state)
         { CHANGE("reaction_updated", ",'messageId':'m1','userId':'s1',"
                  "'emoji':'','action':'removed'"), NULL },
         { CHANGE("reaction_updated", ",'messageId':'m1','userId':'s1',"
-                 "'emoji':'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',"
+                 "'emoji':'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',"
                  "'action':'removed'"), NULL },
         { CHANGE("reaction_updated", ",'messageId':'m1','userId':'s1',"
                  "'emoji':'+','action':'sung'"), NULL },
