@@ -34,6 +34,9 @@
 #define WRT_CONTROL_RATE         200    /* Pings, Pongs, empty fragments of one
                                            connection in one second */
 #define WRT_COMMANDS_MAX         32     /* of one connection, unanswered */
+#define WRT_SENDS_MAX            1024   /* its messages, likewise */
+#define WRT_CHECKS_MAX           32     /* its joins of rooms not known as his,
+                                           each perhaps a call of the pool */
 
 /* REST */
 #define WRT_BODY_MAX             (128 * 1024) /* JSON request body, bytes */

@@ -17,9 +17,6 @@ typedef void (*ngx_http_writeen_event_pt)(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
 
 
-#define NGX_HTTP_WRITEEN_SENDS  1024     /* of a session, not answered yet */
-
-
 /* A send_message on its way. */
 typedef struct {
     ngx_http_writeen_op_t      op;
@@ -409,7 +406,7 @@ ngx_http_writeen_event_send(ngx_http_writeen_session_t *s, wrt_envelope_t *e)
         return;
     }
 
-    if (s->nsends >= NGX_HTTP_WRITEEN_SENDS) {
+    if (s->nsends >= WRT_SENDS_MAX) {
         /* with writeen_ack store they wait for it, however long it is away */
         ngx_http_writeen_event_send_later(s, e, client, m.conversation);
         return;

@@ -17,7 +17,6 @@
 
 
 #define NGX_HTTP_WRITEEN_CATCH_CHAIN   8     /* joins waiting for one link */
-#define NGX_HTTP_WRITEEN_CATCH_CHECKS  32    /* of rooms that have none */
 
 
 /* -- links -- */
@@ -340,9 +339,7 @@ ngx_http_writeen_join(ngx_http_writeen_session_t *s,
     l = ngx_http_writeen_link_find(s, conversation.p, conversation.n);
 
     if (l == NULL) {
-        /* each may be a call of the pool, of whose places all have a part */
-
-        if (s->nchecks >= NGX_HTTP_WRITEEN_CATCH_CHECKS) {
+        if (s->nchecks >= WRT_CHECKS_MAX) {
             ngx_http_writeen_catch_refuse(op, "rate_limited");
             return;
         }

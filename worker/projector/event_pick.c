@@ -218,34 +218,28 @@ pick_open(pick_t *k, json_t *v)
 
 
 static int
-pick_start_map(void *data)
+pick_start(pick_t *k, json_t *(*make)(void))
 {
-    pick_t  *k;
-
-    k = data;
-
     if (pick_pass(k)) {
         k->skipping++;
         return 1;
     }
 
-    return pick_open(k, json_object());
+    return pick_open(k, make());
+}
+
+
+static int
+pick_start_map(void *data)
+{
+    return pick_start(data, json_object);
 }
 
 
 static int
 pick_start_array(void *data)
 {
-    pick_t  *k;
-
-    k = data;
-
-    if (pick_pass(k)) {
-        k->skipping++;
-        return 1;
-    }
-
-    return pick_open(k, json_array());
+    return pick_start(data, json_array);
 }
 
 
