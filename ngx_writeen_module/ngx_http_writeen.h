@@ -214,6 +214,7 @@ struct ngx_http_writeen_user_s {
     ngx_str_t                  avatar;     /* allocation: `profile` */
     u_char                    *profile;    /* as a service set it, or NULL */
     ngx_uint_t                 profiles;   /* changes of it that came */
+    ngx_uint_t                 mustered;   /* the last one that named him */
     u_char                     sub;        /* NGX_HTTP_WRITEEN_SUB_* */
     unsigned                   known:1;    /* his list came since then */
     unsigned                   present:1;  /* a lease was taken */
@@ -334,6 +335,7 @@ struct ngx_http_writeen_worker_s {
     ngx_msec_t                 renew_at;   /* and when */
     uint64_t                   told;       /* number of the last that came */
     uint64_t                   telling;    /* of the last that is done */
+    ngx_uint_t                 musters;    /* fill_store.c: so many */
 
     ngx_event_t                shaker;     /* waiting */
     ngx_event_t                reaper;     /* parting and doomed */
@@ -696,6 +698,9 @@ void ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm,
  * client was too slow, are gone. */
 void ngx_http_writeen_link_left(ngx_http_writeen_link_t *l,
     ngx_http_writeen_msg_t *msg);
+/* It was found that he is a member no more: the client is told to read the
+ * room anew, and finds that there is none.  As with link_left. */
+void ngx_http_writeen_link_expel(ngx_http_writeen_link_t *l);
 /* Tell the client to read the room anew; it is live from seq on. */
 void ngx_http_writeen_link_resync(ngx_http_writeen_link_t *l, int64_t seq);
 /* The room's subscription stands. */

@@ -76,16 +76,16 @@ ngx_http_writeen_catch_free(ngx_http_writeen_catch_t *op)
     ngx_queue_remove(&op->op.queue);
     ngx_queue_remove(&op->retry);
 
-    if (op->cursors != NULL) {
-        ngx_free(op->cursors);
+    if (op->cursors.data != NULL) {
+        ngx_free(op->cursors.data);
     }
 
     if (op->members != NULL) {
         ngx_free(op->members);
     }
 
-    if (op->online != NULL) {
-        ngx_free(op->online);
+    if (op->online.data != NULL) {
+        ngx_free(op->online.data);
     }
 
     if (op->page != NULL) {
@@ -407,6 +407,15 @@ ngx_http_writeen_catch_reply(void *data, ngx_http_writeen_result_t *res)
          * compact ends so.
          */
         res->rc = NGX_HTTP_WRITEEN_R_OLD;
+    }
+
+    if (!op->answer && (res->rc == NGX_HTTP_WRITEEN_R_OLD
+                        || res->rc == NGX_HTTP_WRITEEN_R_MANY))
+    {
+        /* nobody asked; but what comes is no unbroken row: it has to be said */
+        op->answer = 1;
+        ngx_http_writeen_catch_run(op);
+        return;
     }
 
     switch (res->rc) {

@@ -35,15 +35,13 @@ struct ngx_http_writeen_catch_s {
     int64_t                        stood;    /* the room's number then */
     int64_t                        after;    /* read from here */
     int64_t                        limit;    /* REPLAY: up to here */
-    u_char                        *cursors;  /* JSON array, malloc'd */
-    size_t                         cursors_len;
+    ngx_str_t                      cursors;  /* JSON array, malloc'd */
     u_char                        *members;  /* ids, a blank after each */
     u_char                        *asked_of; /* in it: next to hear of */
     ngx_uint_t                     nmembers; /* not heard of yet */
     ngx_uint_t                     questions; /* about them, under way */
     void                         (*then)(ngx_http_writeen_catch_t *op);
-    u_char                        *online;   /* "id","id", malloc'd */
-    size_t                         online_len;
+    ngx_str_t                      online;   /* "id","id", malloc'd */
     u_char                        *page;     /* events to give out */
     ngx_uint_t                     npage;
     ngx_uint_t                     tries;
@@ -126,7 +124,75 @@ void ngx_http_writeen_catch_ask(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res,
     void (*then)(ngx_http_writeen_catch_t *op));
 
-/* also for the holes of a room (fill.c): */
+/* also for the holes of a room (fill.c, fill_store.c): */
+
+/* conversation_joined. */
+typedef struct {
+    ngx_str_t                  id;         /* of the conversation */
+    ngx_str_t                  echo;       /* of the request, or empty */
+    ngx_str_t                  online;     /* "id","id" */
+    ngx_str_t                  cursors;    /* a JSON array, or empty */
+    ngx_str_t                  conversation; /* its document, or empty */
+    int64_t                    seq;
+    ngx_uint_t                 missed;
+    unsigned                   recovered:1;
+    unsigned                   compact:1;
+} ngx_http_writeen_joined_t;
+
+/* How many bytes joined_text() writes at most.  That returns their end. */
+size_t ngx_http_writeen_joined_size(ngx_http_writeen_joined_t *j);
+u_char *ngx_http_writeen_joined_text(u_char *p, ngx_http_writeen_joined_t *j);
+
+/* The cursors of an answer of wrt_catch as a JSON array, for the caller to
+ * free; data is NULL when memory is short. */
+void ngx_http_writeen_cursors(ngx_http_writeen_result_t *res, ngx_str_t *out);
+
+/* Users of the room on this nginx worker, likewise: "id","id". */
+void ngx_http_writeen_online_here(ngx_http_writeen_room_t *rm,
+    ngx_str_t *out);
+
+/* Bytes read and given out in one turn: all members get them at once. */
+#define NGX_HTTP_WRITEEN_FILL_PAGE  65536
+
+/*
+ * A fill under way.  The room is found by its id when the answer comes: it may
+ * have been freed meanwhile.
+ */
+typedef struct {
+    ngx_http_writeen_worker_t     *worker;
+    ngx_http_writeen_load_wait_t   wait;
+    int64_t                        stood;    /* the room's number, */
+    ngx_str_t                      cursors;  /* and its cursors, when Redis
+                                                was asked */
+    ngx_uint_t                     stands;   /* these were asked for */
+    size_t                         len;
+    u_char                         id[WRT_ID_MAX];
+} ngx_http_writeen_fill_t;
+
+/* ngx_http_writeen_fill.c */
+
+ngx_http_writeen_fill_t *ngx_http_writeen_room_fill_op(
+    ngx_http_writeen_worker_t *wk, ngx_http_writeen_room_t *rm);
+/* The room of an answered fill; frees the fill, not its cursors.  NULL: it is
+ * gone. */
+ngx_http_writeen_room_t *ngx_http_writeen_room_fill_done(
+    ngx_http_writeen_fill_t *op);
+void ngx_http_writeen_room_fill_later(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
+/* One event read from the log or the store. */
+void ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
+    ngx_str_t *payload);
+
+/* ngx_http_writeen_fill_store.c; res: an answer of wrt_catch with cursors */
+
+/* Whom they do not name is a member no more: he hears no more. */
+void ngx_http_writeen_room_muster(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, ngx_http_writeen_result_t *res);
+/* Ask the store for what is missing, or for the next page of it (res NULL). */
+void ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, ngx_http_writeen_result_t *res);
+/* Too many events were missed: everybody in the room shall read anew. */
+void ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm, int64_t seq);
 
 /* wrt_fence: nobody may give a number up to `known` again. */
 ngx_int_t ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk,

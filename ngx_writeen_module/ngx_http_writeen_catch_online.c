@@ -32,7 +32,7 @@ ngx_http_writeen_catch_ask(ngx_http_writeen_catch_t *op,
     u_char      *p;
     ngx_uint_t   n, left;
 
-    if (!op->answer || op->joined || op->online != NULL) {
+    if (!op->answer || op->joined || op->online.data != NULL) {
         then(op);
         return;
     }
@@ -90,10 +90,10 @@ ngx_http_writeen_catch_members(ngx_http_writeen_catch_t *op,
     }
 
     op->members = ngx_alloc(n * (WRT_ID_MAX + 1) + 1, op->worker->log);
-    op->online = ngx_alloc(n * (WRT_ID_MAX + 3) + 1, op->worker->log);
-    op->online_len = 0;
+    op->online.data = ngx_alloc(n * (WRT_ID_MAX + 3) + 1, op->worker->log);
+    op->online.len = 0;
 
-    if (op->members == NULL || op->online == NULL) {
+    if (op->members == NULL || op->online.data == NULL) {
         return NGX_ERROR;
     }
 
@@ -169,20 +169,20 @@ ngx_http_writeen_catch_told(void *data, ngx_http_writeen_result_t *res)
         op->unsure = 1;
     }
 
-    p = op->online + op->online_len;
+    p = op->online.data + op->online.len;
 
     for (i = 0; i < n && !op->unsure; i++) {
         for (end = op->asked_of; *end != ' '; end++) { /* void */ }
 
         if (ngx_http_writeen_result_str(res, i, &score) == NGX_OK) {
-            p = ngx_sprintf(p, "%s\"%*s\"", (p == op->online) ? "" : ",",
+            p = ngx_sprintf(p, "%s\"%*s\"", (p == op->online.data) ? "" : ",",
                             end - op->asked_of, op->asked_of);
         }
 
         op->asked_of = end + 1;
     }
 
-    op->online_len = p - op->online;
+    op->online.len = p - op->online.data;
 
     if (op->questions != 0 || !ngx_http_writeen_catch_arrived(op)) {
         return;
@@ -196,31 +196,35 @@ ngx_http_writeen_catch_told(void *data, ngx_http_writeen_result_t *res)
 }
 
 
-/* Users of the room on this worker, each once. */
-
 static void
 ngx_http_writeen_catch_here(ngx_http_writeen_catch_t *op)
+{
+    ngx_free(op->online.data);
+    ngx_http_writeen_online_here(op->link->room, &op->online);
+}
+
+
+/* Each of them once. */
+
+void
+ngx_http_writeen_online_here(ngx_http_writeen_room_t *rm, ngx_str_t *out)
 {
     u_char                   *p;
     ngx_uint_t                i, n;
     ngx_queue_t              *q, *prev;
     ngx_http_writeen_link_t  *l;
-    ngx_http_writeen_room_t  *rm;
     ngx_http_writeen_user_t  *u;
 
-    ngx_free(op->online);
-    op->online_len = 0;
-
-    op->online = ngx_alloc(NGX_HTTP_WRITEEN_ONLINE_HERE * (WRT_ID_MAX + 3),
-                           op->worker->log);
-    if (op->online == NULL) {
+    out->len = 0;
+    out->data = ngx_alloc(NGX_HTTP_WRITEEN_ONLINE_HERE * (WRT_ID_MAX + 3),
+                          ngx_cycle->log);
+    if (out->data == NULL) {
         return;
     }
 
     i = 0;
     n = 0;
-    p = op->online;
-    rm = op->link->room;
+    p = out->data;
 
     for (q = ngx_queue_head(&rm->links);
          q != ngx_queue_sentinel(&rm->links)
@@ -247,5 +251,5 @@ ngx_http_writeen_catch_here(ngx_http_writeen_catch_t *op)
         }
     }
 
-    op->online_len = p - op->online;
+    out->len = p - out->data;
 }

@@ -156,27 +156,33 @@ void
 ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res)
 {
+    if (op->answer && !op->joined && op->cursors.data == NULL) {
+        ngx_http_writeen_cursors(res, &op->cursors);
+    }
+}
+
+
+void
+ngx_http_writeen_cursors(ngx_http_writeen_result_t *res, ngx_str_t *out)
+{
     u_char      *p;
     ngx_str_t    v[5];             /* user, read, delivered, and when */
     ngx_uint_t   i, j, n;
 
-    if (!op->answer || op->joined || op->cursors != NULL) {
-        return;
-    }
-
     n = ngx_http_writeen_result_count(res, 4);
 
-    op->cursors = ngx_alloc(2 + (n / 5) * (WRT_ID_MAX
-                            + sizeof("{\"userId\":\"\",\"readSeq\":,"
-                                     "\"deliveredSeq\":,\"readAt\":\"\","
-                                     "\"deliveredAt\":\"\"},")
-                            + 2 * NGX_INT64_LEN + 2 * WRT_TIME_LEN),
-                            op->worker->log);
-    if (op->cursors == NULL) {
+    out->len = 0;
+    out->data = ngx_alloc(2 + (n / 5) * (WRT_ID_MAX
+                          + sizeof("{\"userId\":\"\",\"readSeq\":,"
+                                   "\"deliveredSeq\":,\"readAt\":\"\","
+                                   "\"deliveredAt\":\"\"},")
+                          + 2 * NGX_INT64_LEN + 2 * WRT_TIME_LEN),
+                          ngx_cycle->log);
+    if (out->data == NULL) {
         return;
     }
 
-    p = op->cursors;
+    p = out->data;
     *p++ = '[';
 
     for (i = 0; i + 4 < n; i += 5) {
@@ -209,7 +215,48 @@ ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     }
 
     *p++ = ']';
-    op->cursors_len = p - op->cursors;
+    out->len = p - out->data;
+}
+
+
+size_t
+ngx_http_writeen_joined_size(ngx_http_writeen_joined_t *j)
+{
+    return 512 + j->id.len + 6 * j->echo.len + j->online.len + j->cursors.len
+           + j->conversation.len;
+}
+
+
+u_char *
+ngx_http_writeen_joined_text(u_char *p, ngx_http_writeen_joined_t *j)
+{
+    p = ngx_sprintf(p, "{\"event\":\"conversation_joined\",\"data\":{");
+
+    if (j->echo.len != 0) {
+        p = ngx_cpymem(p, "\"id\":\"", 6);
+        p += wrt_json_escape((char *) p, (char *) j->echo.data, j->echo.len);
+        p = ngx_cpymem(p, "\",", 2);
+    }
+
+    p = ngx_sprintf(p, "\"conversationId\":\"%V\",\"seq\":%L,"
+                    "\"recovered\":%s,\"missed\":%ui,%s\"online\":[%V],"
+                    "\"cursors\":",
+                    &j->id, ngx_max(j->seq, 0),
+                    j->recovered ? "true" : "false", j->missed,
+                    j->compact ? "\"compact\":true," : "", &j->online);
+
+    if (j->cursors.len != 0) {
+        p = ngx_cpymem(p, j->cursors.data, j->cursors.len);
+
+    } else {
+        p = ngx_cpymem(p, "[]", 2);
+    }
+
+    if (j->conversation.len != 0) {
+        p = ngx_sprintf(p, ",\"conversation\":%V", &j->conversation);
+    }
+
+    return ngx_cpymem(p, "}}", 2);
 }
 
 
@@ -224,6 +271,7 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq,
 {
     u_char                      *p, *r, *buf;
     wrt_slice_t                  id;
+    ngx_http_writeen_joined_t    j;
     ngx_http_writeen_session_t  *s;
     u_char                       resync[128 + WRT_ID_MAX];
 
@@ -235,46 +283,25 @@ ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op, int64_t seq,
         ngx_http_writeen_presence_news(s);
     }
 
-    buf = ngx_alloc(512 + WRT_ID_MAX + 6 * WRT_CLIENT_ID_MAX
-                    + op->online_len + op->cursors_len + conversation->len,
-                    op->worker->log);
+    j.id.data = op->id;
+    j.id.len = op->len;
+    j.echo.data = op->echo;
+    j.echo.len = op->echo_len;
+    j.online = op->online;
+    j.cursors = op->cursors;
+    j.conversation = *conversation;
+    j.seq = seq;
+    j.missed = op->missed;
+    j.recovered = !op->resync;
+    j.compact = op->compact;
+
+    buf = ngx_alloc(ngx_http_writeen_joined_size(&j), op->worker->log);
     if (buf == NULL) {
         ngx_http_writeen_session_drop(s);
         return NGX_DONE;
     }
 
-    p = ngx_sprintf(buf, "{\"event\":\"conversation_joined\",\"data\":{");
-
-    if (op->echo_len != 0) {
-        p = ngx_cpymem(p, "\"id\":\"", 6);
-        p += wrt_json_escape((char *) p, (char *) op->echo, op->echo_len);
-        p = ngx_cpymem(p, "\",", 2);
-    }
-
-    p = ngx_sprintf(p, "\"conversationId\":\"%*s\",\"seq\":%L,"
-                    "\"recovered\":%s,\"missed\":%ui,%s\"online\":[",
-                    op->len, op->id, ngx_max(seq, 0),
-                    op->resync ? "false" : "true", op->missed,
-                    op->compact ? "\"compact\":true," : "");
-
-    if (op->online != NULL) {
-        p = ngx_cpymem(p, op->online, op->online_len);
-    }
-
-    p = ngx_sprintf(p, "],\"cursors\":");
-
-    if (op->cursors != NULL) {
-        p = ngx_cpymem(p, op->cursors, op->cursors_len);
-
-    } else {
-        p = ngx_cpymem(p, "[]", 2);
-    }
-
-    if (conversation->len != 0) {
-        p = ngx_sprintf(p, ",\"conversation\":%V", conversation);
-    }
-
-    p = ngx_cpymem(p, "}}", 2);
+    p = ngx_http_writeen_joined_text(buf, &j);
 
     r = resync;
 

@@ -69,7 +69,7 @@ ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
     u_char                   query[3 * NGX_INT64_LEN + 3];
     ngx_http_writeen_call_t  call;
 
-    if (op->answer && !op->compact) {
+    if (!op->compact) {
         /* what the log has given is not new */
         op->origin = op->after;
     }
@@ -132,7 +132,7 @@ ngx_http_writeen_catch_store_reply(void *data,
 
     ngx_http_writeen_count(op->worker, catchups_store_total);
 
-    if (op->answer && !op->compact) {
+    if (!op->compact) {
         /*
          * Also when the log has lost its beginning while we read it, and
          * conversation_joined is out: what was left of it says nothing of
@@ -224,6 +224,7 @@ ngx_http_writeen_catch_fence_reply(void *data, ngx_http_writeen_result_t *res)
 void
 ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op)
 {
+    op->answer = 1;
     op->resync = 1;
     op->asked = -1;
     op->after = -1;

@@ -1,58 +1,40 @@
 /*
  * ngx_http_writeen_fill.c: filling a hole in a room (invariants 2 to 4 of
- * room.c): from the log, from the store when the log is shorter, and raising
- * Redis when it has lost numbers.
+ * room.c): from the log, from the store when the log is shorter
+ * (fill_store.c), and raising Redis when it has lost numbers.
  *
  *     fill --ok--> filled: what was held goes on
- *      |  \--old--> store --> fill        \--noload--> load --> fill
- *      |   \--Redis stands lower--> fence --> fill
+ *      |  \--old, many--> how does it stand? --> store --> fill
+ *      |   \--noload--> load --> fill
+ *      |    \--Redis stands lower--> fence --> fill
  *      +-- no answer --> later: with the next tick, or when Redis is back
  */
 
 #include "ngx_http_writeen_catch.h"
 
 
-/* Bytes read and given out in one turn: all members get them at once. */
-#define NGX_HTTP_WRITEEN_FILL_PAGE  65536
-
-/*
- * A fill under way.  The room is found by its id when the answer comes: it may
- * have been freed meanwhile.
- */
-typedef struct {
-    ngx_http_writeen_worker_t     *worker;
-    ngx_http_writeen_load_wait_t   wait;
-    size_t                         len;
-    u_char                         id[WRT_ID_MAX];
-} ngx_http_writeen_fill_t;
-
-
 static void ngx_http_writeen_room_fill_reply(void *data,
     ngx_http_writeen_result_t *res);
+static void ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, ngx_uint_t stands);
 static void ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
-static void ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
-    ngx_str_t *payload);
-static void ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_room_t *rm);
-static void ngx_http_writeen_room_store_reply(void *data,
-    ngx_http_writeen_reply_t *reply);
 static void ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 static void ngx_http_writeen_room_fence_reply(void *data,
     ngx_http_writeen_result_t *res);
+static void ngx_http_writeen_room_fill_load(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
 static void ngx_http_writeen_room_loaded(void *data, ngx_int_t ok);
-static void ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm,
-    int64_t seq);
 
 
-static ngx_http_writeen_fill_t *
+ngx_http_writeen_fill_t *
 ngx_http_writeen_room_fill_op(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
     ngx_http_writeen_fill_t  *op;
 
-    op = ngx_alloc(sizeof(ngx_http_writeen_fill_t), wk->log);
+    op = ngx_calloc(sizeof(ngx_http_writeen_fill_t), wk->log);
 
     if (op != NULL) {
         op->worker = wk;
@@ -64,9 +46,7 @@ ngx_http_writeen_room_fill_op(ngx_http_writeen_worker_t *wk,
 }
 
 
-/* The room of an answered fill; frees the fill.  NULL: it is gone. */
-
-static ngx_http_writeen_room_t *
+ngx_http_writeen_room_t *
 ngx_http_writeen_room_fill_done(ngx_http_writeen_fill_t *op)
 {
     ngx_http_writeen_room_t  *rm;
@@ -84,7 +64,7 @@ ngx_http_writeen_room_fill_done(ngx_http_writeen_fill_t *op)
 }
 
 
-static void
+void
 ngx_http_writeen_room_fill_later(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
@@ -97,10 +77,6 @@ void
 ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
-    char                      conv[WRT_NAME_BUF], log[WRT_NAME_BUF];
-    ngx_http_writeen_args_t   a;
-    ngx_http_writeen_fill_t  *op;
-
     rm->filling = 1;
     rm->retry = 0;
 
@@ -110,15 +86,31 @@ ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
 
     if (rm->origin != -1) {
         /* what the store began it ends, as in catch.c */
-        ngx_http_writeen_room_fill_store(wk, rm);
+        ngx_http_writeen_room_fill_store(wk, rm, NULL);
         return;
     }
+
+    ngx_http_writeen_room_fill_ask(wk, rm, 0);
+}
+
+
+/* stands: where everybody's cursors stand, too, which is costly. */
+
+static void
+ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, ngx_uint_t stands)
+{
+    char                      conv[WRT_NAME_BUF], log[WRT_NAME_BUF];
+    ngx_http_writeen_args_t   a;
+    ngx_http_writeen_fill_t  *op;
 
     op = ngx_http_writeen_room_fill_op(wk, rm);
     if (op == NULL) {
         ngx_http_writeen_room_fill_later(wk, rm);
         return;
     }
+
+    op->stands = stands;
 
     a.n = 0;
     a.nnum = 0;
@@ -133,7 +125,7 @@ ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_arg_lit(&a, "");
     ngx_http_writeen_arg_num(&a, rm->seq);
     ngx_http_writeen_arg_num(&a, WRT_RESUME_MAX);
-    ngx_http_writeen_arg_lit(&a, "0");
+    ngx_http_writeen_arg(&a, stands ? "1" : "0", 1);
     ngx_http_writeen_arg_num(&a, NGX_HTTP_WRITEEN_FILL_PAGE);
 
     if (ngx_http_writeen_bus_call(wk,
@@ -155,12 +147,13 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
 {
     int64_t                     seq, floor;
     ngx_str_t                   payload;
-    ngx_uint_t                  i, n;
+    ngx_uint_t                  i, n, stands;
     ngx_http_writeen_fill_t    *op = data;
     ngx_http_writeen_room_t    *rm;
     ngx_http_writeen_worker_t  *wk;
 
     wk = op->worker;
+    stands = op->stands;
     rm = ngx_http_writeen_room_fill_done(op);
 
     if (rm == NULL) {
@@ -211,44 +204,67 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
         return;
 
     case NGX_HTTP_WRITEEN_R_OLD:
-        ngx_http_writeen_room_fill_store(wk, rm);
-        return;
-
     case NGX_HTTP_WRITEEN_R_MANY:
+
+        if (!stands) {
+            ngx_http_writeen_room_fill_ask(wk, rm, 1);
+            return;
+        }
+
+        /* that somebody was taken out may be in the hole */
+        ngx_http_writeen_room_muster(wk, rm, res);
+
+        if (res->rc == NGX_HTTP_WRITEEN_R_OLD) {
+            ngx_http_writeen_room_fill_store(wk, rm, res);
+            return;
+        }
+
         ngx_http_writeen_room_resync(rm, seq);
         ngx_http_writeen_room_filled(wk, rm);
         return;
 
     case NGX_HTTP_WRITEEN_R_NOLOAD:
-
-        if (rm->seq <= 0) {
-            ngx_http_writeen_room_filled(wk, rm);
-            return;
-        }
-
-        /* it must not start again below what we have seen */
-
-        op = ngx_http_writeen_room_fill_op(wk, rm);
-
-        if (op != NULL) {
-            wrt_slice_t  id = { (char *) rm->id, rm->node.str.len };
-
-            op->wait.handler = ngx_http_writeen_room_loaded;
-            op->wait.data = op;
-
-            if (ngx_http_writeen_load(wk, id, &op->wait) == NGX_OK) {
-                rm->asked = 1;
-                return;
-            }
-
-            ngx_free(op);
-        }
-
-        /* fall through */
+        ngx_http_writeen_room_fill_load(wk, rm);
+        return;
 
     default:
         ngx_http_writeen_room_fill_later(wk, rm);
     }
+}
+
+
+/* It must not start again below what we have seen. */
+
+static void
+ngx_http_writeen_room_fill_load(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    wrt_slice_t               id;
+    ngx_http_writeen_fill_t  *op;
+
+    if (rm->seq <= 0) {
+        ngx_http_writeen_room_filled(wk, rm);
+        return;
+    }
+
+    op = ngx_http_writeen_room_fill_op(wk, rm);
+
+    if (op != NULL) {
+        id.p = (char *) rm->id;
+        id.n = rm->node.str.len;
+
+        op->wait.handler = ngx_http_writeen_room_loaded;
+        op->wait.data = op;
+
+        if (ngx_http_writeen_load(wk, id, &op->wait) == NGX_OK) {
+            rm->asked = 1;
+            return;
+        }
+
+        ngx_free(op);
+    }
+
+    ngx_http_writeen_room_fill_later(wk, rm);
 }
 
 
@@ -278,9 +294,7 @@ ngx_http_writeen_room_loaded(void *data, ngx_int_t ok)
 }
 
 
-/* One event read from the log or the store. */
-
-static void
+void
 ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
     ngx_str_t *payload)
 {
@@ -337,99 +351,6 @@ ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
 
 
 static void
-ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_room_t *rm)
-{
-    u_char                    query[3 * NGX_INT64_LEN + 3];
-    ngx_http_writeen_call_t   call;
-    ngx_http_writeen_fill_t  *op;
-
-    op = ngx_http_writeen_room_fill_op(wk, rm);
-    if (op == NULL) {
-        ngx_http_writeen_room_fill_later(wk, rm);
-        return;
-    }
-
-    if (rm->origin == -1) {
-        rm->origin = rm->seq;
-    }
-
-    ngx_memzero(&call, sizeof(ngx_http_writeen_call_t));
-
-    ngx_str_set(&call.method, WRT_RPC_CHANGES);
-    call.path.data = op->id;
-    call.path.len = op->len;
-    call.query.data = query;
-    call.query.len = ngx_sprintf(query, "%L %L %d", rm->seq, rm->origin,
-                                 NGX_HTTP_WRITEEN_FILL_PAGE)
-                     - query;
-    call.timeout = WRT_RPC_TIMEOUT_MS;
-
-    if (ngx_http_writeen_rpc_call(wk, &call,
-                                  ngx_http_writeen_room_store_reply, op)
-        == NULL)
-    {
-        ngx_free(op);
-        ngx_http_writeen_room_fill_later(wk, rm);
-        return;
-    }
-
-    rm->asked = 1;
-}
-
-
-static void
-ngx_http_writeen_room_store_reply(void *data,
-    ngx_http_writeen_reply_t *reply)
-{
-    int64_t                     upto;
-    ngx_str_t                   payload;
-    ngx_uint_t                  n;
-    ngx_http_writeen_fill_t    *op = data;
-    ngx_http_writeen_room_t    *rm;
-    ngx_http_writeen_lines_t    lines;
-    ngx_http_writeen_worker_t  *wk;
-
-    wk = op->worker;
-    rm = ngx_http_writeen_room_fill_done(op);
-
-    if (rm == NULL) {
-        return;
-    }
-
-    if (reply->status == 200
-        && ngx_http_writeen_lines_first(&lines, &reply->body, &upto) == NGX_OK)
-    {
-        for (n = 0;
-             ngx_http_writeen_lines_next(&lines, &payload) == NGX_OK;
-             n++)
-        {
-            ngx_http_writeen_room_fill_payload(rm, &payload);
-        }
-
-        if (n == lines.n) {
-            rm->origin = -1;
-        }
-
-        rm->seq = ngx_max(rm->seq, upto);
-        ngx_http_writeen_room_fill(wk, rm);
-        return;
-    }
-
-    if (reply->status == 413 || reply->status == 404) {
-        /* too much for anybody: they shall read anew; go on from the log */
-        rm->seq = -1;
-        rm->origin = -1;
-        ngx_http_writeen_room_resync(rm, -1);
-        ngx_http_writeen_room_fill(wk, rm);
-        return;
-    }
-
-    ngx_http_writeen_room_fill_later(wk, rm);
-}
-
-
-static void
 ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
@@ -478,30 +399,4 @@ ngx_http_writeen_room_fence_reply(void *data, ngx_http_writeen_result_t *res)
     }
 
     ngx_http_writeen_room_fill_later(wk, rm);
-}
-
-
-/* Too many events were missed: everybody in the room shall read anew. */
-
-static void
-ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm, int64_t seq)
-{
-    ngx_queue_t              *q, *next;
-    ngx_http_writeen_link_t  *l;
-
-    for (q = ngx_queue_head(&rm->links);
-         q != ngx_queue_sentinel(&rm->links);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
-
-        if (l->state == NGX_HTTP_WRITEEN_LINK_LIVE) {
-            ngx_http_writeen_link_resync(l, seq);
-        }
-    }
-
-    if (seq >= 0) {
-        rm->seq = seq;
-    }
 }

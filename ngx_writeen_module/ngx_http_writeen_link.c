@@ -272,6 +272,21 @@ ngx_http_writeen_link_left(ngx_http_writeen_link_t *l,
 
 
 void
+ngx_http_writeen_link_expel(ngx_http_writeen_link_t *l)
+{
+    ngx_http_writeen_session_t  *s;
+
+    s = l->session;
+
+    ngx_http_writeen_link_resync(l, -1);
+
+    if (s->state < NGX_HTTP_WRITEEN_CLOSING) {
+        ngx_http_writeen_link_left(l, NULL);
+    }
+}
+
+
+void
 ngx_http_writeen_link_resync(ngx_http_writeen_link_t *l, int64_t seq)
 {
     u_char  *p, buf[WRT_ID_MAX + 256];

@@ -618,7 +618,11 @@ ngx_http_writeen_room_give(ngx_http_writeen_room_t *rm,
     ngx_uint_t                  budget;
     ngx_http_writeen_worker_t  *wk;
 
-    if (rm->catching && held->msg->kind != WRT_EV_TYPING) {
+    /* not conversation_joined: who catches up gets his own */
+
+    if (rm->catching && held->msg->kind != WRT_EV_TYPING
+        && held->msg->kind != 0)
+    {
         ngx_http_writeen_room_remember(rm, held);
     }
 

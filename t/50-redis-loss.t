@@ -222,3 +222,115 @@ a response 503 error.code=unavailable
 until log ~ shards.*32
 redis HSET wrt:config shards 16
 until a connect u1
+
+=== TEST 12: what the log has let go of comes from the store, and is said to
+--- steps
+room room1 u1 u2
+worker CHANGES room1 200 "4 2\n{\"id\":\"room1\",\"title\":\"T\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"a\",\"seq\":2}}}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
+a connect u1
+a2 connect u1
+post room1 u2 one
+a expect message_received data.seq==1
+a2 expect message_received data.seq==1
+# 2 and 3 were here, and have gone
+redis HSET %conv(room1) seq 3
+redis HSET %conv(room1) r:u2 '3 2026-11-28T10:00:00.000Z'
+redis DEL %log(room1)
+post room1 u2 four
+a expect conversation_joined data.seq==4 data.recovered==true data.compact==true data.missed==2 data.conversation.title=T data.online=["u1"] data.cursors~readSeq.:3,.userId.:.u2 data.cursors.length=2 data.id!
+a expect message_received data.seq==3 data.message.seq==2
+a expect message_received data.seq==4
+a2 expect conversation_joined data.missed==2
+a2 expect message_received data.seq==3
+a2 expect message_received data.seq==4
+call CHANGES room1 q~^1.1\b
+post room1 u2 five
+a expect message_received data.seq==5 data.message.content.text=five
+a2 expect message_received data.seq==5
+a quiet
+
+
+=== TEST 13: who was taken out in such a hole hears nothing more
+--- steps
+room room1 u1 u2 u3
+worker CHANGES room1 200 "4 1\n{\"id\":\"room1\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
+a connect u1
+c connect u3
+post room1 u2 one
+a expect message_received data.seq==1
+c expect message_received data.seq==1
+redis HSET %conv(room1) seq 3
+redis HDEL %conv(room1) m:u3
+redis DEL %log(room1)
+post room1 u2 four
+a expect conversation_joined data.missed==1
+a expect message_received data.seq==4
+c expect resync_required data.conversationId=room1 data.afterSeq==1
+post room1 u2 five
+a expect message_received data.seq==5
+c quiet 0.3
+c send ping
+c expect pong
+
+
+=== TEST 14: nor when it is too much for the store to tell
+--- steps
+room room1 u1 u2 u3
+worker CHANGES room1 413
+a connect u1
+c connect u3
+post room1 u2 one
+a expect message_received data.seq==1
+c expect message_received data.seq==1
+redis HSET %conv(room1) seq 3
+redis HDEL %conv(room1) m:u3
+redis DEL %log(room1)
+post room1 u2 four
+a expect resync_required data.conversationId=room1 data.afterSeq==1
+c expect resync_required data.conversationId=room1
+a expect message_received data.seq==4
+post room1 u2 five
+a expect message_received data.seq==5
+c quiet 0.3
+
+
+=== TEST 15: nor when the numbers went too far ahead
+--- steps
+room room1 u1 u2 u3
+a connect u1
+c connect u3
+post room1 u2 one
+a expect message_received data.seq==1
+c expect message_received data.seq==1
+redis HSET %conv(room1) seq 3000
+redis HDEL %conv(room1) m:u3
+post room1 u2 far
+a expect resync_required data.conversationId=room1 data.seq==3001 data.afterSeq==1
+c expect resync_required data.conversationId=room1
+post room1 u2 further
+a expect message_received data.seq==3002
+c quiet 0.3
+
+
+=== TEST 16: a resume that does not name the room is told likewise
+--- with
+writeen_resume_wait 30s;
+--- steps
+room room1 u1 u2
+room room2 u1 u2
+worker CHANGES room1 200 "4 1\n{\"id\":\"room1\",\"title\":\"T\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
+post room1 u2 one
+a handshake token=u1 resume=1
+a response 101
+a expect connected data.resume==true
+redis HSET %conv(room1) seq 3
+redis DEL %log(room1)
+post room1 u2 four
+a send resume {"conversations":{"room2":0}} id=r
+a find conversation_joined data.conversationId=room2
+a find ack data.id=r
+a find conversation_joined data.conversationId=room1 data.compact==true data.missed==1 data.conversation.title=T
+a expect message_received data.conversationId=room1 data.seq==4
+post room1 u2 five
+a expect message_received data.seq==5
+a quiet
