@@ -108,6 +108,33 @@ async def test_the_scanner_is_confined(make_files_stack):
     assert said["NoNewPrivs"] == "1" and said["Seccomp"] == "2", said
 
 
+async def test_what_a_killed_scanner_unpacked_is_removed(make_files_stack):
+    """Parts of other people's files do not gather on the disk."""
+    stack = make_files_stack("sqlite-local")
+    cast = await Cast.group(stack, "ann", "bob")
+    files = Files(cast)
+
+    async def upload_one():
+        r = await files.upload("ann", "a.docx",
+                               upload.sample("letter.docx"))
+        assert r.status == 201, r
+
+    def scratch():
+        return sorted(stack.spool.glob(".scratch-*"))
+
+    await upload_one()
+    [old] = scratch()
+    assert list(old.iterdir()) == []
+    (old / "unpacked").mkdir()
+    (old / "unpacked" / "letter.txt").write_bytes(b"dear bob")
+    stack.worker.kill_role("scanner")
+    await upload_one()
+    [new] = scratch()
+    assert new != old and list(new.iterdir()) == []
+    await asyncio.to_thread(stack.worker.stop)
+    assert scratch() == []
+
+
 @pytest.mark.parametrize("clamd", [True, False], ids=["clamd", "libclamav"])
 async def test_scanner_is_away(make_files_stack, clamd):
     """Files wait, chat does not; nothing is lost."""

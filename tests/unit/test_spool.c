@@ -7,6 +7,7 @@
 
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -230,6 +231,27 @@ names(void **state)
 
 
 static int
+scratches(void)
+{
+    int             n;
+    DIR            *d;
+    struct dirent  *e;
+
+    n = 0;
+    d = opendir(root);
+    assert_non_null(d);
+
+    while ((e = readdir(d)) != NULL) {
+        n += strncmp(e->d_name, ".scratch-", 9) == 0;
+    }
+
+    closedir(d);
+
+    return n;
+}
+
+
+static int
 known(void *data, const char *name)
 {
     (*(int *) data)++;
@@ -275,6 +297,57 @@ sweep(void **state)
 }
 
 
+/* What a killed process had unpacked goes; not what another one has in hand,
+ * nor what a link of a stranger's leads to. */
+static void
+scratch(void **state)
+{
+    int    mine, other, status;
+    char   path[256], theirs[256], deep[512];
+    pid_t  pid;
+
+    (void) state;
+
+    other = spool_scratch(root, theirs, sizeof(theirs));
+    assert_true(other >= 0);
+    assert_int_equal(strncmp(theirs, root, strlen(root)), 0);
+    assert_int_equal(access(theirs, W_OK), 0);
+
+    pid = fork();
+
+    if (pid == 0) {
+        if (spool_scratch(root, path, sizeof(path)) >= 0
+            && snprintf(deep, sizeof(deep), "%s/a", path) > 0
+            && mkdir(deep, 0700) == 0
+            && snprintf(deep, sizeof(deep), "%s/a/file", path) > 0
+            && close(open(deep, O_CREAT | O_WRONLY, 0400)) == 0
+            && snprintf(deep, sizeof(deep), "%s/a/out", path) > 0
+            && symlink(theirs, deep) == 0)
+        {
+            kill(getpid(), SIGKILL);
+        }
+        _exit(1);
+    }
+
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    snprintf(deep, sizeof(deep), "%s/in-hand", theirs);
+    assert_int_equal(close(open(deep, O_CREAT | O_WRONLY, 0600)), 0);
+
+    mine = spool_scratch(root, path, sizeof(path));
+    assert_true(mine >= 0);
+    assert_string_not_equal(path, theirs);
+    assert_int_equal(scratches(), 2);
+    assert_int_equal(access(deep, W_OK), 0);
+
+    spool_scratch_end(mine, path);
+    spool_scratch_end(other, theirs);
+    assert_int_equal(scratches(), 0);
+
+    assert_int_equal(spool_scratch("/nowhere/spool", path, sizeof(path)), -1);
+}
+
+
 int
 main(void)
 {
@@ -283,7 +356,8 @@ main(void)
         cmocka_unit_test_setup_teardown(made_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(locks, setup, teardown),
         cmocka_unit_test_setup_teardown(names, setup, teardown),
-        cmocka_unit_test_setup_teardown(sweep, setup, teardown)
+        cmocka_unit_test_setup_teardown(sweep, setup, teardown),
+        cmocka_unit_test_setup_teardown(scratch, setup, teardown)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

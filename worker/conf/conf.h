@@ -39,7 +39,7 @@ typedef struct {
     blob_conf_t      storage;       /* where files are; has a secret */
     char             cdn_url[WRT_URL_MAX];      /* no slash at the end; "":
                                                    none */
-    scan_conf_t      scan;          /* scan.tmp is for its user to fill */
+    scan_conf_t      scan;          /* its tmp is filled by the scanner */
     char             thumbnailer[PATH_MAX];     /* program of thumb.h */
 
     char             spool[PATH_MAX];           /* "": no uploads here */

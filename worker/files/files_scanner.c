@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "worker/files/files_scanner.h"
+#include "worker/files/spool.h"
 #include "worker/worker.h"
 
 #define SCANNER_BACKLOG     64
@@ -159,17 +160,36 @@ scanner_prepare(role_t *r, scan_t *scan, scan_rc_t *last, char *about)
 }
 
 
+/* Where it unpacks: beside the uploads, so that what it leaves behind when a
+ * file kills it is removed with its next start. */
+static scan_t *
+scanner_open(role_t *r, int *scratch, scan_conf_t *cf)
+{
+    *cf = r->cf->scan;
+    *scratch = spool_scratch(r->cf->spool, cf->tmp, sizeof(cf->tmp));
+
+    if (*scratch < 0) {
+        log_error("scanner", "error=\"SPOOL: no directory to unpack into can "
+                  "be made in %s: %s\"", r->cf->spool, strerror(errno));
+        return NULL;
+    }
+
+    return scan_open(cf);
+}
+
+
 int
 scanner_run(role_t *r)
 {
-    int            s;
+    int            s, scratch;
     char           about[SCAN_ABOUT_SIZE], why[256];
     scan_t        *scan;
     int64_t        next;
     scan_rc_t      last;
+    scan_conf_t    cf;
     struct pollfd  p;
 
-    scan = scan_open(&r->cf->scan);
+    scan = scanner_open(r, &scratch, &cf);
     if (scan == NULL) {
         return EXIT_FAILURE;
     }
@@ -180,8 +200,7 @@ scanner_run(role_t *r)
 
     /* A clamd takes files apart by itself.  Where the kernel has no filters,
      * files are scanned all the same: they have to be. */
-    if (r->cf->scan.kind == SCAN_LIBCLAMAV && scan_jail(why, sizeof(why)) != 0)
-    {
+    if (cf.kind == SCAN_LIBCLAMAV && scan_jail(why, sizeof(why)) != 0) {
         log_warn("scanner_jail", "error=\"%s\"", why);
     }
 
@@ -209,6 +228,7 @@ scanner_run(role_t *r)
     }
 
     scan_close(scan);
+    spool_scratch_end(scratch, cf.tmp);
 
     return EXIT_SUCCESS;
 }

@@ -2,12 +2,15 @@
  * spool.c: the directory of uploads (see spool.h).
  */
 
-#define _GNU_SOURCE                 /* getrandom() */
+#define _GNU_SOURCE                 /* getrandom(), nftw() */
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -21,6 +24,9 @@
 #define SPOOL_ID        "id"
 #define SPOOL_MODE      0770        /* nginx may be another user of our group */
 #define SPOOL_REMOVED   256         /* at most in one sweep */
+#define SPOOL_SCRATCH   ".scratch-" /* no id begins so */
+#define SPOOL_NFTW_FDS  16
+#define SPOOL_TRIES     8
 
 
 /* 24 hex digits, perhaps a newline.  0, or -1. */
@@ -224,4 +230,119 @@ spool_sweep(int dir, unsigned seconds, spool_known_pt known, void *data)
     closedir(d);
 
     return n;
+}
+
+
+static int
+spool_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void) st;
+    (void) kind;
+    (void) at;
+
+    (void) remove(path);
+
+    return 0;
+}
+
+
+/* With all that is in it; what a link there leads to stays. */
+static void
+spool_remove_tree(const char *path)
+{
+    (void) nftw(path, spool_remove, SPOOL_NFTW_FDS, FTW_DEPTH | FTW_PHYS);
+}
+
+
+/* The directory, locked; -1: somebody else has it, or removed it. */
+static int
+spool_take(const char *path)
+{
+    int          fd;
+    struct stat  st;
+
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) != 0
+                    || fstat(fd, &st) != 0 || st.st_nlink == 0))
+    {
+        close(fd);
+        fd = -1;
+    }
+
+    return fd;
+}
+
+
+static void
+spool_sweep_scratch(const char *spool)
+{
+    int             fd;
+    DIR            *d;
+    char            path[PATH_MAX];
+    struct dirent  *e;
+
+    d = opendir(spool);
+    if (d == NULL) {
+        return;
+    }
+
+    while ((e = readdir(d)) != NULL) {
+        if (strncmp(e->d_name, SPOOL_SCRATCH, strlen(SPOOL_SCRATCH)) != 0
+            || (size_t) snprintf(path, sizeof(path), "%s/%s", spool, e->d_name)
+               >= sizeof(path))
+        {
+            continue;
+        }
+
+        fd = spool_take(path);
+
+        if (fd >= 0) {
+            spool_remove_tree(path);
+            close(fd);
+        }
+    }
+
+    closedir(d);
+}
+
+
+int
+spool_scratch(const char *spool, char *out, size_t size)
+{
+    int  fd, i;
+
+    if (mkdir(spool, SPOOL_MODE) != 0 && errno != EEXIST) {
+        return -1;
+    }
+
+    spool_sweep_scratch(spool);
+    fd = -1;
+
+    /* another process may sweep it before it is locked */
+
+    for (i = 0; fd < 0 && i < SPOOL_TRIES; i++) {
+        if ((size_t) snprintf(out, size, "%s/" SPOOL_SCRATCH "XXXXXX", spool)
+            >= size)
+        {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+
+        if (mkdtemp(out) == NULL) {
+            return -1;
+        }
+
+        fd = spool_take(out);
+    }
+
+    return fd;
+}
+
+
+void
+spool_scratch_end(int fd, const char *path)
+{
+    spool_remove_tree(path);
+    close(fd);
 }

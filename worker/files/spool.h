@@ -42,4 +42,13 @@ typedef int (*spool_known_pt)(void *data, const char *name);
 unsigned spool_sweep(int dir, unsigned seconds, spool_known_pt known,
     void *data);
 
+/*
+ * A directory of this process's own in the spool, for what it unpacks; what
+ * processes that are gone have left in theirs is removed before.  Its path goes
+ * to out; the descriptor that is returned has it locked for as long as the
+ * process lives, or until spool_scratch_end() removes it.  -1 and errno.
+ */
+int spool_scratch(const char *spool, char *out, size_t size);
+void spool_scratch_end(int fd, const char *path);
+
 #endif

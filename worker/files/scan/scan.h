@@ -61,8 +61,8 @@ typedef struct {
     char         db[PATH_MAX];      /* libclamav: directory of signatures, used
                                        when it is there and has some */
     char         tmp[PATH_MAX];     /* libclamav: where it unpacks; "": /tmp.
-                                       What a killed process left there is
-                                       named clamav-* */
+                                       What it unpacks stays there when the
+                                       process is killed */
 
     char         path[SCAN_SOCKET_SIZE];    /* clamd: its socket, or if "" */
     char         host[SCAN_HOST_SIZE];

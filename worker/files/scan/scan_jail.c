@@ -9,7 +9,7 @@
  *   programs, processes      none can be started, read, written or signalled
  *   the kernel's odd corners closed
  *
- * Files stay: libclamav unpacks into TMPDIR, and reads its signatures anew.
+ * Files stay: libclamav unpacks, and reads its signatures anew.
  */
 
 #include "worker/files/jail/jail.h"
