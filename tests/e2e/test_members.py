@@ -5,10 +5,17 @@ one who was brought in would miss the first words that were said to him.
 """
 
 import asyncio
+import os
 import re
+import signal
 
+import pytest
+
+from harness import upload
 from harness.cast import Cast
+from harness.net import until
 from harness.scene import TIME, seqs, unique
+from harness.stack import Server
 from harness.ws import Ws
 
 P = "/participants"
@@ -435,3 +442,28 @@ async def test_bad_participants(stack):
                                                             "not_found")
     doc = await cast.shown("ann")
     assert doc["seq"] == 0 and len(people(doc)) == 2
+
+
+@pytest.mark.parametrize("who", ["ann", "bob"], ids=["put out", "leaves"])
+async def test_the_process_dies_that_put_him_out(make_stack, who):
+    """Another one answers as it would have, not that there is nobody."""
+    stack = make_stack(nginx=2, servers={"bulk": Server("")})
+    cast = await Cast.group(stack, "ann", "bob", "cho")
+
+    async def is_out():
+        with stack.redis_client() as c:
+            [key] = c.keys(f"wrt:{{*}}:conv:{cast.room}")
+            return not c.hexists(key, f"m:{cast.ids['bob']}")
+
+    go_on = upload.hold(stack.worker.role("projector"))
+    call = asyncio.create_task(remove(cast, who, "bob"))
+    await until(is_out, "him to be out")
+    for pid in stack.worker.role("api"):
+        os.kill(pid, signal.SIGKILL)
+    go_on()
+    r = await call
+    assert r.status == 200, r
+    assert r.data == {"conversationId": cast.room, "userId": cast.ids["bob"]}
+    told = [system({"seq": m["seq"], "message": m})
+            for m in cast.rest("cho").history(cast.room)]
+    assert told == [("user_left", cast.ids["bob"])]

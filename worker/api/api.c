@@ -39,7 +39,7 @@
 
 static void api_turn(api_t *a);
 static void api_read(api_t *a);
-static void api_take(api_t *a, const reply_t *entries);
+static void api_take(api_t *a, const reply_t *entries, int claimed);
 static void api_run_call(api_t *a, call_t *c);
 static void api_answer(api_t *a, call_t *c);
 static void api_unpark(api_t *a);
@@ -240,7 +240,7 @@ api_read(api_t *a)
         rds_fail(c, reply_text(r));
 
     } else {
-        api_take(a, reply_at(reply_at(r, 0), 1));
+        api_take(a, reply_at(reply_at(r, 0), 1), 0);
     }
 
     reply_free(r);
@@ -249,7 +249,7 @@ api_read(api_t *a)
 
 /* Begin with the calls in these entries. */
 static void
-api_take(api_t *a, const reply_t *entries)
+api_take(api_t *a, const reply_t *entries, int claimed)
 {
     size_t          i;
     rds_t          *hub;
@@ -268,6 +268,7 @@ api_take(api_t *a, const reply_t *entries)
         c = call_create(id, reply_at(e, 1));
 
         if (c && c->deadline > now_ms()) {
+            c->claimed = claimed != 0;
             api_profile(a, c);
 
             if (api_route(c) == 0) {
@@ -442,7 +443,7 @@ api_claim(api_t *a)
     } else if (n > 0) {
         log_info("claimed", "calls=%zu", n);
         count_add(a->role->slot->counters.claimed, n);
-        api_take(a, reply_at(r, 1));
+        api_take(a, reply_at(r, 1), 1);
     }
 
     reply_free(r);

@@ -117,6 +117,8 @@ struct call_s {
     tail_t            *tails;
     unsigned           ntails;
     unsigned           waits:1;     /* not yet come true */
+    unsigned           claimed:1;   /* a process that died had it in hand, and
+                                       may have done it */
     unsigned           told:1;      /* of wrt:consultations: nobody waits for
                                        the answer */
     unsigned           settled:1;   /* what it asked for is done, and it waits
@@ -268,7 +270,10 @@ api_rc_t api_store_error(api_t *a, call_t *c, store_rc_t rc);
 /* The store, or NULL: answered. */
 store_t *api_store(api_t *a, call_t *c);
 
-/* May the caller see the conversation?  0, or -1: answered. */
+/* How it stands, and what the caller is in it.  0, or -1: answered. */
+int api_standing(api_t *a, call_t *c, const char *id, access_t *out);
+
+/* The same when he may see the conversation.  0, or -1: answered. */
 int api_access(api_t *a, call_t *c, const char *id, access_t *out);
 
 /* Pass on name, avatar and role of who asks. */

@@ -373,7 +373,7 @@ access_member(access_t *out, const char *s)
 
 
 int
-api_access(api_t *a, call_t *c, const char *id, access_t *out)
+api_standing(api_t *a, call_t *c, const char *id, access_t *out)
 {
     int        loaded;
     char       key[WRT_NAME_BUF], field[sizeof(WRT_F_MEMBER) + WRT_ID_MAX];
@@ -417,7 +417,14 @@ api_access(api_t *a, call_t *c, const char *id, access_t *out)
 
     reply_free(r);
 
-    if (!loaded && access_stored(a, c, id, out) != 0) {
+    return loaded ? 0 : access_stored(a, c, id, out);
+}
+
+
+int
+api_access(api_t *a, call_t *c, const char *id, access_t *out)
+{
+    if (api_standing(a, c, id, out) != 0) {
         return -1;
     }
 

@@ -15,6 +15,11 @@
  * one about the room the number up to which it was read; if another one came
  * in between, Redis says "stale" and we read again.  The call's deadline ends
  * this.
+ *
+ * A call that was claimed from a process that died may be done already, and so
+ * may one that is stale, by whoever claimed it from us.  Most changes made twice
+ * are made once; one that leaves a system message, which has the call's id, is
+ * looked for before it is decided again.
  */
 
 #include <stdlib.h>
@@ -25,6 +30,7 @@
 /* Between the waits. */
 typedef struct {
     int64_t  seq;                   /* of what was emitted; 0: nothing yet */
+    int      look;                  /* it may have been, by another process */
 } change_t;
 
 
@@ -297,9 +303,52 @@ api_emit(api_t *a, call_t *c, const access_t *x, emit_t *e, int64_t *seq)
 }
 
 
+/* Has it been done?  1: m->seq says so; 0: wait; -1: answered. */
+static int
+change_look(api_t *a, call_t *c, change_t *m)
+{
+    json_t      *doc;
+    store_t     *st;
+    access_t     x;
+    store_rc_t   rc;
+
+    /* whoever left the room may not see it any more */
+    if (api_standing(a, c, c->ids[0], &x) != 0) {
+        return -1;
+    }
+
+    if (api_wait_conv(c, c->ids[0], x.seq, x.applied)) {
+        return 0;
+    }
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return -1;
+    }
+
+    rc = store_message(st, c->ids[0], c->id, &doc);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK && rc != STORE_NOT_FOUND) {
+        api_store_error(a, c, rc);
+        return -1;
+    }
+
+    if (rc == STORE_OK) {
+        m->seq = json_integer_value(json_object_get(doc, "seq"));
+        json_decref(doc);
+    }
+
+    m->look = 0;
+
+    return 1;
+}
+
+
 api_rc_t
 api_change(api_t *a, call_t *c, emit_decide_pt decide, emit_answer_pt answer)
 {
+    int        rc;
     store_t   *st;
     change_t  *m;
     access_t   x;
@@ -308,8 +357,17 @@ api_change(api_t *a, call_t *c, emit_decide_pt decide, emit_answer_pt answer)
 
     if (m == NULL) {
         m = mem_zero(sizeof(change_t));
+        m->look = c->claimed;
         c->state = m;
         c->state_free = free;
+    }
+
+    if (m->look) {
+        rc = change_look(a, c, m);
+
+        if (rc <= 0) {
+            return rc == 0 ? API_WAIT : API_DONE;
+        }
     }
 
     if (m->seq == 0) {
@@ -339,7 +397,8 @@ api_change(api_t *a, call_t *c, emit_decide_pt decide, emit_answer_pt answer)
 
     case EMIT_STALE:
         /* wait for whatever it was */
-        if (api_access(a, c, c->ids[0], &x) == 0) {
+        m->look = 1;
+        if (api_standing(a, c, c->ids[0], &x) == 0) {
             (void) api_wait_conv(c, c->ids[0], x.seq, -1);
             return API_WAIT;
         }
