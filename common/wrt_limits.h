@@ -74,6 +74,7 @@
 #define WRT_FENCE_MAX            10000  /* a resume may raise seq so far */
 #define WRT_RESTORED_GAP         1000000 /* numbers left out after a restore */
 #define WRT_RESUME_WAIT_MS       5000   /* &resume=1: for its event */
+#define WRT_USER_CONNECTIONS     1000   /* of a user, in a nginx worker */
 
 /* What happens to a message */
 #define WRT_VERSION_S            3600   /* its last change is kept in Redis */

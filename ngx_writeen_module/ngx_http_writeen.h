@@ -215,6 +215,7 @@ struct ngx_http_writeen_user_s {
     u_char                    *profile;    /* as a service set it, or NULL */
     ngx_uint_t                 profiles;   /* changes of it that came */
     ngx_uint_t                 mustered;   /* the last one that named him */
+    ngx_uint_t                 nsessions;
     u_char                     sub;        /* NGX_HTTP_WRITEEN_SUB_* */
     unsigned                   known:1;    /* his list came since then */
     unsigned                   present:1;  /* a lease was taken */

@@ -81,6 +81,7 @@ typedef struct {
     size_t                     max_message;
     size_t                     max_text;
     size_t                     send_queue;
+    ngx_int_t                  user_connections;
     ngx_flag_t                 deflate;
     size_t                     deflate_min; /* frames from so many bytes on */
     ngx_http_writeen_rate_t    rates[NGX_HTTP_WRITEEN_RATES];  /* written */

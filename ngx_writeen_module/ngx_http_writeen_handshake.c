@@ -16,6 +16,9 @@
 #define NGX_HTTP_WRITEEN_KEY_LEN     24      /* base64 of 16 bytes */
 #define NGX_HTTP_WRITEEN_ACCEPT_LEN  28      /* base64 of 20 bytes */
 
+/* Seconds; one that is lost has mostly been missed by then. */
+#define NGX_HTTP_WRITEEN_MANY_RETRY  30
+
 /*
  * Handshakes at once, then a pause: few while people talk, twice as many each
  * time when nobody has for a while; and more the more are waiting, so that the
@@ -134,6 +137,20 @@ ngx_http_writeen_handshake_refuse(ngx_http_request_t *r, ngx_uint_t status,
     ngx_http_writeen_count(ngx_http_writeen_worker, refused_total);
 
     return ngx_http_writeen_api_error(r, status, code, NULL, message, retry);
+}
+
+
+/* Has he as many connections as he may? */
+
+static ngx_uint_t
+ngx_http_writeen_handshake_many(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_loc_conf_t *wlcf, ngx_http_writeen_identity_t *id)
+{
+    ngx_http_writeen_user_t  *u;
+
+    u = ngx_http_writeen_user_find(wk, (char *) id->uid.data, id->uid.len);
+
+    return u != NULL && u->nsessions >= (ngx_uint_t) wlcf->user_connections;
 }
 
 
@@ -310,6 +327,13 @@ ngx_http_writeen_handshake(ngx_http_request_t *r)
         return ngx_http_writeen_handshake_refuse(r,
                    NGX_HTTP_SERVICE_UNAVAILABLE, "unavailable",
                    "Chat is not available right now, try again.", 1);
+    }
+
+    if (ngx_http_writeen_handshake_many(wk, wlcf, &id)) {
+        return ngx_http_writeen_handshake_refuse(r,
+                   NGX_HTTP_TOO_MANY_REQUESTS, "rate_limited",
+                   "This user has too many connections.",
+                   NGX_HTTP_WRITEEN_MANY_RETRY);
     }
 
     s = ngx_http_writeen_session_create(wk, r->connection, wlcf, &id);

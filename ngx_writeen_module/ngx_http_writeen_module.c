@@ -52,6 +52,9 @@ static ngx_http_writeen_range_t  ngx_http_writeen_queue_range =
     { ngx_http_writeen_conf_check_size, 16 * 1024, 64 * 1024 * 1024,
       "16k to 64m" };
 
+static ngx_http_writeen_range_t  ngx_http_writeen_user_range =
+    { ngx_http_writeen_conf_check_size, 1, 1000000, "1 to 1000000" };
+
 static ngx_http_writeen_range_t  ngx_http_writeen_zone_range =
     { ngx_http_writeen_conf_check_size, 64 * 1024, 1024 * 1024 * 1024,
       "64k to 1024m" };
@@ -187,6 +190,13 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, send_queue),
       &ngx_http_writeen_queue_range },
+
+    { ngx_string("writeen_user_connections"),
+      NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_writeen_loc_conf_t, user_connections),
+      &ngx_http_writeen_user_range },
 
     { ngx_string("writeen_deflate"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_FLAG,
@@ -371,6 +381,7 @@ ngx_http_writeen_create_loc_conf(ngx_conf_t *cf)
     wlcf->max_message = NGX_CONF_UNSET_SIZE;
     wlcf->max_text = NGX_CONF_UNSET_SIZE;
     wlcf->send_queue = NGX_CONF_UNSET_SIZE;
+    wlcf->user_connections = NGX_CONF_UNSET;
     wlcf->deflate = NGX_CONF_UNSET;
     wlcf->deflate_min = NGX_CONF_UNSET_SIZE;
     wlcf->ack_store = NGX_CONF_UNSET_UINT;
@@ -424,6 +435,8 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_text, prev->max_text, WRT_TEXT_MAX);
     ngx_conf_merge_size_value(conf->send_queue, prev->send_queue,
                               WRT_SEND_QUEUE);
+    ngx_conf_merge_value(conf->user_connections, prev->user_connections,
+                         WRT_USER_CONNECTIONS);
     ngx_conf_merge_value(conf->deflate, prev->deflate, 0);
     ngx_conf_merge_size_value(conf->deflate_min, prev->deflate_min,
                               WRT_DEFLATE_MIN);

@@ -88,6 +88,7 @@ ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
     }
 
     ngx_queue_insert_tail(&u->sessions, &s->user_queue);
+    u->nsessions++;
     s->user = u;
 
     if (u->sub == NGX_HTTP_WRITEEN_SUB_READY) {
@@ -107,6 +108,7 @@ ngx_http_writeen_user_detach(ngx_http_writeen_session_t *s)
 
     ngx_queue_remove(&s->user_queue);
     ngx_queue_init(&s->user_queue);
+    u->nsessions--;
 
     if (ngx_queue_empty(&u->sessions)) {
         u->idle_since = ngx_current_msec;

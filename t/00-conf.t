@@ -37,6 +37,7 @@ location = /ws {
     writeen_max_message 64k;
     writeen_max_text 16k;
     writeen_send_queue 256k;
+    writeen_user_connections 1000;
     writeen_ack log;
     writeen_resume_wait 5s;
 }
@@ -257,6 +258,11 @@ bad server: writeen_max_message 1025k; ~ writeen_max_message.*1k to 1m
 bad server: writeen_max_message big; ~ writeen_max_message
 bad server: writeen_max_message 0; ~ writeen_max_message.*1k to 1m
 bad server: writeen_max_message 10g; ~ writeen_max_message
+good http: writeen_user_connections 1;
+good location: writeen_user_connections 1000000; writeen_websocket on;
+bad server: writeen_user_connections 0; ~ writeen_user_connections.*1 to 1000000
+bad server: writeen_user_connections 1000001; ~ writeen_user_connections.*1 to 1000000
+bad server: writeen_user_connections many; ~ writeen_user_connections
 good http: writeen_max_text 1k;
 good http: writeen_max_text 1;
 good http: writeen_max_text 256k; writeen_max_message 300k; writeen_send_queue 1m;

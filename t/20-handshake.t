@@ -307,3 +307,21 @@ a connect u1
 a send send_message {"conversationId":"room1","content":{"text":"one"}}
 a find message_status data.seq==1
 a find message_received data.seq==1
+
+
+=== TEST 18: a user has so many connections and no more
+--- with
+writeen_user_connections 2;
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u1
+c handshake token=u1
+c response 429 success==false error.code=rate_limited header.retry-after=30
+d connect u2
+b drop
+until c connect u1
+post room1 u2 hello
+a expect message_received data.seq==1
+c expect message_received data.seq==1
+d expect message_received data.seq==1

@@ -17,9 +17,9 @@
  * this.
  *
  * A call that was claimed from a process that died may be done already, and so
- * may one that is stale, by whoever claimed it from us.  Most changes made twice
- * are made once; one that leaves a system message, which has the call's id, is
- * looked for before it is decided again.
+ * may one that is stale, by whoever claimed it from us.  Most changes that are
+ * made twice are made once; one that leaves a system message, which has the
+ * call's id, is looked for before it is decided again.
  */
 
 #include <stdlib.h>
