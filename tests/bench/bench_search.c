@@ -401,7 +401,7 @@ search(bench_t *b, const scope_t *s, const kind_t *kind, const char *text)
     json_t         *list;
     size_t          n;
     store_search_t  q = { user, text, NULL, NULL, NULL, -1, -1, 1,
-                          WRT_PAGE_SEARCH };
+                          WRT_PAGE_SEARCH, 0, 0, NULL };
 
     r = (int) below(b, (uint64_t) b->rooms);
 

@@ -74,6 +74,34 @@ async def test_in_the_messages_of_a_room(stack):
     assert [m["id"] for m in r.data["messages"]] == [a]
 
 
+async def test_a_part_of_a_room(stack):
+    """Whoever turns pages by numbers comes to an end."""
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(0, "bulk"), ann)
+    ids = []
+    for i in range(5):
+        ids.append((await send(ws, room, f"metode {i}", **(
+            {"replyTo": ids[0]} if i in (2, 3) else {})))["messageId"])
+    await ws.close()
+    rest = stack.rest(tokens.token(bob))
+
+    async def numbers(**query):
+        r = await rest.acall("GET", f"/api/conversations/{room}/messages",
+                             query={"search": "metode", **query})
+        return [m["seq"] for m in r.data["messages"]]
+
+    for query, seqs in (({}, [5, 4, 3, 2, 1]),
+                        ({"beforeSeq": 3}, [2, 1]),
+                        ({"beforeSeq": 3, "limit": 1}, [2]),
+                        ({"beforeSeq": 1}, []), ({"beforeSeq": 0}, []),
+                        ({"afterSeq": 3}, [5, 4]), ({"afterSeq": 5}, []),
+                        ({"afterSeq": 0}, [5, 4, 3, 2, 1]),
+                        ({"threadOf": ids[0]}, [4, 3]),
+                        ({"threadOf": ids[0], "beforeSeq": 4}, [3])):
+        assert await numbers(**query) == seqs, query
+
+
 async def test_what_changes_is_found_as_it_is(stack):
     ann, bob = uniques("ann", "bob")
     room = stack.make_room(ann, bob)

@@ -370,7 +370,7 @@ found(const char *q)
     char            text[512] = "";
     size_t          i;
     json_t         *v, *hit;
-    store_search_t  s = { "s1", q, NULL, NULL, NULL, -1, -1, 1, 100 };
+    store_search_t  s = WISH("s1", q, NULL, NULL, NULL, -1, -1, 1, 100);
 
     static char  out[512];
 

@@ -103,8 +103,8 @@ put_talk(void)
 }
 
 
-#define Q(q)         { "s1", q, NULL, NULL, NULL, -1, -1, 1, 20 }
-#define IN(c, q)     { "s1", q, c, NULL, NULL, -1, -1, 1, 20 }
+#define Q(q)         WISH("s1", q, NULL, NULL, NULL, -1, -1, 1, 20)
+#define IN(c, q)     WISH("s1", q, c, NULL, NULL, -1, -1, 1, 20)
 
 static void
 words(void **state)
@@ -164,31 +164,31 @@ filters(void **state)
     events_t  l = { 0 };
 
     static const search_case_t  list[] = {
-        { { "s1", "metode", NULL, "t1", NULL, -1, -1, 1, 20 }, "m06", 0 },
-        { { "s1", "metode", NULL, "s1", NULL, -1, -1, 1, 20 },
+        { WISH("s1", "metode", NULL, "t1", NULL, -1, -1, 1, 20), "m06", 0 },
+        { WISH("s1", "metode", NULL, "s1", NULL, -1, -1, 1, 20),
           "m04 m01", 0 },
-        { { "s1", "metode", NULL, "nobody", NULL, -1, -1, 1, 20 }, "", 0 },
-        { { "s1", "laporan", NULL, NULL, "sticker", -1, -1, 1, 20 },
+        { WISH("s1", "metode", NULL, "nobody", NULL, -1, -1, 1, 20), "", 0 },
+        { WISH("s1", "laporan", NULL, NULL, "sticker", -1, -1, 1, 20),
           "f1", 0 },
-        { { "s1", "laporan", NULL, NULL, "text", -1, -1, 1, 20 }, "", 0 },
-        { { "s1", "akhir laporan", NULL, NULL, NULL, -1, -1, 1, 20 },
+        { WISH("s1", "laporan", NULL, NULL, "text", -1, -1, 1, 20), "", 0 },
+        { WISH("s1", "akhir laporan", NULL, NULL, NULL, -1, -1, 1, 20),
           "f1", 0 },
-        { { "s1", "metode", NULL, NULL, "sticker", -1, -1, 1, 20 }, "", 0 },
+        { WISH("s1", "metode", NULL, NULL, "sticker", -1, -1, 1, 20), "", 0 },
 
         /* neither bound is included */
-        { { "s1", "metode", NULL, NULL, NULL, AT(6000), -1, 1, 20 },
+        { WISH("s1", "metode", NULL, NULL, NULL, AT(6000), -1, 1, 20),
           "m04 m01", 0 },
-        { { "s1", "metode", NULL, NULL, NULL, AT(6001), -1, 1, 20 },
+        { WISH("s1", "metode", NULL, NULL, NULL, AT(6001), -1, 1, 20),
           "m07 m06 m04 m01", 0 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, AT(4000), 1, 20 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, AT(4000), 1, 20),
           "m07 m06", 0 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, AT(3999), 1, 20 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, AT(3999), 1, 20),
           "m07 m06 m04", 0 },
-        { { "s1", "metode", "c2", "s1", "text", AT(4001), AT(3999), 1, 20 },
+        { WISH("s1", "metode", "c2", "s1", "text", AT(4001), AT(3999), 1, 20),
           "m04", 0 },
-        { { "s1", "metode", NULL, NULL, NULL, AT(1000), AT(6000), 1, 20 },
+        { WISH("s1", "metode", NULL, NULL, NULL, AT(1000), AT(6000), 1, 20),
           "", 0 },
-        { { "s1", "met*", NULL, "t1", "text", AT(6001), AT(1000), 1, 20 },
+        { WISH("s1", "met*", NULL, "t1", "text", AT(6001), AT(1000), 1, 20),
           "m06 m02", 0 }
     };
 
@@ -213,18 +213,18 @@ pages(void **state)
     json_t   *v;
     events_t  l = { 0 };
 
-    store_search_t  q = { "s1", "satu", NULL, NULL, NULL, -1, -1, 1, 200 };
+    store_search_t  q = WISH("s1", "satu", NULL, NULL, NULL, -1, -1, 1, 200);
 
     static const search_case_t  list[] = {
-        { { "s1", "metode", NULL, NULL, NULL, -1, -1, 1, 1 }, "m07", 1 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, -1, 2, 1 }, "m06", 1 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, -1, 4, 1 }, "m01", 0 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, -1, 5, 1 }, "", 0 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, -1, 1, 3 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 1, 1), "m07", 1 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 2, 1), "m06", 1 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 4, 1), "m01", 0 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 5, 1), "", 0 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 1, 3),
           "m07 m06 m04", 1 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, -1, 2, 3 }, "m01", 0 },
-        { { "s1", "met*", NULL, NULL, NULL, -1, -1, 2, 2 }, "m05 m04", 1 },
-        { { "s1", "metode", NULL, NULL, NULL, -1, -1, 2000000000, 200 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 2, 3), "m01", 0 },
+        { WISH("s1", "met*", NULL, NULL, NULL, -1, -1, 2, 2), "m05 m04", 1 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 2000000000, 200),
           "", 0 }
     };
 
@@ -275,28 +275,28 @@ members(void **state)
     events_t  l = { 0 };
 
     static const search_case_t  before[] = {
-        { { "t1", "metode", NULL, NULL, NULL, -1, -1, 1, 20 },
+        { WISH("t1", "metode", NULL, NULL, NULL, -1, -1, 1, 20),
           "m06 m01", 0 },
-        { { "t2", "metode", NULL, NULL, NULL, -1, -1, 1, 20 },
+        { WISH("t2", "metode", NULL, NULL, NULL, -1, -1, 1, 20),
           "m07 m04", 0 },
-        { { "nobody", "metode", NULL, NULL, NULL, -1, -1, 1, 20 }, "", 0 },
-        { { NULL, "metode", "c1", NULL, NULL, -1, -1, 1, 20 },
+        { WISH("nobody", "metode", NULL, NULL, NULL, -1, -1, 1, 20), "", 0 },
+        { WISH(NULL, "metode", "c1", NULL, NULL, -1, -1, 1, 20),
           "m06 m01", 0 }
     };
 
     static const search_case_t  after[] = {
-        { { "t1", "metode", NULL, NULL, NULL, -1, -1, 1, 20 }, "", 0 },
-        { { "t3", "metode", NULL, NULL, NULL, -1, -1, 1, 20 },
+        { WISH("t1", "metode", NULL, NULL, NULL, -1, -1, 1, 20), "", 0 },
+        { WISH("t3", "metode", NULL, NULL, NULL, -1, -1, 1, 20),
           "m07 m04", 0 },
-        { { "t4", "metode", NULL, NULL, NULL, -1, -1, 1, 20 }, "", 0 }
+        { WISH("t4", "metode", NULL, NULL, NULL, -1, -1, 1, 20), "", 0 }
     };
 
     static const store_search_t  refused[] = {
-        { "t1", "metode", "c1", NULL, NULL, -1, -1, 1, 20 },
-        { "t4", "metode", "c2", NULL, NULL, -1, -1, 1, 20 },
-        { "t2", "metode", "c1", NULL, NULL, -1, -1, 1, 20 },
-        { "t2", "metode", "c3", NULL, NULL, -1, -1, 1, 20 },
-        { NULL, "metode", "c3", NULL, NULL, -1, -1, 1, 20 }
+        WISH("t1", "metode", "c1", NULL, NULL, -1, -1, 1, 20),
+        WISH("t4", "metode", "c2", NULL, NULL, -1, -1, 1, 20),
+        WISH("t2", "metode", "c1", NULL, NULL, -1, -1, 1, 20),
+        WISH("t2", "metode", "c3", NULL, NULL, -1, -1, 1, 20),
+        WISH(NULL, "metode", "c3", NULL, NULL, -1, -1, 1, 20)
     };
 
     (void) state;

@@ -59,9 +59,11 @@ typedef struct {
     int      file;              /* its text is the name of a file */
     int      deleted;
     int64_t  at;
+    int64_t  seq;
     int      n;
     int      word[TEXT_MAX];
     char     id[16];
+    char     parent[16];        /* the first of its room, or "" */
 } msg_t;
 
 typedef struct {
@@ -72,6 +74,7 @@ typedef struct {
 
 static msg_t     msg[MESSAGES];
 static int64_t   seq[ROOMS];
+static char      first[ROOMS][16];
 static events_t  list;
 static uint64_t  seed;
 
@@ -199,7 +202,14 @@ make_message(int i)
 
     text = write_text(m);
     sender = m->sender ? "teacher" : "student";
-    seq[m->room]++;
+    m->seq = ++seq[m->room];
+
+    if (m->seq == 1) {
+        strcpy(first[m->room], m->id);
+
+    } else if (!m->file && below(4) == 0) {
+        strcpy(m->parent, first[m->room]);
+    }
 
     if (m->file) {
         events_content(&list, room_name(m->room), seq[m->room], m->id,
@@ -208,8 +218,8 @@ make_message(int i)
                        m->at);
 
     } else {
-        events_message(&list, room_name(m->room), seq[m->room], m->id,
-                       sender, text, NULL, m->at);
+        events_reply(&list, room_name(m->room), m->seq, m->id, sender, text,
+                     m->parent[0] ? m->parent : NULL, m->at);
     }
 }
 
@@ -331,7 +341,10 @@ is_wanted(const msg_t *m, const store_search_t *q, const term_t *t, int n)
                                                      : "student") != 0)
         || (q->type && strcmp(q->type, m->file ? "sticker" : "text") != 0)
         || (q->before_ms >= 0 && STORE_TEST_T0 + m->at >= q->before_ms)
-        || (q->after_ms >= 0 && STORE_TEST_T0 + m->at <= q->after_ms))
+        || (q->after_ms >= 0 && STORE_TEST_T0 + m->at <= q->after_ms)
+        || (q->before_seq && m->seq >= q->before_seq)
+        || m->seq <= q->after_seq
+        || (q->thread_of && strcmp(q->thread_of, m->parent) != 0))
     {
         return 0;
     }
@@ -480,6 +493,9 @@ random_questions(void **state)
         q.type = below(6) ? NULL : below(2) ? "text" : "sticker";
         q.before_ms = below(6) ? -1 : STORE_TEST_T0 + below(SPAN_MS);
         q.after_ms = below(6) ? -1 : STORE_TEST_T0 + below(SPAN_MS);
+        q.before_seq = below(4) ? 0 : 1 + below(MESSAGES / ROOMS);
+        q.after_seq = below(4) ? 0 : below(MESSAGES / ROOMS);
+        q.thread_of = below(6) ? NULL : first[below(8)];
         q.limit = 1 + below(30);
         q.page = below(4) ? 1 : 1 + below(40);
 

@@ -542,7 +542,7 @@ search_everywhere(store_t *base)
     char             id[32];
     json_t          *v;
     events_t         l = { 0 };
-    store_search_t   q = { "s1", "x", NULL, NULL, NULL, -1, -1, 1, 20 };
+    store_search_t   q = WISH("s1", "x", NULL, NULL, NULL, -1, -1, 1, 20);
 
     assert_int_equal(store_search(base, &q, &v, &more), STORE_OK);
     json_decref(v);

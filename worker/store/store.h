@@ -83,6 +83,9 @@ typedef struct {
     int64_t      after_ms;      /* created after (exclusive) */
     int          page;          /* 1.. */
     int          limit;
+    int64_t      before_seq;    /* 0: none; these three in a conversation */
+    int64_t      after_seq;     /* 0: none */
+    const char  *thread_of;     /* replies to this message */
 } store_search_t;
 
 /*

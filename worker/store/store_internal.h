@@ -628,6 +628,9 @@ typedef struct {
 size_t store_search_words(store_t *st, const json_t *content,
     const char *const **out);
 
+/* Is a message of this number, which replies to that one, asked for? */
+int store_search_within(const store_finder_t *f, int64_t seq,
+    const char *reply_to);
 /* Has the content all that is asked for? */
 int store_search_fits(store_finder_t *f, const json_t *content);
 /* Nothing older than this is wanted any more. */

@@ -56,6 +56,19 @@ store_search_words(store_t *st, const json_t *content,
 
 
 int
+store_search_within(const store_finder_t *f, int64_t seq, const char *reply_to)
+{
+    const store_search_t  *q;
+
+    q = f->q;
+
+    return seq > q->after_seq && (q->before_seq == 0 || seq < q->before_seq)
+           && (q->thread_of == NULL
+               || (reply_to && strcmp(reply_to, q->thread_of) == 0));
+}
+
+
+int
 store_search_fits(store_finder_t *f, const json_t *content)
 {
     size_t         i, n;

@@ -392,7 +392,7 @@ make_opts(const scan_t *s)
                     "projection", "{", "conversationId", BCON_INT32(1),
                         "seq", BCON_INT32(1), "createdAt", BCON_INT32(1),
                         "content", BCON_INT32(1), "deleted", BCON_INT32(1),
-                        "}",
+                        "replyTo", BCON_INT32(1), "}",
                     "allowDiskUse", BCON_BOOL(true),
                     "batchSize", BCON_INT64(batch));
 }
@@ -422,6 +422,8 @@ look_at(scan_t *s, const json_t *row)
 
     if (room == NULL || mg_int(row, "seq") > room->seq
         || json_is_true(json_object_get(row, "deleted"))
+        || !store_search_within(s->f, mg_int(row, "seq"),
+                                mg_text(row, "replyTo"))
         || (s->walks && (!same(s->f->q->sender, row, "senderId")
                          || !same(s->f->q->type, row, "type")))
         || !store_search_fits(s->f, json_object_get(row, "content")))

@@ -32,7 +32,7 @@
 /* What is read of a candidate. */
 #define HIT_COLUMNS  \
     "SELECT m.conversation, m.created_at, m.id, m.n, m.content, m.sender," \
-    " m.type, m.deleted_at"
+    " m.type, m.deleted_at, m.seq, m.reply_to"
 
 typedef struct {
     int64_t      row;
@@ -169,7 +169,9 @@ look_at(scan_t *scan, sqlite3_stmt *s, const room_t *room)
     store_hit_t   hit;
 
     if (sqlite3_column_type(s, 7) != SQLITE_NULL
-        || !same(scan->f->q->sender, s, 5) || !same(scan->f->q->type, s, 6))
+        || !same(scan->f->q->sender, s, 5) || !same(scan->f->q->type, s, 6)
+        || !store_search_within(scan->f, sqlite3_column_int64(s, 8),
+                                (const char *) sqlite3_column_text(s, 9)))
     {
         return STORE_OK;
     }
