@@ -109,7 +109,7 @@ typedef enum {
 struct ngx_http_writeen_session_s {
     ngx_queue_t                queue;      /* in worker->sessions or doomed */
     ngx_queue_t                user_queue; /* in user->sessions */
-    ngx_queue_t                flush;      /* in worker->flush */
+    ngx_queue_t                flush;      /* in worker->flush, flush_late */
     ngx_queue_t                links;      /* of link.session_queue */
     ngx_queue_t                ops;        /* commands and calls under way */
     ngx_queue_t                commands;   /* command.c */
@@ -188,6 +188,7 @@ struct ngx_http_writeen_session_s {
     unsigned                   listed:1;    /* its room list has come */
     unsigned                   relist:1;    /* and has changed since */
     unsigned                   flushing:1;  /* in worker->flush */
+    unsigned                   late:1;      /* or rather in flush_late */
     unsigned                   warned:1;    /* token_expiring sent */
     unsigned                   takeover:1;  /* it keeps what it has read */
     unsigned                   close_sent:1;
@@ -254,6 +255,7 @@ struct ngx_http_writeen_room_s {
     ngx_uint_t                 ntypists;
     ngx_uint_t                 shard;
     u_char                     sub;
+    u_char                     tries;      /* of the store, for a hole */
     unsigned                   filling:1;
     unsigned                   lost:1;     /* recent overflowed */
     unsigned                   unseen:1;   /* subscribed anew: fill first */
@@ -322,6 +324,7 @@ struct ngx_http_writeen_worker_s {
     ngx_queue_t                doomed;     /* dead, freed by `reaper` */
     ngx_queue_t                waiting;    /* handshakes that are put off */
     ngx_queue_t                flush;      /* have output to write */
+    ngx_queue_t                flush_late; /* have some of a large room */
     ngx_queue_t                walking;    /* rooms with a walk under way */
     ngx_queue_t                idle_rooms;
     ngx_queue_t                idle_users;
@@ -356,6 +359,8 @@ struct ngx_http_writeen_worker_s {
     ngx_uint_t                 drain_left; /* ticks */
     unsigned                   draining:1;
     unsigned                   refill:1;   /* a room could not be filled */
+    unsigned                   crowd:1;    /* a large room is being given
+                                              something */
 
     ngx_http_writeen_out_t    *free_out;
     ngx_uint_t                 nfree_out;

@@ -151,6 +151,9 @@ void ngx_http_writeen_cursors(ngx_http_writeen_result_t *res, ngx_str_t *out);
 void ngx_http_writeen_online_here(ngx_http_writeen_room_t *rm,
     ngx_str_t *out);
 
+/* So often the store is asked, 5 s each, before members have to read anew. */
+#define NGX_HTTP_WRITEEN_FILL_TRIES  4
+
 /* Bytes read and given out in one turn: all members get them at once. */
 #define NGX_HTTP_WRITEEN_FILL_PAGE  65536
 
@@ -191,7 +194,8 @@ void ngx_http_writeen_room_muster(ngx_http_writeen_worker_t *wk,
 /* Ask the store for what is missing, or for the next page of it (res NULL). */
 void ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm, ngx_http_writeen_result_t *res);
-/* Too many events were missed: everybody in the room shall read anew. */
+/* Too many events were missed: everybody in the room shall read anew, and is
+ * live from seq on. */
 void ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm, int64_t seq);
 
 /* wrt_fence: nobody may give a number up to `known` again. */

@@ -214,11 +214,14 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
         /* that somebody was taken out may be in the hole */
         ngx_http_writeen_room_muster(wk, rm, res);
 
-        if (res->rc == NGX_HTTP_WRITEEN_R_OLD) {
+        if (res->rc == NGX_HTTP_WRITEEN_R_OLD
+            && rm->tries < NGX_HTTP_WRITEEN_FILL_TRIES)
+        {
             ngx_http_writeen_room_fill_store(wk, rm, res);
             return;
         }
 
+        rm->tries = 0;
         ngx_http_writeen_room_resync(rm, seq);
         ngx_http_writeen_room_filled(wk, rm);
         return;
@@ -347,6 +350,7 @@ ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
     }
 
     rm->filling = 0;
+    rm->tries = 0;
 }
 
 

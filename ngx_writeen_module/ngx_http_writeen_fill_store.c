@@ -129,6 +129,8 @@ ngx_http_writeen_room_store_reply(void *data,
     if (reply->status == 200
         && ngx_http_writeen_lines_first(&lines, &reply->body, &upto) == NGX_OK)
     {
+        rm->tries = 0;
+
         if (rm->origin == -1) {
             rm->origin = rm->seq;
 
@@ -157,15 +159,22 @@ ngx_http_writeen_room_store_reply(void *data,
     }
 
     if (reply->status == 413 || reply->status == 404) {
-        /* too much for anybody: they shall read anew; go on from the log */
-        rm->seq = -1;
-        rm->origin = -1;
-        ngx_http_writeen_room_resync(rm, -1);
-        ngx_http_writeen_room_fill(wk, rm);
-        goto done;
+        /* too much for anybody */
+        rm->tries = NGX_HTTP_WRITEEN_FILL_TRIES;
+
+    } else {
+        rm->tries++;
     }
 
-    ngx_http_writeen_room_fill_later(wk, rm);
+    if (rm->tries < NGX_HTTP_WRITEEN_FILL_TRIES) {
+        ngx_http_writeen_room_fill_later(wk, rm);
+
+    } else {
+        /* they shall read anew, from where the room stands then, and not wait
+         * for the store with all that is being said */
+        rm->origin = -1;
+        ngx_http_writeen_room_fill(wk, rm);
+    }
 
 done:
 
@@ -231,7 +240,5 @@ ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm, int64_t seq)
         }
     }
 
-    if (seq >= 0) {
-        rm->seq = seq;
-    }
+    rm->seq = seq;
 }

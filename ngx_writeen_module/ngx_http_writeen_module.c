@@ -595,6 +595,7 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
     ngx_queue_init(&wk->doomed);
     ngx_queue_init(&wk->waiting);
     ngx_queue_init(&wk->flush);
+    ngx_queue_init(&wk->flush_late);
     ngx_queue_init(&wk->walking);
     ngx_queue_init(&wk->idle_rooms);
     ngx_queue_init(&wk->idle_users);

@@ -17,9 +17,11 @@
 
 #define NGX_HTTP_WRITEEN_IOVS         64
 #define NGX_HTTP_WRITEEN_FREE_OUT     4096   /* places kept for reuse */
-#define NGX_HTTP_WRITEEN_FLUSH_TURN   256    /* sessions written in a turn */
+#define NGX_HTTP_WRITEEN_FLUSH_TURN   256    /* sessions written in a turn, */
+#define NGX_HTTP_WRITEEN_LATE_TURN    64     /* and of those of large rooms */
 
 
+static void ngx_http_writeen_output_some(ngx_queue_t *list, ngx_uint_t n);
 static void ngx_http_writeen_output_shift(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_session_t *s);
 static ssize_t ngx_http_writeen_output_chain(ngx_http_writeen_session_t *s);
@@ -60,13 +62,20 @@ ngx_http_writeen_output(ngx_http_writeen_session_t *s,
 
     ngx_http_writeen_count(wk, frames_out_total);
 
-    if (!s->flushing) {
-        s->flushing = 1;
-        ngx_queue_insert_tail(&wk->flush, &s->flush);
+    if (s->flushing && (!s->late || wk->crowd)) {
+        return;
+    }
 
-        if (!wk->flusher.posted) {
-            ngx_post_event(&wk->flusher, &ngx_posted_events);
-        }
+    /* he waits with a thousand others, and has something of his own now */
+
+    ngx_queue_remove(&s->flush);
+
+    s->flushing = 1;
+    s->late = wk->crowd;
+    ngx_queue_insert_tail(s->late ? &wk->flush_late : &wk->flush, &s->flush);
+
+    if (!wk->flusher.posted) {
+        ngx_post_event(&wk->flusher, &ngx_posted_events);
     }
 }
 
@@ -127,20 +136,29 @@ ngx_http_writeen_output_text(ngx_http_writeen_session_t *s, u_char *p,
 void
 ngx_http_writeen_flusher_handler(ngx_event_t *ev)
 {
-    ngx_uint_t                   n;
-    ngx_queue_t                 *q;
-    ngx_http_writeen_worker_t   *wk;
-    ngx_http_writeen_session_t  *s;
+    ngx_http_writeen_worker_t  *wk;
 
     wk = ev->data;
 
-    for (n = 0; n < NGX_HTTP_WRITEEN_FLUSH_TURN; n++) {
+    ngx_http_writeen_output_some(&wk->flush, NGX_HTTP_WRITEEN_FLUSH_TURN);
+    ngx_http_writeen_output_some(&wk->flush_late, NGX_HTTP_WRITEEN_LATE_TURN);
 
-        if (ngx_queue_empty(&wk->flush)) {
-            return;
-        }
+    /* let others have their turn, and what they say overtake a large room */
 
-        q = ngx_queue_head(&wk->flush);
+    if (!ngx_queue_empty(&wk->flush) || !ngx_queue_empty(&wk->flush_late)) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+    }
+}
+
+
+static void
+ngx_http_writeen_output_some(ngx_queue_t *list, ngx_uint_t n)
+{
+    ngx_queue_t                 *q;
+    ngx_http_writeen_session_t  *s;
+
+    for ( ; n > 0 && !ngx_queue_empty(list); n--) {
+        q = ngx_queue_head(list);
         s = ngx_queue_data(q, ngx_http_writeen_session_t, flush);
 
         ngx_queue_remove(q);
@@ -149,9 +167,6 @@ ngx_http_writeen_flusher_handler(ngx_event_t *ev)
 
         ngx_http_writeen_output_flush(s);
     }
-
-    /* a large room: let others have their turn */
-    ngx_post_event(ev, &ngx_posted_next_events);
 }
 
 

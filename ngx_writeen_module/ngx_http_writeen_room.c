@@ -29,6 +29,7 @@
 
 
 #define NGX_HTTP_WRITEEN_WALK_TURN   1024      /* links given a frame a turn */
+#define NGX_HTTP_WRITEEN_CROWD       128       /* links: others go before */
 #define NGX_HTTP_WRITEEN_ROOM_IDLE   5000      /* ms kept without links */
 
 
@@ -681,10 +682,12 @@ ngx_http_writeen_walker_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm, ngx_uint_t *budget)
 {
-    ngx_queue_t              *q, *end;
-    ngx_http_writeen_link_t  *l;
-    ngx_http_writeen_held_t  *held;
+    ngx_queue_t                *q, *end;
+    ngx_http_writeen_link_t    *l;
+    ngx_http_writeen_held_t    *held;
+    ngx_http_writeen_worker_t  *wk;
 
+    wk = ngx_http_writeen_worker;
     end = ngx_queue_sentinel(&rm->links);
 
     while (!ngx_queue_empty(&rm->walk)) {
@@ -709,7 +712,9 @@ ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm, ngx_uint_t *budget)
             rm->cursor = ngx_queue_next(q);
             l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
 
+            wk->crowd = rm->nlinks > NGX_HTTP_WRITEEN_CROWD;
             ngx_http_writeen_room_deliver(l, held);
+            wk->crowd = 0;
         }
 
         rm->midway = 0;

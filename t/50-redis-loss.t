@@ -286,9 +286,8 @@ redis HSET %conv(room1) seq 3
 redis HDEL %conv(room1) m:u3
 redis DEL %log(room1)
 post room1 u2 four
-a expect resync_required data.conversationId=room1 data.afterSeq==1
+a expect resync_required data.conversationId=room1 data.seq==4 data.afterSeq==1
 c expect resync_required data.conversationId=room1
-a expect message_received data.seq==4
 post room1 u2 five
 a expect message_received data.seq==5
 c quiet 0.3
@@ -334,3 +333,23 @@ a expect message_received data.conversationId=room1 data.seq==4
 post room1 u2 five
 a expect message_received data.seq==5
 a quiet
+
+
+=== TEST 17: with the store away, too, those who are here go on talking
+--- steps
+room room1 u1 u2 u3
+worker CHANGES room1 503
+a connect u1
+c connect u3
+post room1 u2 one
+a expect message_received data.seq==1
+c expect message_received data.seq==1
+redis HSET %conv(room1) seq 3
+redis DEL %log(room1)
+post room1 u2 four
+redis HDEL %conv(room1) m:u3
+a expect resync_required data.conversationId=room1 data.seq==4 data.afterSeq==1
+c expect resync_required data.conversationId=room1
+post room1 u2 five
+a expect message_received data.seq==5
+c quiet 0.3

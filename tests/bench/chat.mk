@@ -3,6 +3,7 @@
 #     make bench-chat       all peers and scenarios, half an hour
 #     make bench-chat BENCH_RUNS=1 BENCH_SCENARIOS='rooms-5k fanout-50' \
 #         BENCH_PEERS='floor gohub writeen writeen-mongo'
+#     make bench-beside     what pairs notice of a room of 1,000 beside theirs
 #     make bench-history    pages of history by REST
 #     make bench-curves     what all that costs as things grow: docs/curves.svg
 
@@ -13,7 +14,7 @@ BENCH_PEERS     ?= floor nchan-nostore nchan-jwt centrifuge-hist gohub \
                    writeen writeen-mongo
 BENCH_CHAT      := $(abspath $(BUILD))/bench/chat
 
-.PHONY: bench-chat bench-history bench-curves
+.PHONY: bench-chat bench-beside bench-history bench-curves
 
 bench-chat: module worker $(abspath $(BUILD))/venv/ok
 	@tests/bench/chat/build.sh $(BENCH_CHAT) $(BENCH_PEERS)
@@ -21,6 +22,11 @@ bench-chat: module worker $(abspath $(BUILD))/venv/ok
 	@$(E2E_ENV) $(E2E_PYTHON) tests/bench/chat/bench.py \
 	    --runs $(BENCH_RUNS) --scenarios $(BENCH_SCENARIOS) \
 	    --peers $(BENCH_PEERS)
+
+bench-beside: module worker $(abspath $(BUILD))/venv/ok
+	@tests/bench/chat/build.sh $(BENCH_CHAT) $(BENCH_PEERS)
+	@$(E2E_ENV) $(E2E_PYTHON) tests/bench/chat/beside.py \
+	    --runs $(BENCH_RUNS) --peers $(filter-out nchan-jwt,$(BENCH_PEERS))
 
 bench-history: module worker $(abspath $(BUILD))/venv/ok
 	@tests/bench/chat/build.sh $(BENCH_CHAT)
