@@ -537,6 +537,34 @@ ngx_http_writeen_worker_event(ngx_event_t *ev, ngx_event_handler_pt handler,
 }
 
 
+static void
+ngx_http_writeen_worker_lists(ngx_http_writeen_worker_t *wk)
+{
+    ngx_rbtree_init(&wk->rooms, &wk->rooms_sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&wk->users, &wk->users_sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&wk->gathers, &wk->gathers_sentinel,
+                    ngx_str_rbtree_insert_value);
+
+    ngx_queue_init(&wk->sessions);
+    ngx_queue_init(&wk->parting);
+    ngx_queue_init(&wk->doomed);
+    ngx_queue_init(&wk->waiting);
+    ngx_queue_init(&wk->flush);
+    ngx_queue_init(&wk->flush_late);
+    ngx_queue_init(&wk->walking);
+    ngx_queue_init(&wk->idle_rooms);
+    ngx_queue_init(&wk->idle_users);
+    ngx_queue_init(&wk->loads);
+    ngx_queue_init(&wk->retries);
+    ngx_queue_init(&wk->user_retries);
+    ngx_queue_init(&wk->typing);
+    ngx_queue_init(&wk->typists);
+    ngx_queue_init(&wk->tells);
+}
+
+
 static ngx_int_t
 ngx_http_writeen_init_process(ngx_cycle_t *cycle)
 {
@@ -583,28 +611,7 @@ ngx_http_writeen_init_process(ngx_cycle_t *cycle)
     wrt_oid_init(&wk->oid, seed);
     wrt_oid_next(&wk->oid, ngx_time(), wk->id);
 
-    ngx_rbtree_init(&wk->rooms, &wk->rooms_sentinel,
-                    ngx_str_rbtree_insert_value);
-    ngx_rbtree_init(&wk->users, &wk->users_sentinel,
-                    ngx_str_rbtree_insert_value);
-    ngx_rbtree_init(&wk->gathers, &wk->gathers_sentinel,
-                    ngx_str_rbtree_insert_value);
-
-    ngx_queue_init(&wk->sessions);
-    ngx_queue_init(&wk->parting);
-    ngx_queue_init(&wk->doomed);
-    ngx_queue_init(&wk->waiting);
-    ngx_queue_init(&wk->flush);
-    ngx_queue_init(&wk->flush_late);
-    ngx_queue_init(&wk->walking);
-    ngx_queue_init(&wk->idle_rooms);
-    ngx_queue_init(&wk->idle_users);
-    ngx_queue_init(&wk->loads);
-    ngx_queue_init(&wk->retries);
-    ngx_queue_init(&wk->user_retries);
-    ngx_queue_init(&wk->typing);
-    ngx_queue_init(&wk->typists);
-    ngx_queue_init(&wk->tells);
+    ngx_http_writeen_worker_lists(wk);
 
     ngx_http_writeen_worker_event(&wk->shaker,
                                   ngx_http_writeen_shaker_handler, wk);

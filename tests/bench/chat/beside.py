@@ -31,8 +31,9 @@ def loadgen(peer, label, kind, conns, rooms, rate, out, *more):
 
 
 def pairs(peer, label, out):
-    done = loadgen(peer, label, "p", 2 * PAIRS, PAIRS, SAID, out, "-warm",
-                   "1s", "-dur", "6s").wait(120)
+    # other rooms each time: the generator's clientMessageIds are the same
+    done = loadgen(peer, label, label[0], 2 * PAIRS, PAIRS, SAID, out,
+                   "-warm", "1s", "-dur", "6s").wait(120)
     if done not in (0, 3):
         raise RuntimeError(f"the generator ended with {done}")
 
@@ -40,9 +41,10 @@ def pairs(peer, label, out):
 def make_rooms(stack):
     servers.make_room(stack, "l000000",
                       [f"ul{i:06d}" for i in range(LECTURE)])
-    for i in range(PAIRS):
-        servers.make_room(stack, f"p{i:06d}",
-                          [f"up{2 * i + k:06d}" for k in (0, 1)])
+    for kind in "ab":               # alone, beside
+        for i in range(PAIRS):
+            servers.make_room(stack, f"{kind}{i:06d}", [
+                f"u{kind}{2 * i + k:06d}" for k in (0, 1)])
 
 
 def measure(name, out):
