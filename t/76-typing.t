@@ -289,7 +289,8 @@ room room1 u1 u2
 a connect u1
 b connect u2
 a pause
-until metric writeen_queue_bytes > 16384 else post room1 u2 $long
+# the kernel may still take some of it
+until metric writeen_queue_bytes > 40000 else post room1 u2 $long
 repeat 5 redis PUBLISH %chan(room1) 't 0 x$i -\n{"event":"user_typing","data":{"userId":"x$i","isTyping":true}}'
 b find user_typing data.userId=x5
 a resume

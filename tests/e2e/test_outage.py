@@ -13,13 +13,15 @@ import time
 
 import pytest
 
-from harness import tokens
+from harness import tokens, upload
 from harness.client import ChatClient
-from harness.net import patience
+from harness.net import patience, wait_until
 from harness.scene import (fill, message, received, send, seqs,
                            uniques)
 from harness.stack import Server
 from harness.ws import Refused, Ws
+
+MISSED = 400            # three times what the log keeps
 
 
 async def test_worker_pool_away(make_stack):
@@ -460,3 +462,50 @@ async def test_two_pools(make_stack):
         assert c.violations == []
         assert c.stats["connects"] == 1
         await c.stop()
+
+
+async def test_what_an_nginx_missed_is_more_than_the_log_keeps(make_stack):
+    """Who stayed is told how the room stands; who was put out meanwhile hears
+    nothing more of it."""
+    stack = make_stack(nginx=2, servers={"bulk": Server(
+        "writeen_rate 100000 burst=100000 user=100000;")})
+    ann, bob, cho = uniques("ann", "bob", "cho")
+    room = stack.make_room(ann, bob, cho)
+    a, c = [await Ws.hello(stack.ws(0, "bulk"), u) for u in (ann, cho)]
+    b = await Ws.hello(stack.ws(1, "bulk"), bob)
+    await fill(b, room, 1)
+    await received(a, 1)
+    await received(c, 1)
+    go_on = upload.hold(stack.nginx[0].workers())
+    try:
+        with stack.redis_client() as redis:
+            redis.client_kill_filter(_type="pubsub")
+            # the other one lost its connections, too, and finds back
+            workers = len(stack.nginx[1].workers())
+            await asyncio.to_thread(
+                wait_until, lambda: redis.pubsub_channels(f"*:room:{room}")
+                and len(redis.pubsub_channels("wrt*:reply:*")) == workers,
+                10, "the other nginx to be back")
+        r = await stack.rest(tokens.token("svc", role="service"), 1,
+                             "bulk").acall(
+            "DELETE", f"/api/conversations/{room}/participants/{cho}")
+        assert r.status == 200, r
+        await fill(b, room, MISSED, start=2)
+        await asyncio.to_thread(stack.wait_applied)
+    finally:
+        go_on()
+    joined = (await a.wait("conversation_joined"))["data"]
+    assert joined["compact"] and joined["recovered"], joined
+    assert joined["missed"] == MISSED + 1 and "id" not in joined
+    assert {p["userId"] for p in joined["conversation"]["participants"]
+            if p["leftAt"] is None} == {ann, bob}
+    assert seqs(await received(a, MISSED + 1)) == list(range(2, MISSED + 3))
+    gone = (await c.wait("resync_required"))["data"]
+    assert gone["conversationId"] == room
+    (await stack.rest(tokens.token(cho), 0, "bulk").aget(
+        f"/api/conversations/{room}")).refused(404, "not_found")
+    await fill(b, room, 1, start=MISSED + 2)
+    assert seqs(await received(a, 1)) == [MISSED + 3]
+    await c.quiet(0.5, "user_presence")
+    for w in (a, b, c):
+        await w.close()
