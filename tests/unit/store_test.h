@@ -12,10 +12,10 @@
 #include "worker/store/store.h"
 
 #define STORE_TEST_SCRIPTS  "sql_or_mongo_scripts"
+#define STORE_TEST_T0       1705312800000   /* 2024-01-15T10:00:00.000Z */
+
 /* A store_search_t from its first member to `limit`. */
 #define WISH(...)           { __VA_ARGS__, 0, 0, NULL }
-
-#define STORE_TEST_T0       1705312800000   /* 2024-01-15T10:00:00.000Z */
 
 /* A store under test. */
 typedef struct {

@@ -168,8 +168,12 @@ search_messages(api_t *a, call_t *c, const store_page_t *page)
     q.conversation = page->conversation;
     q.before_ms = page->before_ms;
     q.after_ms = -1;
-    q.before_seq = page->before_seq == 0 ? 1 : page->before_seq;
-    q.before_seq = q.before_seq > 0 ? q.before_seq : 0;
+
+    if (page->before_seq >= 0) {
+        /* 0 would be no bound; there is nothing before 1 either */
+        q.before_seq = page->before_seq > 0 ? page->before_seq : 1;
+    }
+
     q.after_seq = page->after_seq > 0 ? page->after_seq : 0;
     q.thread_of = page->thread_of;
     q.page = page->page;
