@@ -368,6 +368,32 @@ async def test_the_same_again_is_one_message(files_stack):
     await cast.close()
 
 
+async def test_the_same_again_of_what_is_no_file(files_stack):
+    """With the clientMessageId of a text, or of a file that was deleted
+    since: the answer is that message, and the next upload goes as ever."""
+    cast, files = await people(files_stack)
+    data = upload.sample("paper.pdf")
+    said = await cast.say("ann", "a text")
+    again = await files.upload("ann", "paper.pdf", data,
+                               clientMessageId=said["clientMessageId"])
+    assert again.status == 200, again
+    assert again.data["message"]["id"] == said["messageId"]
+    assert again.data["message"]["content"] == {"text": "a text"}
+
+    cmid = unique("gone")
+    first = await files.upload("ann", "paper.pdf", data,
+                               clientMessageId=cmid)
+    assert (await cast.delete("ann", first.data["message"]["id"])
+            ).status == 200
+    again = await files.upload("ann", "paper.pdf", data,
+                               clientMessageId=cmid)
+    assert again.status == 200, again
+    assert again.data["message"]["id"] == first.data["message"]["id"]
+    assert again.data["message"]["content"] == {}
+    assert (await files.upload("ann", "paper.pdf", data)).status == 201
+    await cast.close()
+
+
 async def test_deleting_the_message(files_stack):
     """Takes its file along; another message's file of the same content
     stays."""

@@ -198,6 +198,7 @@ job_answer(files_t *f, job_t *j, job_rc_t *rc, int status)
 {
     json_t      *m;
     store_rc_t   src;
+    const char  *file;
 
     src = job_message(f, j, j->seq, &m);
 
@@ -211,9 +212,15 @@ job_answer(files_t *f, job_t *j, job_rc_t *rc, int status)
 
     role_store_result(f->role, src);
 
-    text_copy(j->file, sizeof(j->file),
-              json_string_value(json_object_get(json_object_get(
-                  json_object_get(m, "content"), "fileInfo"), "fileId")));
+    /* none in a message that was deleted since, nor in a text that had the
+     * same clientMessageId before this upload */
+
+    file = json_string_value(json_object_get(json_object_get(
+               json_object_get(m, "content"), "fileInfo"), "fileId"));
+
+    if (file || strcmp(j->message, j->id) != 0) {
+        text_copy(j->file, sizeof(j->file), file ? file : "");
+    }
 
     *rc = files_end(f, j, status, NULL, NULL, "File uploaded successfully",
                     json_pack("{s:o, s:{s:s, s:s, s:i}}", "message", m,
