@@ -109,6 +109,60 @@ async def test_a_number_that_is_taken(stack):
     assert r.status == 200, r
 
 
+async def test_a_room_by_somebody_who_is_not_named(stack):
+    """Who knows the number makes the room first, with the right people and
+    himself: he is not to read along."""
+    ani, tia, eve = uniques("ani", "tia", "eve")
+    number = unique("consult")
+    r = await rest(stack, eve, "student").acall(
+        "POST", "/api/conversations", {
+            "type": "consultation", "consultationId": number,
+            **body_of(ani, tia)})
+    assert r.status == 201, r
+    room = r.data["conversation"]["id"]
+    for user, role in ("lms", "service"), (tia, "tutor"):
+        e = (await confirm(stack, number, body_of(ani, tia), user,
+                           role)).refused(409, "conflict")
+        assert e["field"] == "participants"
+    lms = rest(stack, "lms", "service")
+    assert (await lms.acall(
+        "DELETE", f"/api/conversations/{room}/participants/{eve}")).status \
+        == 200
+    r = await confirm(stack, number, body_of(ani, tia))
+    assert r.status == 200 and r.data["conversation"]["id"] == room
+
+
+async def test_context_of_a_room_that_is_there(stack):
+    """Made by POST /api/conversations, confirmed with its context later, and
+    confirmed once more after it was put off."""
+    ani, tia = uniques("ani", "tia")
+    number = unique("consult")
+    r = await rest(stack, tia, "tutor").acall(
+        "POST", "/api/conversations", {
+            "type": "consultation", "consultationId": number,
+            "participantIds": [ani]})
+    assert r.data["conversation"]["context"] is None
+    room = r.data["conversation"]["id"]
+    r = await confirm(stack, number, body_of(ani, tia, topic="Bab 3"))
+    assert r.data["conversation"]["context"] == {"topic": "Bab 3"}
+    first = body_of(ani, tia, **CONTEXT)
+    r = await confirm(stack, number, first)
+    assert r.data["conversation"]["context"] == {**CONTEXT, "topic": "Bab 3"}
+    later = "2026-12-02T03:00:00.000Z"
+    r = await rest(stack, tia, "tutor").acall(
+        "POST", f"/api/consultations/{number}/reschedule",
+        {"scheduledAt": later})
+    assert r.status == 200, r
+    r = await confirm(stack, number, first)
+    assert r.status == 200
+    shown = (await rest(stack, ani, "student").aget(
+        f"/api/conversations/{room}")).data["conversation"]
+    assert shown["context"] == {**CONTEXT, "topic": "Bab 3",
+                                "scheduledAt": later}
+    (await confirm(stack, number, body_of(ani, tia, topic=7))).refused(
+        400, "invalid_request")
+
+
 async def test_who_may_not_and_what_is_wrong(stack):
     ani, tia = uniques("ani", "tia")
     number = unique("consult")

@@ -176,56 +176,122 @@ consult_named(call_t *c)
 }
 
 
-/* The room has this number.  Were those whom the body names ever in it?  If
+/* Those whom the body names, as the keys of an object; *field: the member of it
+ * that names one who was never in the room, else NULL.  NULL: answered. */
+static json_t *
+consult_named_people(call_t *c, const json_t *doc, const char **field)
+{
+    json_t      *from, *named, *list, *v, *id;
+    size_t       i;
+    unsigned     k;
+    const char  *user;
+
+    static const char *const  lists[] = { "participantIds", "participants" };
+
+    from = consult_object(c);
+    if (from == NULL) {
+        return NULL;
+    }
+
+    named = json_object();
+    *field = NULL;
+
+    for (k = 0; k < 2; k++) {
+        list = json_object_get(from, lists[k]);
+
+        json_array_foreach(list, i, v) {
+            id = json_is_object(v) ? json_object_get(v, "userId") : v;
+            user = json_string_value(id);
+
+            if (user) {
+                json_object_set_new(named, user, json_true());
+                *field = member_known(doc, user) ? *field : lists[k];
+            }
+        }
+    }
+
+    json_decref(from);
+
+    return named;
+}
+
+
+/*
+ * Anybody may make a room with a number.  Is it to be believed?  Yes, when who
+ * made it is named, or confirms it, or acts for others and is no member; else
+ * all who are in it have to be named.
+ */
+static int
+consult_believed(const call_t *c, const json_t *doc, const json_t *named)
+{
+    size_t       i;
+    json_t      *p;
+    const char  *maker, *user;
+
+    maker = json_string_value(json_object_get(json_object_get(doc, "metadata"),
+                                              "createdBy"));
+
+    if (json_object_size(named) == 0 || maker == NULL
+        || !member_known(doc, maker) || strcmp(maker, c->user) == 0
+        || json_object_get(named, maker))
+    {
+        return 1;
+    }
+
+    json_array_foreach(json_object_get(doc, "participants"), i, p) {
+        user = json_string_value(json_object_get(p, "userId"));
+
+        if (user && !json_is_string(json_object_get(p, "leftAt"))
+            && strcmp(user, c->user) != 0 && !json_object_get(named, user))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* The room has this number.  Is it that of the people whom the body names?  If
  * not, somebody was there first with the number, and who confirms it has to
  * know.  0, or -1: answered. */
 static int
 consult_people(call_t *c, const json_t *doc)
 {
-    json_t      *from, *v;
-    size_t       i;
-    const char  *user, *field;
+    json_t      *named;
+    const char  *field;
 
-    from = consult_object(c);
-    if (from == NULL) {
+    named = consult_named_people(c, doc, &field);
+    if (named == NULL) {
         return -1;
     }
 
-    field = NULL;
+    if (field) {
+        api_error(c, 409, "conflict", field,
+                  "this consultation has a room already, without them");
 
-    json_array_foreach(json_object_get(from, "participantIds"), i, v) {
-        user = json_string_value(v);
-        field = user && !member_known(doc, user) ? "participantIds" : field;
+    } else if (!consult_believed(c, doc, named)) {
+        field = "participants";
+        api_error(c, 409, "conflict", field,
+                  "this consultation has a room already, made by somebody "
+                  "else and with others in it");
     }
 
-    json_array_foreach(json_object_get(from, "participants"), i, v) {
-        user = json_string_value(json_object_get(v, "userId"));
-        field = user && !member_known(doc, user) ? "participants" : field;
-    }
+    json_decref(named);
 
-    json_decref(from);
-
-    if (field == NULL) {
-        return 0;
-    }
-
-    api_error(c, 409, "conflict", field,
-              "this consultation has a room already, without them");
-
-    return -1;
+    return field ? -1 : 0;
 }
 
 
-/* Confirmed in this room: for the first time, or again. */
+/* Confirmed in this room: for the first time, or again.  Takes the context
+ * over; NULL: answered. */
 static emit_rc_t
 consult_emit(api_t *a, call_t *c, const access_t *x, const json_t *doc,
-    int first, int64_t *seq)
+    int first, json_t *context, int64_t *seq)
 {
     emit_t    e;
-    json_t   *context, *shown, *set;
+    json_t   *shown, *set;
 
-    context = consult_context(c, first ? NULL
-                                       : json_object_get(doc, "context"));
     if (context == NULL) {
         return EMIT_ANSWERED;
     }
@@ -255,6 +321,38 @@ consult_emit(api_t *a, call_t *c, const access_t *x, const json_t *doc,
 }
 
 
+/*
+ * It is confirmed already.  What is not known of its context is added, for a
+ * room that was made by POST /api/conversations; what is known stays, so that a
+ * confirmation that comes twice does not undo a reschedule between them.
+ */
+static emit_rc_t
+consult_again(api_t *a, call_t *c, const access_t *x, const json_t *doc,
+    int64_t *seq)
+{
+    json_t      *context, *old, *v;
+    const char  *name;
+
+    context = consult_context(c, NULL);
+    if (context == NULL) {
+        return EMIT_ANSWERED;
+    }
+
+    old = json_object_get(doc, "context");
+
+    json_object_foreach(old, name, v) {
+        json_object_set(context, name, v);
+    }
+
+    if (json_object_size(context) == json_object_size(old)) {
+        json_decref(context);
+        return EMIT_EXISTS;
+    }
+
+    return consult_emit(a, c, x, doc, 0, context, seq);
+}
+
+
 static emit_rc_t
 consult_decide_doc(api_t *a, call_t *c, const access_t *x, const json_t *doc,
     int64_t *seq)
@@ -276,9 +374,17 @@ consult_decide_doc(api_t *a, call_t *c, const access_t *x, const json_t *doc,
     }
 
     if (current && strcmp(current, c->ids[1]) == 0) {
-        return status && (strcmp(status, "cancelled") == 0
-                          || strcmp(status, "no_show") == 0)
-               ? consult_emit(a, c, x, doc, 0, seq) : EMIT_EXISTS;
+        if (status && (strcmp(status, "cancelled") == 0
+                       || strcmp(status, "no_show") == 0))
+        {
+            return consult_emit(a, c, x, doc, 0,
+                                consult_context(c, json_object_get(doc,
+                                                                "context")),
+                                seq);
+        }
+
+        return status && strcmp(status, "confirmed") == 0
+               ? consult_again(a, c, x, doc, seq) : EMIT_EXISTS;
     }
 
     if (c->rest) {
@@ -297,7 +403,7 @@ consult_decide_doc(api_t *a, call_t *c, const access_t *x, const json_t *doc,
         return EMIT_ANSWERED;
     }
 
-    return consult_emit(a, c, x, doc, 1, seq);
+    return consult_emit(a, c, x, doc, 1, consult_context(c, NULL), seq);
 }
 
 
