@@ -14,14 +14,16 @@ import time
 import pytest
 
 from harness import tokens, upload
+from harness.cast import Cast
 from harness.client import ChatClient
-from harness.net import patience, wait_until
+from harness.net import patience, until, wait_until
 from harness.scene import (fill, message, received, send, seqs,
                            uniques)
 from harness.stack import Server
 from harness.ws import Refused, Ws
 
 MISSED = 400            # three times what the log keeps
+THUMB = "\U0001f44d"
 
 
 async def test_worker_pool_away(make_stack):
@@ -509,3 +511,37 @@ async def test_what_an_nginx_missed_is_more_than_the_log_keeps(make_stack):
     await c.quiet(0.5, "user_presence")
     for w in (a, b, c):
         await w.close()
+
+
+async def test_a_call_that_another_process_took_over(make_stack):
+    """Who was taken for dead comes back: what the other did in his place he
+    does not do again, as it may have been undone since."""
+    stack = make_stack(nginx=2, servers={"bulk": Server("")})
+    cast = await Cast.group(stack, "ann", "bob")
+    await cast.open("ann")
+    mid = (await cast.say("ann", "one"))["messageId"]
+    go_on = upload.hold(stack.worker.role("projector"))
+    await cast.say("ann", "two")            # for the store of this it waits
+
+    async def who():
+        with stack.redis_client() as redis:
+            found = redis.xpending_range("wrt:rpc", "api", "-", "+", 10)
+        return found and found[0]["consumer"]
+
+    call = asyncio.create_task(cast.react("bob", mid, THUMB))
+    first = await until(who, "the call to be in hand")
+    awake = upload.hold([int(first.rsplit("-", 1)[1])])
+    try:
+        async def another():
+            return await who() != first
+        await until(another, "another process to take it over")
+        go_on()
+        assert (await call).status == 200
+        assert (await cast.react("bob", mid, THUMB, "DELETE")).status == 200
+    finally:
+        go_on()
+        awake()
+
+    await asyncio.sleep(1.5)                # it has looked at what it holds
+    assert (await cast.get("ann", mid))["reactions"] == []
+    await cast.close()

@@ -14,7 +14,9 @@
  * What a process had in hand when it died is claimed by another one after
  * API_CLAIM_MS; those parked are kept from that by claiming them ourselves,
  * and while a handler takes long the one it answers, if it calls api_beat().
- * An answer may thus be given twice; nginx takes the first.
+ * Who did not get to that in time asks whether a call is still his before he
+ * begins with it or goes on: what it asks for may be done, and undone since.
+ * An answer may be given twice; nginx takes the first.
  */
 
 #include <malloc.h>
@@ -33,17 +35,21 @@
 #define API_CHECK_MS     3
 #define API_CLAIM_MS     1500   /* a process that says nothing is dead */
 #define API_CLAIM_EVERY  500
+#define API_OURS_MS      1000   /* until then nobody can have claimed it */
 #define API_CLAIM_COUNT  16
 #define API_MARGIN_MS    100    /* before the deadline: our answer counts */
 #define API_HEAP_KEPT    (4 * 1024 * 1024)  /* of what an answer took */
 
 static void api_turn(api_t *a);
 static void api_read(api_t *a);
-static void api_take(api_t *a, const reply_t *entries, int claimed);
+static void api_take(api_t *a, const reply_t *entries, int64_t at,
+    int claimed);
 static void api_run_call(api_t *a, call_t *c);
 static void api_answer(api_t *a, call_t *c);
 static void api_unpark(api_t *a);
 static void api_claim(api_t *a);
+static void api_keep_begin(api_t *a);
+static void api_keep_end(api_t *a);
 static void api_keep(api_t *a);
 static void api_beat(void *data);
 static void api_stop(api_t *a);
@@ -240,16 +246,16 @@ api_read(api_t *a)
         rds_fail(c, reply_text(r));
 
     } else {
-        api_take(a, reply_at(reply_at(r, 0), 1), 0);
+        api_take(a, reply_at(reply_at(r, 0), 1), a->read_at, 0);
     }
 
     reply_free(r);
 }
 
 
-/* Begin with the calls in these entries. */
+/* Begin with the calls in these entries, which became ours after at (mono). */
 static void
-api_take(api_t *a, const reply_t *entries, int claimed)
+api_take(api_t *a, const reply_t *entries, int64_t at, int claimed)
 {
     size_t          i;
     rds_t          *hub;
@@ -269,6 +275,7 @@ api_take(api_t *a, const reply_t *entries, int claimed)
 
         if (c && c->deadline > now_ms()) {
             c->claimed = claimed != 0;
+            c->ours_at = at;
             api_profile(a, c);
 
             if (api_route(c) == 0) {
@@ -300,10 +307,52 @@ api_take(api_t *a, const reply_t *entries, int claimed)
 }
 
 
+/* Nobody has claimed it meanwhile, and nobody does for a while. */
+static int
+api_ours(api_t *a, call_t *c)
+{
+    int       ours;
+    rds_t    *hub;
+    reply_t  *r;
+    int64_t   now;
+
+    now = mono_ms();
+
+    if (c->told || now - c->ours_at < API_OURS_MS) {
+        return 1;
+    }
+
+    hub = api_redis(a, 0);
+    if (hub == NULL) {
+        return 0;
+    }
+
+    r = rds_call(hub, "XPENDING", WRT_KEY_RPC, WRT_GROUP_API, c->entry,
+                 c->entry, "1", a->consumer);
+    ours = reply_count(r) == 1;
+    reply_free(r);
+
+    if (ours) {
+        api_keep_begin(a);
+        cmd_text(&a->cmd, c->entry);
+        api_keep_end(a);
+        c->ours_at = now;
+    }
+
+    return ours;
+}
+
+
 static void
 api_run_call(api_t *a, call_t *c)
 {
     api_rc_t  rc;
+
+    if (!api_ours(a, c)) {
+        log_info("not_ours", "method=%s path=\"%s\"", c->method, c->path);
+        call_free(c);
+        return;
+    }
 
     c->waits = 0;
     a->running = c;
@@ -393,7 +442,7 @@ api_unpark(api_t *a)
     for (c = list; c; c = next) {
         next = c->next;
 
-        if (!c->waits) {
+        if (!c->waits && (now < c->deadline || c->settled)) {
             api_run_call(a, c);
 
         } else if (now >= c->deadline - API_MARGIN_MS
@@ -422,8 +471,10 @@ api_claim(api_t *a)
     rds_t    *hub;
     reply_t  *r;
     size_t    n;
+    int64_t   now;
 
     hub = a->links[0].c;
+    now = mono_ms();
 
     cmd_begin(&a->cmd, "XAUTOCLAIM");
     cmd_text(&a->cmd, WRT_KEY_RPC);
@@ -443,7 +494,7 @@ api_claim(api_t *a)
     } else if (n > 0) {
         log_info("claimed", "calls=%zu", n);
         count_add(a->role->slot->counters.claimed, n);
-        api_take(a, reply_at(r, 1), 1);
+        api_take(a, reply_at(r, 1), now, 1);
     }
 
     reply_free(r);
@@ -470,17 +521,23 @@ api_keep_end(api_t *a)
 }
 
 
-/* Say of those that are parked that we live. */
+/* Say of those that are parked that we live; of those that somebody may have
+ * claimed, api_ours() asks. */
 static void
 api_keep(api_t *a)
 {
     call_t    *c;
+    int64_t    now;
     unsigned   n;
 
+    now = mono_ms();
+
     for (c = a->parked, n = 0; c; c = c->next) {
-        if (c->told) {
+        if (c->told || now - c->ours_at >= API_OURS_MS) {
             continue;
         }
+
+        c->ours_at = now;
 
         if (n++ == 0) {
             api_keep_begin(a);

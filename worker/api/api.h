@@ -116,6 +116,7 @@ struct call_s {
     int64_t            wait_seq;
     tail_t            *tails;
     unsigned           ntails;
+    int64_t            ours_at;     /* mono: when that was known; 0: ask */
     unsigned           waits:1;     /* not yet come true */
     unsigned           claimed:1;   /* a process that died had it in hand, and
                                        may have done it */

@@ -396,8 +396,9 @@ api_change(api_t *a, call_t *c, emit_decide_pt decide, emit_answer_pt answer)
         return API_WAIT;
 
     case EMIT_STALE:
-        /* wait for whatever it was */
+        /* wait for whatever it was, this call in other hands perhaps */
         m->look = 1;
+        c->ours_at = 0;
         if (api_standing(a, c, c->ids[0], &x) == 0) {
             (void) api_wait_conv(c, c->ids[0], x.seq, -1);
             return API_WAIT;
