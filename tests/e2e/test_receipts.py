@@ -94,6 +94,33 @@ async def test_read_is_told_and_clears_the_other_devices(stack):
     await close(a, b, c, tablet, stranger)
 
 
+async def test_a_compact_catch_up_tells_it_by_cursors(stack):
+    """As the log does: a list of a thousand readers with each message is
+    nothing that a client needs twice."""
+    (ann, bob), room, (a, b) = await cast(stack)
+    acks = await fill(a, room, 3)
+    await mark(b, "read", room, acks[2]["messageId"])
+    r = await rest_of(stack, ann).acall(
+        "PATCH", f"/api/conversations/{room}/messages/"
+        + acks[0]["messageId"], {"content": {"text": "m one"}})
+    assert r.status == 200, r
+    await asyncio.to_thread(stack.wait_applied)
+    stack.drop_log(room)
+    late = await Ws.hello(stack.ws(1, "bulk"), bob, resume=True)
+    late.send("resume", {"conversations": {room: 1}})
+    joined = (await late.wait("conversation_joined"))["data"]
+    assert joined["compact"]
+    assert [x["readSeq"] for x in joined["cursors"]
+            if x["userId"] == bob] == [3]
+    for _ in range(2):
+        m = (await late.wait("message_received"))["data"]["message"]
+        assert (m["status"], m["readBy"]) == ("sent", [])
+    m = (await late.wait("message_updated"))["data"]["message"]
+    assert "status" not in m and "readBy" not in m
+    assert rest_of(stack, ann).history(room)[0]["status"] == "read"
+    await close(a, b, late)
+
+
 async def test_each_message_has_the_time_at_which_it_was_read(stack):
     """And of a later move only what that added."""
     (ann, bob), room, (a, b) = await cast(stack)

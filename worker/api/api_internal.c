@@ -243,6 +243,13 @@ internal_change(buf_t *out, json_t *m, int64_t after)
                         json_object_get(m, "clientMessageId"));
     }
 
+    /* who has it knows better who has read it */
+
+    if (!created) {
+        json_object_del(m, "status");
+        json_object_del(m, "readBy");
+    }
+
     /* a deleted one is told whole as well: who never saw it needs its place
      * in the order */
     json_object_set(data, "message", m);

@@ -210,7 +210,9 @@ store_rc_t store_search(store_t *st, const store_search_t *q, json_t **out,
 /*
  * Compact catch-up: every message new or changed after seq `after`, once, as
  * it is now, in the order of its last change, with the number of that as
- * "changeSeq".  *upto: the conversation's seq in the store.
+ * "changeSeq".  Its status is "sent" and readBy empty, as in the event of a
+ * new one: cursors say who has read it.  *upto: the conversation's seq in the
+ * store.
  * STORE_TOO_MANY above max.
  */
 store_rc_t store_changes(store_t *st, const char *conversation, int64_t after,

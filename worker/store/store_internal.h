@@ -558,9 +558,10 @@ typedef struct {
     int64_t          unread;        /* -1: not asked for */
 } store_conv_row_t;
 
-/* What a message may have besides. */
+/* What a message may have besides, or not have. */
 #define STORE_WITH_CHANGE   0x1     /* changeSeq */
 #define STORE_WITH_HISTORY  0x2     /* editHistory */
+#define STORE_NO_RECEIPTS   0x4     /* nobody is looked for who has read it */
 
 /* Give a row's JSON back. */
 void store_doc_drop_message(store_msg_row_t *m);

@@ -145,7 +145,7 @@ msg_docs(store_mongo_t *st, const char *conversation, mg_messages_t *l,
 
     rc = consults ? mg_spans(st, conversation, &d) : STORE_OK;
 
-    if (rc == STORE_OK) {
+    if (rc == STORE_OK && !(with & STORE_NO_RECEIPTS)) {
         rc = mg_readers(st, conversation, lo, hi, &d);
     }
 
@@ -467,5 +467,6 @@ store_mongo_changes(store_t *base, const char *conversation, int64_t after,
         return STORE_TOO_MANY;
     }
 
-    return msg_docs(st, conversation, &l, consults, STORE_WITH_CHANGE, out);
+    return msg_docs(st, conversation, &l, consults,
+                    STORE_WITH_CHANGE | STORE_NO_RECEIPTS, out);
 }

@@ -205,7 +205,8 @@ msg_docs(store_sqlite_t *st, int64_t conv, store_msg_row_t *rows, size_t n,
     }
 
     memset(&d, 0, sizeof(d));
-    rc = n ? readers(st, conv, lo, hi, &d.readers, &d.nreaders) : STORE_OK;
+    rc = n && !(with & STORE_NO_RECEIPTS)
+         ? readers(st, conv, lo, hi, &d.readers, &d.nreaders) : STORE_OK;
 
     if (rc == STORE_OK && n) {
         rc = sq_spans(st, conv, &d.spans, &d.nspans);
@@ -589,7 +590,8 @@ changes(store_sqlite_t *st, const char *conversation, int64_t after, int max,
         return rc;
     }
 
-    return msg_docs(st, conv, rows, n, STORE_WITH_CHANGE, out);
+    return msg_docs(st, conv, rows, n, STORE_WITH_CHANGE | STORE_NO_RECEIPTS,
+                    out);
 }
 
 
