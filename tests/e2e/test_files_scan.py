@@ -31,7 +31,8 @@ async def two_rooms(stack):
     for cast, who in (one, "ann"), (two, "cho"):
         await cast.open(*cast.ids)
         files = Files(cast)
-        r = await files.upload(who, "letter.txt", b"dear, " + MARK)
+        r = await files.upload(who, "letter.txt", b"dear, " + MARK,
+                               description="for you alone")
         assert r.status == 201, r
         await cast.told("message_received")
         out.append((cast, files, r.data["message"]))
@@ -76,6 +77,18 @@ async def test_found_with_another_upload(make_files_stack, store):
     r = await files.upload("bob", "again.txt", b"dear, " + MARK)
     r.refused(422, "infected")
     await out_of_circulation(stack, rooms)
+
+    # deleted: what it was told with then is not told again either
+    cast, _, m = rooms[0]
+
+    def logged():
+        key, _ = stack.conversation_key(cast.room)
+        with stack.redis_client() as redis:
+            return sum("for you alone" in entry["p"] for _, entry in
+                       redis.xrange(key.replace(":conv:", ":log:")))
+    assert logged() == 2
+    assert (await cast.delete("ann", m["id"])).status == 200
+    assert logged() == 0
 
 
 @pytest.mark.parametrize("store", ["sqlite", "mongo"])

@@ -6,6 +6,7 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/wrt_utf8.h"
@@ -303,6 +304,57 @@ message_edit(api_t *a, call_t *c)
 
 /* -- deleting -- */
 
+/*
+ * A file that was found infected after it was sent was told anew, with its
+ * name and description (files_found.c): that event is looked for in the log,
+ * as the store does not keep its number.  0, or -1: answered.
+ */
+static int
+delete_found(api_t *a, call_t *c, const json_t *full, emit_t *e)
+{
+    char         key[WRT_NAME_BUF], about[WRT_ID_MAX + 32];
+    rds_t       *shard;
+    size_t       i;
+    reply_t     *r;
+    unsigned     k;
+    const char  *type, *p;
+
+    type = json_string_value(json_object_get(full, "type"));
+
+    if (type == NULL || strcmp(type, "file") != 0) {
+        return 0;
+    }
+
+    k = wrt_shard(&a->cf->names, c->ids[0], strlen(c->ids[0]));
+    shard = api_shard(a, k);
+
+    if (shard == NULL) {
+        api_unavailable(c);
+        return -1;
+    }
+
+    wrt_key_log(key, k, c->ids[0], strlen(c->ids[0]));
+    snprintf(about, sizeof(about), "\"messageId\":\"%s\"", c->ids[1]);
+
+    r = rds_call(shard, "XRANGE", key, "-", "+");
+
+    for (i = 0; i < reply_count(r); i++) {
+        p = reply_text(reply_field(reply_at(reply_at(r, i), 1),
+                                   WRT_F_PAYLOAD));
+
+        if (p[0] == WRT_EV_CHANGE && strstr(p, about)
+            && strstr(p, "\"message_updated\""))
+        {
+            emit_op_redact(e, atoll(reply_text(reply_at(reply_at(r, i), 0))));
+        }
+    }
+
+    reply_free(r);
+
+    return 0;
+}
+
+
 static emit_rc_t
 delete_decide(api_t *a, call_t *c, store_t *st, const access_t *x,
     int64_t *seq)
@@ -346,7 +398,10 @@ delete_decide(api_t *a, call_t *c, store_t *st, const access_t *x,
         emit_op_redact(&e, json_integer_value(json_object_get(edit, "seq")));
     }
 
-    rc = api_emit(a, c, x, &e, seq);
+    if (delete_found(a, c, full, &e) == 0) {
+        rc = api_emit(a, c, x, &e, seq);
+    }
+
     json_decref(e.event);
 
 done:
