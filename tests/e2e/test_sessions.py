@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from harness import record, rpc, tokens
+from harness import record, rpc, tokens, upload
 from harness.net import until
 from harness.scene import join, message, send, unique, uniques
 from harness.ws import Ws
@@ -361,6 +361,31 @@ async def test_satisfaction(stack):
     assert r.data["analytics"]["satisfaction"] == 3.5
     assert {x["userId"]: x["rating"] for x in r.data["session"]["ratings"]
             } == {c.ani: 5, c.tia: 2}
+
+
+async def test_the_process_dies_that_put_his_rating_down(make_stack):
+    """Another one thanks him, as it would have."""
+    stack = make_stack(nginx=2)
+    c = await Consult.confirmed(stack)
+    await c.call("/start")
+    await c.call("/end")
+    go_on = upload.hold(stack.worker.role("projector"))
+    call = asyncio.create_task(c.call("/satisfaction", {"rating": 4},
+                                      by=c.student))
+    _, tag = stack.conversation_key(c.room)
+
+    async def queued():
+        with stack.redis_client() as redis:
+            return '"op":"rate"' in str(redis.xrange(f"{tag}:ingest"))
+    await until(queued, "the rating to be put down")
+    for pid in stack.worker.role("api"):
+        os.kill(pid, signal.SIGKILL)
+    go_on()
+    r = await call
+    assert r.status == 201, r
+    assert r.data["analytics"]["satisfaction"] == 4
+    (await c.call("/satisfaction", {"rating": 4}, by=c.student)).refused(
+        409, "conflict")
 
 
 def verify(stack, tmp_path, text, head):

@@ -377,8 +377,8 @@ rate_body(call_t *c)
 }
 
 
-/* Is he among them? */
-static int
+/* Who of them he is; NULL: none. */
+static json_t *
 rate_among(const json_t *list, const char *user)
 {
     size_t       i;
@@ -389,19 +389,31 @@ rate_among(const json_t *list, const char *user)
         id = session_text(p, "userId");
 
         if (id && strcmp(id, user) == 0) {
-            return 1;
+            return p;
         }
     }
 
-    return 0;
+    return NULL;
 }
 
 
-/* 1: queued, to be waited for; -1: answered. */
+/* A process that died may have put it down for him. */
+static int
+rate_done(const call_t *c, const json_t *mine, const json_t *body)
+{
+    return c->claimed
+           && json_equal(json_object_get(mine, "rating"),
+                         json_object_get(body, "rating"))
+           && json_equal(json_object_get(mine, "comment"),
+                         json_object_get(body, "comment"));
+}
+
+
+/* 1: queued, to be waited for; 0: it stands already; -1: answered. */
 static int
 rate_queue(api_t *a, call_t *c, const access_t *x, const json_t *s)
 {
-    json_t      *body;
+    json_t      *body, *mine;
     scribe_t     w;
     const char  *room, *status;
 
@@ -421,14 +433,22 @@ rate_queue(api_t *a, call_t *c, const access_t *x, const json_t *s)
         return -1;
     }
 
-    if (rate_among(json_object_get(s, "ratings"), c->user)) {
-        api_error(c, 409, "conflict", NULL,
-                  "you have said already how satisfied you were");
+    body = rate_body(c);
+    if (body == NULL) {
         return -1;
     }
 
-    body = rate_body(c);
-    if (body == NULL) {
+    mine = rate_among(json_object_get(s, "ratings"), c->user);
+
+    if (mine && rate_done(c, mine, body)) {
+        json_decref(body);
+        return 0;
+    }
+
+    if (mine) {
+        json_decref(body);
+        api_error(c, 409, "conflict", NULL,
+                  "you have said already how satisfied you were");
         return -1;
     }
 
@@ -465,14 +485,16 @@ rate(api_t *a, call_t *c, session_find_pt find)
 
     if (c->state == NULL) {
         rc = rate_queue(a, c, &x, s);
-        json_decref(s);
 
         if (rc > 0) {
             c->state = mem_zero(1);         /* it was said */
             c->state_free = free;
         }
 
-        return rc < 0 ? API_DONE : API_WAIT;
+        if (rc != 0) {
+            json_decref(s);
+            return rc < 0 ? API_DONE : API_WAIT;
+        }
     }
 
     return api_ok(c, 201, "Thank you",
