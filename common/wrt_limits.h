@@ -91,7 +91,8 @@
 #define WRT_SEARCH_WORD_MAX      64     /* bytes of a folded word */
 #define WRT_SEARCH_TEXT_WORDS    8192   /* words of a text that are found */
 #define WRT_PAGE_SEARCH          20
-#define WRT_PAGE_SEARCH_MAX      100
+#define WRT_PAGE_SEARCH_MAX      200    /* not below WRT_PAGE_MESSAGES_MAX,
+                                           which ?search= goes by */
 
 /* How long things live */
 #define WRT_REASON_MAX           1024   /* of a hold, bytes */

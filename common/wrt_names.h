@@ -1,10 +1,11 @@
 /*
  * wrt_names.h: the Redis contract between module and worker.
  *
- * Every key, channel, stream, field and function name stands here and nowhere
- * else; docs/redis.md tells what they hold.  Builders write into the caller's
- * buffer of WRT_NAME_BUF bytes, end it with NUL and return the length (0 and
- * "" when an id is longer than allowed).
+ * Every key, channel, stream, field and function name that C uses stands here
+ * and nowhere else; docs/redis.md tells what they hold, and of the fields that
+ * writeen.lua alone knows.  Builders write into the caller's buffer of
+ * WRT_NAME_BUF bytes, end it with NUL and return the length (0 and "" when an
+ * id is longer than allowed).
  */
 
 #ifndef WRT_NAMES_H
@@ -83,7 +84,6 @@
 #define WRT_F_SEQ      "seq"
 #define WRT_F_APPLIED  "applied"
 #define WRT_F_STATE    "state"
-#define WRT_F_AT       "at"
 #define WRT_F_MEMBER   "m:"     /* + uid: <permissions>|<role>|<join seq> */
 #define WRT_F_READ     "r:"     /* + uid: <seq> <time> */
 #define WRT_F_DELIVERED "d:"
@@ -96,7 +96,6 @@
 
 /* Fields of a user's presence */
 #define WRT_F_CHOSEN   "chosen"  /* away|busy|offline; absent: online */
-#define WRT_F_SHOWN    "shown"   /* what the others were last told */
 #define WRT_F_SEEN     "seen"    /* last sign of life, ISO 8601 */
 #define WRT_F_HID      "hid"     /* what the others see instead of it while
                                     he looks offline by choice */

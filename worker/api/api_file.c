@@ -13,7 +13,6 @@
  * is a message it waits for who uploads only: for others there is no file.
  */
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

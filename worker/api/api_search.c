@@ -41,7 +41,7 @@ search_page(call_t *c, store_search_t *q)
     limit = WRT_PAGE_SEARCH;
 
     if (api_param_int(c, "page", 1, WRT_SEARCH_DEPTH_MAX, &page) != 0
-        || api_param_int(c, "limit", 1, WRT_PAGE_MESSAGES_MAX, &limit) != 0)
+        || api_param_int(c, "limit", 1, WRT_PAGE_SEARCH_MAX, &limit) != 0)
     {
         return -1;
     }

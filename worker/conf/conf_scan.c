@@ -2,7 +2,6 @@
  * conf_scan.c: settings of scanning and thumbnails (see conf.h).
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

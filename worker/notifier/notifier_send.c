@@ -11,7 +11,6 @@
  * for a moment makes nothing go out twice.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/sha.h>

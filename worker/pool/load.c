@@ -7,7 +7,6 @@
  * second); wrt_fence then raises Redis's, so that no number is given twice.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "worker/worker.h"

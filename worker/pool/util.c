@@ -6,7 +6,6 @@
  * in Redis.
  */
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

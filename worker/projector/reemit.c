@@ -10,7 +10,6 @@
  * repeated ones.  The projector can (reemit_check) and emits them again.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "worker/projector/projector.h"

@@ -252,7 +252,7 @@ store_search(store_t *st, const store_search_t *q, json_t **out, int *more)
 
     search = *q;
     search.page = search.page < 1 ? 1 : search.page;
-    search.limit = clamp(search.limit, WRT_PAGE_MESSAGES_MAX);
+    search.limit = clamp(search.limit, WRT_PAGE_SEARCH_MAX);
 
     return finish(st, store_search_run(st, &search, out, more), out);
 }

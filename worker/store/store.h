@@ -82,7 +82,7 @@ typedef struct {
     int64_t      before_ms;     /* created before (exclusive) */
     int64_t      after_ms;      /* created after (exclusive) */
     int          page;          /* 1.. */
-    int          limit;
+    int          limit;         /* 1..WRT_PAGE_SEARCH_MAX */
     int64_t      before_seq;    /* 0: none; these three in a conversation */
     int64_t      after_seq;     /* 0: none */
     const char  *thread_of;     /* replies to this message */

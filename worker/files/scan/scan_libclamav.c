@@ -13,7 +13,6 @@
 #define _GNU_SOURCE                 /* asprintf() */
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -47,13 +47,6 @@ thumb_name(int size)
 }
 
 
-int
-thumb_pixels(int size)
-{
-    return thumb_sizes[size];
-}
-
-
 static thumb_rc_t __attribute__((format(printf, 3, 4)))
 thumb_say(thumb_t *t, thumb_rc_t rc, const char *fmt, ...)
 {

@@ -64,9 +64,8 @@ typedef struct {
     char           text[THUMB_TEXT_SIZE];
 } thumb_t;
 
-/* "small", "medium", "large"; the longer side in pixels. */
+/* "small", "medium", "large". */
 const char *thumb_name(int size);
-int thumb_pixels(int size);
 
 /*
  * program: path of writeen-thumb.  The picture open as fd is read from its

@@ -13,7 +13,6 @@
 
 #define _GNU_SOURCE                 /* memmem(), strcasestr() */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,6 @@
  * store_mongo_bson.c: jansson <-> BSON.
  */
 
-#include <string.h>
 
 #include "worker/store/mongo/store_mongo.h"
 

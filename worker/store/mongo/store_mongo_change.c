@@ -18,7 +18,6 @@
  * and is of the same message is passed over.
  */
 
-#include <string.h>
 
 #include "worker/store/mongo/store_mongo.h"
 

@@ -5,7 +5,6 @@
  * A step of store_mongo_apply.c.  Each of these operations may be done twice.
  */
 
-#include <string.h>
 
 #include "worker/store/mongo/store_mongo.h"
 

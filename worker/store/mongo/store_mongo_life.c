@@ -6,7 +6,6 @@
  * twice.
  */
 
-#include <string.h>
 
 #include "worker/store/mongo/store_mongo.h"
 
