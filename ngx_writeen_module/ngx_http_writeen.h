@@ -405,8 +405,6 @@ char *ngx_http_writeen_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd,
  * the request line before anything can log it, and given back where the
  * location turns out to be another module's. */
 ngx_int_t ngx_http_writeen_token_init(ngx_conf_t *cf);
-ngx_int_t ngx_http_writeen_scrub_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_writeen_unscrub_handler(ngx_http_request_t *r);
 
 /* The request's ctx; create: make it when there is none (NULL: no memory). */
 ngx_http_writeen_ctx_t *ngx_http_writeen_get_ctx(ngx_http_request_t *r,
@@ -581,9 +579,6 @@ typedef struct {
 
 ngx_int_t ngx_http_writeen_load(ngx_http_writeen_worker_t *wk,
     wrt_slice_t conversation, ngx_http_writeen_load_wait_t *w);
-/* Is one under way?  Sends must queue behind it to keep their order. */
-ngx_uint_t ngx_http_writeen_loading(ngx_http_writeen_worker_t *wk,
-    wrt_slice_t conversation);
 /* The applied channel: sends that wait for the store. */
 void ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk,
     const char *p, size_t n);
@@ -654,8 +649,6 @@ void ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_room_t *rm);
-void ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 /* A server's subscriptions are gone; they are back: ask for ours again. */
 void ngx_http_writeen_room_bus_lost(ngx_http_writeen_worker_t *wk,
@@ -746,8 +739,6 @@ ngx_int_t ngx_http_writeen_user_leave(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
 /* Read the list of rooms (again) for one session. */
 void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);
-void ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_user_t *u);
 
 
 /* ngx_http_writeen_profile.c: what users are called */

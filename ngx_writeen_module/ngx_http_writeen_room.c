@@ -33,6 +33,8 @@
 #define NGX_HTTP_WRITEEN_ROOM_IDLE   5000      /* ms kept without links */
 
 
+static void ngx_http_writeen_room_subscribe(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
 static void ngx_http_writeen_room_clear(ngx_queue_t *list);
 static void ngx_http_writeen_room_give(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_held_t *held);
@@ -46,8 +48,6 @@ ngx_http_writeen_room_t *
 ngx_http_writeen_room_get(ngx_http_writeen_worker_t *wk, const char *id,
     size_t n, ngx_uint_t create)
 {
-    char                      name[WRT_NAME_BUF];
-    size_t                    len;
     uint32_t                  hash;
     ngx_str_t                 key;
     ngx_str_node_t           *node;
@@ -96,17 +96,13 @@ ngx_http_writeen_room_get(ngx_http_writeen_worker_t *wk, const char *id,
 
     ngx_http_writeen_count(wk, rooms);
 
-    rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
-    len = ngx_http_writeen_bus_room(wk, name, rm->shard, id, n);
-    ngx_http_writeen_bus_subscribe(wk,
-                                   ngx_http_writeen_bus_server(wk, rm->shard),
-                                   name, len);
+    ngx_http_writeen_room_subscribe(wk, rm);
 
     return rm;
 }
 
 
-void
+static void
 ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
@@ -130,6 +126,23 @@ ngx_http_writeen_room_free(ngx_http_writeen_worker_t *wk,
 
 
 /* -- subscription -- */
+
+static void
+ngx_http_writeen_room_subscribe(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    char    name[WRT_NAME_BUF];
+    size_t  n;
+
+    rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
+
+    n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,
+                                  rm->node.str.len);
+    ngx_http_writeen_bus_subscribe(wk,
+                                   ngx_http_writeen_bus_server(wk, rm->shard),
+                                   name, n);
+}
+
 
 void
 ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
@@ -194,9 +207,6 @@ void
 ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
-    char    name[WRT_NAME_BUF];
-    size_t  n;
-
     if (rm->sub != NGX_HTTP_WRITEEN_SUB_LEAVING) {
         return;
     }
@@ -209,13 +219,8 @@ ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
 
     rm->seq = -1;
     rm->origin = -1;
-    rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
 
-    n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,
-                      rm->node.str.len);
-    ngx_http_writeen_bus_subscribe(wk,
-                                   ngx_http_writeen_bus_server(wk, rm->shard),
-                                   name, n);
+    ngx_http_writeen_room_subscribe(wk, rm);
 }
 
 
@@ -273,23 +278,6 @@ ngx_http_writeen_room_lost(ngx_http_writeen_worker_t *wk,
 
 
 static void
-ngx_http_writeen_room_subscribe_again(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_room_t *rm)
-{
-    char    name[WRT_NAME_BUF];
-    size_t  n;
-
-    rm->sub = NGX_HTTP_WRITEEN_SUB_SENT;
-
-    n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,
-                      rm->node.str.len);
-    ngx_http_writeen_bus_subscribe(wk,
-                                   ngx_http_writeen_bus_server(wk, rm->shard),
-                                   name, n);
-}
-
-
-static void
 ngx_http_writeen_room_refill(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
@@ -311,8 +299,7 @@ void
 ngx_http_writeen_room_resubscribe(ngx_http_writeen_worker_t *wk,
     ngx_uint_t server)
 {
-    ngx_http_writeen_room_each(wk, server,
-                               ngx_http_writeen_room_subscribe_again);
+    ngx_http_writeen_room_each(wk, server, ngx_http_writeen_room_subscribe);
 }
 
 
@@ -371,7 +358,7 @@ ngx_http_writeen_room_leave(ngx_http_writeen_worker_t *wk, ngx_uint_t *budget)
 
         rm->sub = NGX_HTTP_WRITEEN_SUB_LEAVING;
         n = ngx_http_writeen_bus_room(wk, name, rm->shard, (char *) rm->id,
-                          rm->node.str.len);
+                                      rm->node.str.len);
         ngx_http_writeen_bus_unsubscribe(wk,
             ngx_http_writeen_bus_server(wk, rm->shard), name, n);
     }

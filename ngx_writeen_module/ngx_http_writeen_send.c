@@ -66,6 +66,8 @@ static void ngx_http_writeen_send_checked(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_send_done(ngx_http_writeen_send_t *m,
     ngx_http_writeen_rc_t rc);
+static ngx_http_writeen_load_t *ngx_http_writeen_load_find(
+    ngx_http_writeen_worker_t *wk, wrt_slice_t id);
 static void ngx_http_writeen_load_reply(void *data,
     ngx_http_writeen_reply_t *reply);
 
@@ -137,7 +139,9 @@ ngx_http_writeen_send(ngx_http_writeen_worker_t *wk,
         return NULL;
     }
 
-    if (ngx_http_writeen_loading(wk, conversation)) {
+    /* behind those that wait for the load, to keep their order */
+
+    if (ngx_http_writeen_load_find(wk, conversation) != NULL) {
         m->wait.handler = ngx_http_writeen_send_loaded;
         m->wait.data = m;
 
@@ -608,13 +612,6 @@ ngx_http_writeen_load_find(ngx_http_writeen_worker_t *wk, wrt_slice_t id)
     }
 
     return NULL;
-}
-
-
-ngx_uint_t
-ngx_http_writeen_loading(ngx_http_writeen_worker_t *wk, wrt_slice_t id)
-{
-    return ngx_http_writeen_load_find(wk, id) != NULL;
 }
 
 

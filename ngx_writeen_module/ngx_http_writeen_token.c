@@ -17,7 +17,9 @@
 
 static ngx_int_t ngx_http_writeen_token_phase(ngx_conf_t *cf, ngx_uint_t phase,
     ngx_http_handler_pt handler);
+static ngx_int_t ngx_http_writeen_scrub_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_elsewhere_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_writeen_unscrub_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_token_log_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_writeen_token_scrub(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_writeen_token_find(u_char **pos, u_char *last,
@@ -147,7 +149,7 @@ ngx_http_writeen_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
  * one repairs what was none of ours.
  */
 
-ngx_int_t
+static ngx_int_t
 ngx_http_writeen_scrub_handler(ngx_http_request_t *r)
 {
     if (ngx_http_writeen_token_scrub(r) != NGX_OK) {
@@ -231,7 +233,7 @@ ngx_http_writeen_elsewhere_handler(ngx_http_request_t *r)
  * one, what looks like a JWT stays out of the log.
  */
 
-ngx_int_t
+static ngx_int_t
 ngx_http_writeen_unscrub_handler(ngx_http_request_t *r)
 {
     ngx_http_writeen_ctx_t       *ctx;

@@ -119,7 +119,7 @@ ngx_http_writeen_user_detach(ngx_http_writeen_session_t *s)
 }
 
 
-void
+static void
 ngx_http_writeen_user_free(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u)
 {

@@ -116,7 +116,6 @@ void rds_push(rds_t *c, const cmd_t *cmd);
 void rds_queue_list(rds_t *c, const char *name, ...)
     __attribute__((sentinel));
 #define rds_queue(c, ...)  rds_queue_list(c, __VA_ARGS__, (const char *) 0)
-int rds_flush(rds_t *c);                    /* send what is queued; 0, -1 */
 reply_t *rds_pull(rds_t *c);                /* NULL: connection lost */
 
 /* Queue, send, read: nothing else may be pending.  NULL: connection lost. */
@@ -236,7 +235,6 @@ const char *metrics_role(role_type_t type);     /* its name */
 void metrics_render(buf_t *out, const shared_t *sh, const char *node,
     const conf_t *cf, const int64_t *backlog, const int64_t *dead);
 void metrics_rpc(counters_t *m, unsigned route, int status, int64_t us);
-unsigned metrics_status_slot(int status);
 
 #define count_add(counter, n)                                                \
     atomic_fetch_add_explicit(&(counter), (uint64_t) (n),                    \

@@ -19,6 +19,15 @@
 #include "worker/api/api_file.h"
 #include "worker/files/file_link.h"
 
+/* A file that the caller may know of, and the room it is in. */
+typedef struct {
+    json_t       *record;           /* store_file() */
+    json_t       *security;         /* in it, as the next one */
+    const char   *conversation;
+    seen_t        seen;
+    access_t      access;
+} file_t;
+
 static const char *const  file_findings[] = { "infected", "error", NULL };
 
 
@@ -144,7 +153,17 @@ file_state(api_t *a, call_t *c, file_t *f)
 }
 
 
-int
+static void
+file_free(file_t *f)
+{
+    json_decref(f->record);
+    f->record = NULL;
+}
+
+
+/* The file, not deleted, in a room that the caller sees; file_free() it.  0,
+ * 1: wait and call again, -1: answered. */
+static int
 file_find(api_t *a, call_t *c, const char *id, file_t *f)
 {
     int          rc;
@@ -190,14 +209,6 @@ file_find(api_t *a, call_t *c, const char *id, file_t *f)
     }
 
     return rc;
-}
-
-
-void
-file_free(file_t *f)
-{
-    json_decref(f->record);
-    f->record = NULL;
 }
 
 
@@ -354,23 +365,8 @@ file_link(api_t *a, call_t *c)
 
 /* -- where it is -- */
 
-/* That it was downloaded, for the store.  Who only counts may not keep anybody
- * from his file: a failure is not told. */
-static void
-file_accessed(api_t *a, const call_t *c, const file_t *f)
-{
-    char     at[WRT_TIME_LEN + 1];
-    json_t  *o;
-
-    wrt_time_format(now_ms(), at);
-    o = json_pack("{s:s, s:s, s:s}", "op", "accessed", "fileId", c->ids[0],
-                  "at", at);
-
-    (void) file_record(a, c, f->conversation, o);
-}
-
-
-int
+/* Queue a change of a record (taken over) for the store.  0, -1: not now. */
+static int
 file_record(api_t *a, const call_t *c, const char *conversation, json_t *o)
 {
     int        ok;
@@ -411,6 +407,22 @@ file_record(api_t *a, const call_t *c, const char *conversation, json_t *o)
     buf_free(&text);
 
     return ok ? 0 : -1;
+}
+
+
+/* That it was downloaded, for the store.  Who only counts may not keep anybody
+ * from his file: a failure is not told. */
+static void
+file_accessed(api_t *a, const call_t *c, const file_t *f)
+{
+    char     at[WRT_TIME_LEN + 1];
+    json_t  *o;
+
+    wrt_time_format(now_ms(), at);
+    o = json_pack("{s:s, s:s, s:s}", "op", "accessed", "fileId", c->ids[0],
+                  "at", at);
+
+    (void) file_record(a, c, f->conversation, o);
 }
 
 

@@ -139,7 +139,6 @@ const char *files_type(const job_t *j);
 /* files_redis.c; all return 0, or -1: not now */
 
 rds_t *files_hub(files_t *f);
-rds_t *files_shard(files_t *f, const char *conversation);
 
 /* What is known of the upload from earlier tries; answer: what it ended with,
  * empty when it has not. */

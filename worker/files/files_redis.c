@@ -21,7 +21,7 @@ files_hub(files_t *f)
 }
 
 
-rds_t *
+static rds_t *
 files_shard(files_t *f, const char *conversation)
 {
     unsigned  k;

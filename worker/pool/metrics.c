@@ -132,7 +132,8 @@ metrics_role(role_type_t type)
 }
 
 
-unsigned
+/* Its place in metrics_statuses. */
+static unsigned
 metrics_status_slot(int status)
 {
     unsigned  i;

@@ -251,6 +251,24 @@ cmd_free(cmd_t *cmd)
 }
 
 
+/* Send what is queued.  0, -1: the connection is lost. */
+static int
+rds_flush(rds_t *c)
+{
+    int  done;
+
+    c->queued = 0;
+
+    for (done = 0; c->c && !done; ) {
+        if (redisBufferWrite(c->c, &done) != REDIS_OK) {
+            rds_fail(c, c->c->errstr);
+        }
+    }
+
+    return c->c ? 0 : -1;
+}
+
+
 void
 rds_push(rds_t *c, const cmd_t *cmd)
 {
@@ -309,23 +327,6 @@ rds_queue_list(rds_t *c, const char *name, ...)
     va_start(args, name);
     rds_vpush(c, name, args);
     va_end(args);
-}
-
-
-int
-rds_flush(rds_t *c)
-{
-    int  done;
-
-    c->queued = 0;
-
-    for (done = 0; c->c && !done; ) {
-        if (redisBufferWrite(c->c, &done) != REDIS_OK) {
-            rds_fail(c, c->c->errstr);
-        }
-    }
-
-    return c->c ? 0 : -1;
 }
 
 

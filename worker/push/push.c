@@ -72,7 +72,8 @@ push_wall_s(void)
 }
 
 
-unsigned
+/* 0..n-1 */
+static unsigned
 push_chance(unsigned n)
 {
     uint32_t  v;

@@ -12,8 +12,6 @@
 
 int64_t push_mono_ms(void);
 int64_t push_wall_s(void);
-/* 0..n-1 */
-unsigned push_chance(unsigned n);
 /* A pause before try number n (1, 2, ...) with chance in it. */
 int64_t push_pause(const push_conf_t *cf, unsigned tries);
 

@@ -84,9 +84,6 @@ void words_query_free(words_query_t *q);
 uint32_t words_find(const words_query_t *q, const words_t *w);
 uint32_t words_all(const words_query_t *q);
 
-/* Is word i of w word k of the query (or does it begin so)? */
-int words_same(const words_query_t *q, uint32_t k, int prefix,
-    const words_t *w, size_t i);
 /* Do the words of w from i on fit the term? */
 int words_fit(const words_query_t *q, const words_term_t *t,
     const words_t *w, size_t i);

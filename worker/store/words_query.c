@@ -146,7 +146,8 @@ words_query_free(words_query_t *q)
 }
 
 
-int
+/* Is word i of w word k of the query (or does it begin so)? */
+static int
 words_same(const words_query_t *q, uint32_t k, int prefix, const words_t *w,
     size_t i)
 {
