@@ -11,6 +11,11 @@
 #include "ngx_http_writeen.h"
 
 
+/* So often the store is asked, for WRT_RPC_TIMEOUT_MS at most each time, by a
+ * catch-up or for a hole in a room.  Then clients have to read anew. */
+#define NGX_HTTP_WRITEEN_STORE_TRIES  4
+
+
 typedef enum {
     CATCH_CHECK = 0,
     CATCH_PEEK,
@@ -150,9 +155,6 @@ void ngx_http_writeen_cursors(ngx_http_writeen_result_t *res, ngx_str_t *out);
 /* Users of the room on this nginx worker, likewise: "id","id". */
 void ngx_http_writeen_online_here(ngx_http_writeen_room_t *rm,
     ngx_str_t *out);
-
-/* So often the store is asked, 5 s each, before members have to read anew. */
-#define NGX_HTTP_WRITEEN_FILL_TRIES  4
 
 /* Bytes read and given out in one turn: all members get them at once. */
 #define NGX_HTTP_WRITEEN_FILL_PAGE  65536

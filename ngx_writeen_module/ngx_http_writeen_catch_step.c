@@ -7,9 +7,6 @@
 #include "ngx_http_writeen_catch.h"
 
 
-#define NGX_HTTP_WRITEEN_CATCH_TRIES   4     /* of the store, 5 s each */
-
-
 static void ngx_http_writeen_catch_loaded(void *data, ngx_int_t ok);
 static void ngx_http_writeen_catch_store_reply(void *data,
     ngx_http_writeen_reply_t *reply);
@@ -32,7 +29,7 @@ ngx_http_writeen_catch_load(ngx_http_writeen_catch_t *op)
 
     if (ngx_http_writeen_load(op->worker, id, &op->wait) != NGX_OK) {
 
-        if (op->tries++ >= NGX_HTTP_WRITEEN_CATCH_TRIES) {
+        if (++op->tries >= NGX_HTTP_WRITEEN_STORE_TRIES) {
             ngx_http_writeen_catch_refuse(op, "unavailable");
             return;
         }
@@ -89,7 +86,7 @@ ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
                                   ngx_http_writeen_catch_store_reply, op)
         == NULL)
     {
-        if (op->tries++ >= NGX_HTTP_WRITEEN_CATCH_TRIES) {
+        if (++op->tries >= NGX_HTTP_WRITEEN_STORE_TRIES) {
             ngx_http_writeen_catch_give_up(op);
             return;
         }
@@ -120,7 +117,7 @@ ngx_http_writeen_catch_store_reply(void *data,
         || ngx_http_writeen_lines_first(&lines, &reply->body, &upto) != NGX_OK)
     {
         if (reply->status == 413 || reply->status == 404
-            || op->tries++ >= NGX_HTTP_WRITEEN_CATCH_TRIES)
+            || ++op->tries >= NGX_HTTP_WRITEEN_STORE_TRIES)
         {
             ngx_http_writeen_catch_give_up(op);
             return;

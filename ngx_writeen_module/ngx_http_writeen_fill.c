@@ -215,7 +215,7 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
         ngx_http_writeen_room_muster(wk, rm, res);
 
         if (res->rc == NGX_HTTP_WRITEEN_R_OLD
-            && rm->tries < NGX_HTTP_WRITEEN_FILL_TRIES)
+            && rm->tries < NGX_HTTP_WRITEEN_STORE_TRIES)
         {
             ngx_http_writeen_room_fill_store(wk, rm, res);
             return;

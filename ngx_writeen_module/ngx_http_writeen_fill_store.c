@@ -160,13 +160,13 @@ ngx_http_writeen_room_store_reply(void *data,
 
     if (reply->status == 413 || reply->status == 404) {
         /* too much for anybody */
-        rm->tries = NGX_HTTP_WRITEEN_FILL_TRIES;
+        rm->tries = NGX_HTTP_WRITEEN_STORE_TRIES;
 
     } else {
         rm->tries++;
     }
 
-    if (rm->tries < NGX_HTTP_WRITEEN_FILL_TRIES) {
+    if (rm->tries < NGX_HTTP_WRITEEN_STORE_TRIES) {
         ngx_http_writeen_room_fill_later(wk, rm);
 
     } else {
