@@ -4,6 +4,8 @@
  *   room channel, log and ingest:  <kind> <seq> <actor> <target>\n<JSON>
  *   user channel:                  <kind> <conversation> <seq> -\n<JSON>
  *   a worker's own channel:        R <rpc id> <status> <retry s>\n<JSON>
+ *                                    (status 405: the methods that would do
+ *                                    instead of seconds, "GET,POST")
  *                                  C <number> - -\n        (canary)
  *   applied channel:               A <conversation> <seq> -\n, repeated
  *

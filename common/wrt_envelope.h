@@ -21,7 +21,7 @@ typedef struct json_t  wrt_json_t;   /* jansson's, opaque here */
 
 /* Why something was refused. */
 typedef struct {
-    const char  *code;      /* an error code of CONTRACT 3, static */
+    const char  *code;      /* ErrorCode of docs/api/openapi.yaml, static */
     const char  *field;     /* the member at fault, static, or NULL */
     const char  *message;   /* what is allowed, for a person; static ASCII
                                that needs no escaping in JSON */

@@ -1,5 +1,6 @@
 /*
- * wrt_id.h: identifiers and times as they look outside (CONTRACT 2).
+ * wrt_id.h: identifiers and times as they look outside: Id and Time of
+ * docs/api/openapi.yaml.
  */
 
 #ifndef WRT_ID_H

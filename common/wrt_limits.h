@@ -11,7 +11,7 @@
 #ifndef WRT_LIMITS_H
 #define WRT_LIMITS_H
 
-/* Identifiers (CONTRACT 2): [A-Za-z0-9_-]{1,64}; ours are 24 hex digits. */
+/* Identifiers: [A-Za-z0-9_-]{1,64}; ours are 24 hex digits. */
 #define WRT_ID_MAX               64
 #define WRT_OID_LEN              24
 #define WRT_CLIENT_ID_MAX        64     /* envelope "id", echoed in the ack */
@@ -140,7 +140,7 @@
 #define WRT_SEND_QUEUE           (256 * 1024) /* bytes queued per socket */
 #define WRT_ROOM_HOLD_MAX        4096   /* live events held while a gap fills */
 
-/* Rates (CONTRACT 4.6) */
+/* Rates (docs/directives.md, writeen_rate and writeen_rate_kind) */
 #define WRT_RATE_CONN            60     /* events/s per connection */
 #define WRT_RATE_BURST           120
 #define WRT_RATE_USER            240    /* events/s per user */

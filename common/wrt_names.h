@@ -154,7 +154,8 @@
 /* Methods that are not HTTP's: nginx itself asks */
 #define WRT_RPC_LOAD     "LOAD"     /* path: conversation id */
 #define WRT_RPC_USER     "USER"     /* path: user id */
-#define WRT_RPC_CHANGES  "CHANGES"  /* path: conversation id, query: seq */
+#define WRT_RPC_CHANGES  "CHANGES"  /* path: conversation id, query:
+                                       <after> <origin> <bytes> */
 #define WRT_RPC_MESSAGE  "MESSAGE"  /* path: conversation id/message id */
 #define WRT_RPC_UPLOAD   "UPLOAD"   /* path: conversation id, query: bytes of
                                        the body, "-" when it does not say */

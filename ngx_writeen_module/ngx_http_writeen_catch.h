@@ -1,7 +1,10 @@
 /*
- * ngx_http_writeen_catch.h: catching up, between the files that do it:
- * link.c starts it, catch.c walks through it, catch_step.c does the side
- * steps, catch_reply.c writes what the client gets.
+ * ngx_http_writeen_catch.h: catching up, between the files that do it.
+ *
+ * A link: link.c starts it, catch.c walks through it, catch_step.c does the
+ * side steps, catch_online.c asks who is online, catch_reply.c writes what the
+ * client gets.  A room with a hole: fill.c reads the log, fill_store.c the
+ * store.
  */
 
 #ifndef _NGX_HTTP_WRITEEN_CATCH_H_INCLUDED_

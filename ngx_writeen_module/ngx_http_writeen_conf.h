@@ -169,7 +169,7 @@ ngx_int_t ngx_http_writeen_conf_chunked(ngx_http_request_t *r);
 /* ngx_http_writeen_auth.c: who a token speaks for */
 
 /*
- * Verify a token (CONTRACT 2) against the location's keys: size, kid, exactly
+ * Verify a token against the location's keys: size, kid, exactly
  * the key's algorithm, signature, exp (required), nbf, iss, aud, sub (an
  * id), role (one of four; absent: student), lengths of name and avatar.
  * NGX_OK and *id (strings in pool), or NGX_DECLINED and *why for the log,

@@ -69,7 +69,7 @@ typedef struct {
                                               as bits; 0: not said */
 } ngx_http_writeen_reply_t;
 
-/* Answer with the error envelope of CONTRACT 3 (also used by the handshake).
+/* Answer with Error of docs/api/openapi.yaml (also used by the handshake).
  * field may be NULL; retry > 0 adds Retry-After (seconds).  Returns what a
  * content handler returns. */
 ngx_int_t ngx_http_writeen_api_error(ngx_http_request_t *r,

@@ -3,9 +3,10 @@
  *
  * Frames are queued while events are handled and written once at the end of
  * the loop turn, so that an acknowledgement and the echo of the same message,
- * or a burst, leave in one system call.  A queue that outgrows
- * writeen_send_queue loses what may be lost (typing, presence); if that does
- * not help, the session is closed with 4408: memory stays bounded.
+ * or a burst, leave in one system call.  With more than a quarter of
+ * writeen_send_queue in it, a queue takes no typing and no presence any more;
+ * what would go beyond writeen_send_queue closes an open session with 4408:
+ * memory stays bounded.
  *
  * With TLS a frame that got NGX_AGAIN must be offered again from the same
  * address with the same length, so the first frame stays first once it has

@@ -1,4 +1,5 @@
-# What clients say and what they are answered: the events of CONTRACT 4.
+# What clients say and what they are answered: the events of
+# docs/api/asyncapi.yaml.
 #
 # The stack tests show that a good client gets along.  Here each event is also
 # sent wrongly, and the answer must say so with the right code, for the right

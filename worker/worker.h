@@ -2,10 +2,21 @@
  * worker.h: what the files of the worker pool know of each other, grouped by
  * file.
  *
- * Layers, top to bottom: main, pool | projector, api*, files*, scanner,
- * janitor | server, role,
- * effects, lease | redis, event, metrics | conf, log, util.  The stores
- * (store.h) know none of these; only redis.c knows hiredis.
+ * Layers, top to bottom:
+ *
+ *   main, pool; on the command line replay, restored, life_command
+ *   boot, user
+ *   the roles: projector with project; api*; files* with spool and collect;
+ *     scanner (files_scanner); notifier*; janitor with presence, retain, erase
+ *   scribe*, life, life_export, effects, notifier_note
+ *   load, reemit, lease
+ *   server, role
+ *   redis, event, metrics, node
+ *   conf, log, util
+ *
+ * Two calls go up: redis.c waits by role_poll(), and metrics.c asks
+ * api_route.c for the names of routes.  The stores (store.h) know none of
+ * these; only redis.c knows hiredis.
  */
 
 #ifndef WORKER_H

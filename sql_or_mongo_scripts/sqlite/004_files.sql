@@ -1,4 +1,5 @@
--- 004_files.sql: records of files (the seed's File Uploads collection).
+-- 004_files.sql: records of files, of which the API makes File
+-- (docs/api/openapi.yaml).
 
 CREATE TABLE file_upload (
     id               TEXT    PRIMARY KEY,

@@ -1,4 +1,5 @@
-"""Who may do what: CONTRACT 3 and 4 as a table.
+"""Who may do what, as a table: routes of docs/api/openapi.yaml, events of
+docs/api/asyncapi.yaml.
 
 A Row is one thing to do, by REST, as an event, or both (then both doors must
 say the same).  It is tried by each of ACTORS: those in `ok` succeed, those in

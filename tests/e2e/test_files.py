@@ -26,7 +26,7 @@ async def people(files_stack, *names, sockets=(), **body):
 
 @pytest.mark.parametrize("name", list(samples()))
 async def test_round_trip(any_files_stack, name):
-    """The seed's answer, the event, history, and the bytes again."""
+    """The answer, the event, history, and the bytes again."""
     data, mime, kind = samples()[name]
     cast, files = await people(any_files_stack)
     r = await files.upload("ann", name, data, description="lihat ini",

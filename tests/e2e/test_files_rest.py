@@ -1,5 +1,5 @@
 """Files by REST: who may upload, see, share and list them, and what they are
-told (CONTRACT 3; docs/redis.md, RPC)."""
+told (docs/api/openapi.yaml; docs/redis.md, RPC)."""
 
 import json
 import re

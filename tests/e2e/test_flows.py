@@ -1,5 +1,5 @@
-"""The three pictures of the customer's document, from their first box to
-their last: two people are there, one is away and is reached by a push.
+"""A chat, a consultation and a file, each from its first step to its last: two
+people are there, one is away and is reached by a push.
 """
 
 import asyncio

@@ -167,7 +167,7 @@ async def test_seen_as_offline_by_choice(stack):
 
 
 async def test_what_rest_says_of_a_user(stack):
-    """The customer's fields; what is private only to oneself and staff."""
+    """All of its fields; what is private only to oneself and staff."""
     ann, bob = uniques("ann", "bob")
     room, hers = stack.make_room(ann, bob), stack.make_room(ann, unique("x"))
     a = await Ws.hello(stack.ws(0), ann)

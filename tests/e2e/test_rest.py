@@ -1,6 +1,6 @@
 """The REST spine: conversations and messages by HTTP.
 
-The customer's shapes, what may be asked for, and that what is read is what was
+The shapes of answers, what may be asked for, and that what is read is what was
 written.
 """
 
@@ -154,7 +154,7 @@ async def test_bad_conversations_name_the_field(stack):
 
 
 async def test_list_of_conversations(stack):
-    """Newest activity first, pages, type; the customer's shape."""
+    """Newest activity first, pages, type; the shape of the answer."""
     ann, bob, cho = uniques("ann", "bob", "cho")
     rest = rest_of(stack, ann)
     ws = await Ws.hello(stack.ws(), bob, username="Bob B",
@@ -362,7 +362,7 @@ async def test_history_pages(stack):
     await ws.close()
 
 
-async def test_before_takes_the_customers_times(stack):
+async def test_before_takes_times_of_both_kinds(stack):
     """With and without milliseconds."""
     ann = unique("ann")
     room = stack.make_room(ann, unique("bob"))

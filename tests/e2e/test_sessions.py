@@ -74,8 +74,8 @@ async def said(ws, c, *texts):
 
 
 async def test_the_flow(stack):
-    """The seed's picture: confirmed, invited, joined, started, talked, ended,
-    archived with a summary."""
+    """Confirmed, invited, joined, started, talked, ended, archived with a
+    summary."""
     probe = Consult(stack)
     ani, tia = [await Ws.hello(stack.ws(i), user, role=role)
                 for i, (user, role) in enumerate((probe.student,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The customer's k6 load test against the real servers.
+"""A k6 load test against the real servers.
 
 Makes `test_conversation_1` with a service token, runs
 websocket_load_test.js, and listens meanwhile as a second member.  Afterwards

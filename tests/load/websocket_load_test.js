@@ -1,7 +1,7 @@
-// websocket_load_test.js: the customer's load test as he wrote it.  Only the
-// host, the token and the lengths of the stages come from the environment:
+// websocket_load_test.js: up to 200 who come, join a room, say something every
+// 5 s and go after 30 s.  From the environment:
 //   WS_HOST  host:port         TOKEN  a JWT
-//   STAGE_SCALE  1 keeps his minutes, 0.05 makes seconds of them
+//   STAGE_SCALE  1 keeps the minutes, 0.05 makes seconds of them
 import ws from 'k6/ws';
 import { check } from 'k6';
 

@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOCKER = ROOT / "docker"
 RESULTS = Path(os.environ.get("TEST_RESULTS", ROOT / "build/test-results"))
 
-# What the customer's own docker-compose.yml sets.
-SEED = {"MONGO_PASSWORD", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD",
-        "JWT_SECRET", "CDN_BASE_URL"}
-SEED_BACKEND = {"MONGODB_URI", "REDIS_URL", "JWT_SECRET", "MINIO_ENDPOINT",
-                "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "CDN_BASE_URL"}
+# What operators' own files set: for the compose file, and for the services.
+GIVEN = {"MONGO_PASSWORD", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD",
+         "JWT_SECRET", "CDN_BASE_URL"}
+GIVEN_BACKEND = {"MONGODB_URI", "REDIS_URL", "JWT_SECRET", "MINIO_ENDPOINT",
+                 "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "CDN_BASE_URL"}
 
 
 def run(*command, **more):
@@ -81,7 +81,7 @@ def check_compose():
     services = doc["services"]
     assert set(services) == {"redis", "mongodb", "minio", "clamav", "worker",
                              "nginx", "prometheus", "grafana"}, services
-    assert SEED <= set(values()), SEED - set(values())
+    assert GIVEN <= set(values()), GIVEN - set(values())
     for name, s in services.items():
         tag = s["image"].rpartition(":")[2]
         assert "build" in s or re.search(r"\d", tag), f"{name} is not pinned"
@@ -92,7 +92,7 @@ def check_compose():
     assert "--appendonly yes" in services["redis"]["command"]
     backend = {**services["nginx"]["environment"],
                **services["worker"]["environment"]}
-    assert SEED_BACKEND <= set(backend), SEED_BACKEND - set(backend)
+    assert GIVEN_BACKEND <= set(backend), GIVEN_BACKEND - set(backend)
     used = {v.split(":")[0] for s in services.values()
             for v in s.get("volumes", ()) if not v.startswith("/")}
     assert used == set(doc["volumes"]), (used, doc["volumes"])
@@ -108,7 +108,7 @@ def check_compose():
 
 def check_compose_refuses():
     """without a secret it does not start"""
-    for name in sorted(SEED - {"CDN_BASE_URL"}) + ["GRAFANA_PASSWORD"]:
+    for name in sorted(GIVEN - {"CDN_BASE_URL"}) + ["GRAFANA_PASSWORD"]:
         try:
             compose(**{name: ""})
         except AssertionError as e:

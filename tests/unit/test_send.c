@@ -85,7 +85,7 @@ accepted(void **state)
         const char  *conversation, *type, *client_id, *reply_to, *text,
                     *pack, *sticker;
     } t[] = {
-        /* as in the customer's document */
+        /* all that a text may have but replyTo */
         { "{\"conversationId\":\"conversation_id\",\"type\":\"text\","
           "\"content\":{\"text\":\"Hello there!\"},"
           "\"clientMessageId\":\"client_123\"}", 1,

@@ -2,7 +2,7 @@
  * api_file.c: what is known of a file, who may have it, and where it is.
  *
  *   FILE                      nginx asks, before it sends the bytes
- *   GET /api/files/:id        the record, as the seed's File Uploads has it
+ *   GET /api/files/:id        the record (File of docs/api/openapi.yaml)
  *   PATCH /api/files/:id      {isPublic}
  *   POST /api/files/:id/link  an address that opens it for 15 minutes
  *   GET /api/files            what scanning has found

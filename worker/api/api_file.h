@@ -13,7 +13,7 @@
 
 /* api_file_doc.c */
 
-/* A record as clients see it: the seed's File Uploads. */
+/* A record as clients see it: File of docs/api/openapi.yaml. */
 json_t *file_doc(api_t *a, const json_t *record);
 
 /* Storage as this process has it, NULL: no memory. */

@@ -1,6 +1,6 @@
 /*
- * api_file_doc.c: the record of a file as clients see it, in the shape of the
- * seed's File Uploads.
+ * api_file_doc.c: the record of a file as clients see it: File of
+ * docs/api/openapi.yaml.
  *
  * Of storage all is said but what opens it.  access.allowedUsers is empty: who
  * may have a file follows from its conversation, at any moment anew.  The key

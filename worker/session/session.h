@@ -93,8 +93,8 @@ json_t *session_questions(session_t *s);
 json_t *session_stats(session_t *s);
 
 /*
- * All of it in the shape of the seed's Chat Sessions: startTime, endTime,
- * duration, participants, summary, analytics ("satisfaction" is null: nobody
+ * All of it, as docs/sessions.md shows it: startTime, endTime, duration,
+ * participants, summary, analytics ("satisfaction" is null: nobody
  * was asked yet).
  */
 json_t *session_document(session_t *s);

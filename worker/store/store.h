@@ -5,8 +5,8 @@
  *
  * A store knows conversations, messages, members, cursors and users; it knows
  * nothing of Redis, sockets or HTTP.  It belongs to one process and one thread.
- * Documents come and go as jansson objects in the shape of docs/redis.md and
- * of the seed's collections, times as ISO 8601 strings with milliseconds.
+ * Documents come and go as jansson objects: events as docs/redis.md has them,
+ * what is read as is said below, times as ISO 8601 strings with milliseconds.
  *
  * Writing is one function: store_apply().  The projector alone calls it, with
  * events in the order of their shard's ingest stream.  It is idempotent: an
@@ -139,11 +139,11 @@ store_rc_t store_conversation_state(store_t *st, const char *id, json_t **out);
 store_rc_t store_user_rooms(store_t *st, const char *user, json_t **out);
 
 /*
- * A conversation as its document: seed's fields, plus "id", "seq",
- * "consultationStatus" (of the consultation that it has now), "sessionId" (of
- * the session under way, or null),
- * "lastMessage" ({"content","senderId","sentAt","type"} or null: the newest one
- * that is not deleted, as it is now), "isArchived", "context" (object or null).
+ * A conversation as its document: Conversation of docs/api/openapi.yaml but for
+ * "muted", "mutedUntil" and "isOnline".  Of its members "consultationStatus" is
+ * that of the consultation that it has now, "sessionId" that of the session
+ * under way (or null), "lastMessage" ({"content","senderId","sentAt","type"} or
+ * null) the newest one that is not deleted, as it is now.
  * metadata.messageCount counts deleted messages, too: they keep their place
  * in the history.  participants carry those who left, too
  * (leftAt), and "user":{"name","avatar","role"} from users; of a user without
@@ -164,11 +164,10 @@ store_rc_t store_conversations(store_t *st, const store_list_t *q,
     json_t **out, int64_t *total);
 
 /*
- * Messages as API documents: seed's GET shape plus conversationId, seq,
- * clientMessageId, updatedAt, editedAt, deletedAt, deletedBy, and replyPreview
- * (of the message that replyTo names, if it is in the same conversation: {"id",
+ * Messages as API documents: Message of docs/api/openapi.yaml.  replyPreview is
+ * of the message that replyTo names, if it is in the same conversation: {"id",
  * "senderId","sender","type","text" (cut; "" of a deleted one), "deletedAt"};
- * null when it is not); editHistory is left out.  A deleted one has content {},
+ * null when it is not.  editHistory is left out.  A deleted one has content {},
  * no reactions, no preview of its own text anywhere.  sender from users,
  * status/readBy derived from cursors (sent: nobody else has it; delivered;
  * read; the sender's own cursor does not count).  *more: are there further ones

@@ -1,7 +1,7 @@
 /*
  * store_mongo.h: what the store_mongo*.c files share.
  *
- * Rows come out of the database as jansson objects (mg_fetch()), times in
+ * Rows come out of the database as jansson objects (mg_row()), times in
  * them as milliseconds; the functions of store_doc.c make documents of them.
  */
 

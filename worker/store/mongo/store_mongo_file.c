@@ -1,6 +1,5 @@
 /*
- * store_mongo_file.c: records of files in MongoDB, collection fileUploads,
- * which has the seed's shape.
+ * store_mongo_file.c: records of files in MongoDB, collection fileUploads.
  */
 
 #include <string.h>

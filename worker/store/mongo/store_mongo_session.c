@@ -1,8 +1,8 @@
 /*
  * store_mongo_session.c: consultations and sessions in MongoDB.
  *
- * chatSessions has the seed's shape: the members of a record as they are,
- * and its times as dates.
+ * chatSessions has the members of a record as they are, and its times as
+ * dates.
  */
 
 #include <stdio.h>

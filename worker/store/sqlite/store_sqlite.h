@@ -137,7 +137,7 @@ typedef struct {
     store_t        base;            /* first */
     sqlite3       *db;
     sqlite3_stmt  *stmt[SQ_MAX];
-    char          *json;            /* for sq_dump() */
+    char          *json;            /* of sq_scratch() */
     size_t         json_size;
     int            tidied;          /* what the last process left untidy, too */
 } store_sqlite_t;
