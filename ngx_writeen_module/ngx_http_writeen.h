@@ -427,10 +427,12 @@ ngx_int_t ngx_http_writeen_auth_token(ngx_http_request_t *r,
 #define NGX_HTTP_WRITEEN_UP_WORKER  0x04
 #define NGX_HTTP_WRITEEN_UP_STORE   0x08
 
+/* At postconfiguration; when a process begins (sets wk->stats), and ends. */
 ngx_int_t ngx_http_writeen_status_zone(ngx_conf_t *cf,
     ngx_http_writeen_main_conf_t *wmcf);
 ngx_int_t ngx_http_writeen_status_init(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_status_exit(ngx_http_writeen_worker_t *wk);
+/* Content handler: /healthz. */
 ngx_int_t ngx_http_writeen_health_handler(ngx_http_request_t *r);
 /* NGX_HTTP_WRITEEN_UP_* for this process and all others that serve; how
  * many they are. */
@@ -444,55 +446,64 @@ ngx_int_t ngx_http_writeen_status_send(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *type, ngx_buf_t *b);
 
 
-/* ngx_http_writeen_metrics.c: /metrics */
+/* ngx_http_writeen_metrics.c: /metrics, a content handler */
 
 ngx_int_t ngx_http_writeen_metrics_handler(ngx_http_request_t *r);
 
 
 /* ngx_http_writeen_handshake.c: from HTTP to WebSocket */
 
+/* Content handler: the request may wait, and ends with the 101 or an error. */
 ngx_int_t ngx_http_writeen_websocket_handler(ngx_http_request_t *r);
+/* worker->shaker: handshakes that were put off. */
 void ngx_http_writeen_shaker_handler(ngx_event_t *ev);
 
 
 /* ngx_http_writeen_session.c: one connection */
 
+/* Memory alone: nothing else knows it.  id is copied.  NULL: no memory.  Freed
+ * by session_abort, or by the reaper once it has been started and dropped. */
+ngx_http_writeen_session_t *ngx_http_writeen_session_create(
+    ngx_http_writeen_worker_t *wk, ngx_connection_t *c,
+    ngx_http_writeen_loc_conf_t *wlcf, ngx_http_writeen_identity_t *id);
+/* Undo session_create before session_start. */
+void ngx_http_writeen_session_abort(ngx_http_writeen_session_t *s);
 /* Take over the connection of an accepted handshake: called from an event of
  * its own, after the request is freed.  early: malloc'd bytes that came with
  * the handshake, now the session's, or NULL. */
 void ngx_http_writeen_session_start(ngx_http_writeen_session_t *s,
     u_char *early, size_t early_len);
-ngx_http_writeen_session_t *ngx_http_writeen_session_create(
-    ngx_http_writeen_worker_t *wk, ngx_connection_t *c,
-    ngx_http_writeen_loc_conf_t *wlcf, ngx_http_writeen_identity_t *id);
-
-/* Undo session_create before session_start. */
-void ngx_http_writeen_session_abort(ngx_http_writeen_session_t *s);
 
 /* The time now, ISO 8601 and a NUL; nginx's cached clock. */
 void ngx_http_writeen_now(char out[WRT_TIME_LEN + 1]);
 
-/* Begin the closing handshake; ends in session_drop. */
+/* Begin the closing handshake and free the links; ends in session_drop. */
 void ngx_http_writeen_session_close(ngx_http_writeen_session_t *s,
     ngx_uint_t code, const char *reason);
 
-/* Leave everything and free it at the end of the turn.  The one way out. */
+/* The one way out: leave everything, free the links.  s itself is freed later,
+ * by the reaper: callers may go on to look at its state. */
 void ngx_http_writeen_session_drop(ngx_http_writeen_session_t *s);
 
 /* The peer is gone: session_drop, somewhat later when many are. */
 void ngx_http_writeen_session_lost(ngx_http_writeen_session_t *s);
 
-/* All rooms are there: say connected (called once opening is 0). */
+/* Say connected, unless it was said or some of the rooms are not there yet. */
 void ngx_http_writeen_session_opened(ngx_http_writeen_session_t *s);
 
-/* Replace the session's token (refresh_token). */
+/* Replace the session's token (refresh_token) by a copy of id.  NGX_ERROR: no
+ * memory, the old one stays. */
 ngx_int_t ngx_http_writeen_session_identity(ngx_http_writeen_session_t *s,
     ngx_http_writeen_identity_t *id);
+/* Ping, deadline or exp has been set: arm the timer for the first of them. */
 void ngx_http_writeen_session_timer(ngx_http_writeen_session_t *s);
+/* nginx quits: close all, spread over writeen_drain by worker->drainer. */
 void ngx_http_writeen_drain_start(ngx_http_writeen_worker_t *wk);
-void ngx_http_writeen_session_exit(ngx_http_writeen_worker_t *wk);
-void ngx_http_writeen_reaper_handler(ngx_event_t *ev);
 void ngx_http_writeen_drain_handler(ngx_event_t *ev);
+/* worker->reaper: frees the dropped, drops those whose peers have gone. */
+void ngx_http_writeen_reaper_handler(ngx_event_t *ev);
+/* The process ends: drop and free all. */
+void ngx_http_writeen_session_exit(ngx_http_writeen_worker_t *wk);
 
 
 /* ngx_http_writeen_input.c: bytes, frames, messages */
@@ -577,14 +588,17 @@ typedef struct {
     void                      *data;
 } ngx_http_writeen_load_wait_t;
 
+/* NGX_OK: w, which has to live so long, is told later.  NGX_ERROR: it can not
+ * be asked for now. */
 ngx_int_t ngx_http_writeen_load(ngx_http_writeen_worker_t *wk,
     wrt_slice_t conversation, ngx_http_writeen_load_wait_t *w);
 /* The applied channel: sends that wait for the store. */
 void ngx_http_writeen_send_applied(ngx_http_writeen_worker_t *wk,
     const char *p, size_t n);
-/* Each second, for a room with sends that wait for the store. */
+/* The process ends: a room's sends that wait for the store hear R_LOST. */
 void ngx_http_writeen_send_give_up(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
+/* Each second, for each room: of one send that waits, has the store it? */
 void ngx_http_writeen_send_sweep(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 
@@ -592,18 +606,23 @@ void ngx_http_writeen_send_sweep(ngx_http_writeen_worker_t *wk,
 /* ngx_http_writeen_output.c: queues and writing */
 
 /* Queue a frame (takes its own reference) and write it at the end of the
- * turn.  May mark the session for closing when it is too slow. */
+ * turn.  May close the session (too slow) or drop it (no memory): its links
+ * are freed then. */
 void ngx_http_writeen_output(ngx_http_writeen_session_t *s,
     ngx_http_writeen_msg_t *msg);
-/* Queue without writing (the 101, before the session starts). */
-ngx_int_t ngx_http_writeen_output_append(ngx_http_writeen_session_t *s,
-    ngx_http_writeen_msg_t *msg);
-/* The same with a new frame of this JSON. */
+/* The same with a new frame of this JSON, which is copied. */
 void ngx_http_writeen_output_text(ngx_http_writeen_session_t *s,
     u_char *p, size_t n);
+/* Queue without writing (the 101, before the session starts).  NGX_ERROR: no
+ * memory. */
+ngx_int_t ngx_http_writeen_output_append(ngx_http_writeen_session_t *s,
+    ngx_http_writeen_msg_t *msg);
+/* Write what the socket takes.  May drop the session. */
 void ngx_http_writeen_output_flush(ngx_http_writeen_session_t *s);
+/* Drop what is queued; keep_first: but for a frame that was tried already. */
 void ngx_http_writeen_output_clear(ngx_http_writeen_session_t *s,
     ngx_uint_t keep_first);
+/* The socket can be written; worker->flusher: what was queued this turn. */
 void ngx_http_writeen_output_handler(ngx_event_t *wev);
 void ngx_http_writeen_flusher_handler(ngx_event_t *ev);
 void ngx_http_writeen_output_exit(ngx_http_writeen_worker_t *wk);
@@ -611,10 +630,13 @@ void ngx_http_writeen_output_exit(ngx_http_writeen_worker_t *wk);
 
 /* ngx_http_writeen_msg.c: shared frames */
 
+/* A frame of n bytes of payload, copied, and one reference: the caller's.
+ * NULL: no memory. */
 ngx_http_writeen_msg_t *ngx_http_writeen_msg_create(ngx_uint_t opcode,
     const void *p, size_t n);
-/* A msg of bytes that are on the wire as they are (the 101). */
+/* The same of bytes that are on the wire as they are (the 101, a Close). */
 ngx_http_writeen_msg_t *ngx_http_writeen_msg_raw(const void *p, size_t n);
+/* One reference less: the last one frees it.  More are taken by msg->refs++. */
 void ngx_http_writeen_msg_unref(ngx_http_writeen_msg_t *msg);
 /* Let go of its base and of what it is compressed. */
 void ngx_http_writeen_msg_forget(ngx_http_writeen_msg_t *msg);
@@ -640,12 +662,15 @@ void ngx_http_writeen_deflate_exit(ngx_http_writeen_worker_t *wk);
 
 /* ngx_http_writeen_room.c: rooms and fan-out */
 
+/* create: if it is not here it is made and its channel subscribed to; when
+ * nobody joins it goes by itself.  NULL: not here, or no memory. */
 ngx_http_writeen_room_t *ngx_http_writeen_room_get(
     ngx_http_writeen_worker_t *wk, const char *id, size_t n,
     ngx_uint_t create);
-/* An event of the room's channel (also: read from the log to fill a hole). */
+/* An event of the room's channel, which is copied. */
 void ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm, wrt_bus_header_t *h);
+/* SUBSCRIBE is acknowledged; so is UNSUBSCRIBE, which may free the room. */
 void ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 void ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
@@ -657,37 +682,51 @@ void ngx_http_writeen_room_resubscribe(ngx_http_writeen_worker_t *wk,
     ngx_uint_t server);
 /* Commands go out again: fill what could not be filled. */
 void ngx_http_writeen_room_retry(ngx_http_writeen_worker_t *wk);
+/* The process ends: sends are given up, rooms freed. */
 void ngx_http_writeen_room_exit(ngx_http_writeen_worker_t *wk);
 /* Let go of rooms that nobody is in, of at most *budget, which is lessened:
- * NGX_AGAIN when there are more.  user_leave() does so with users. */
+ * NGX_AGAIN when there are more. */
 ngx_int_t ngx_http_writeen_room_leave(ngx_http_writeen_worker_t *wk,
     ngx_uint_t *budget);
+/* Each second. */
 void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
+/* Nobody catches up any more: forget what was kept for that. */
 void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);
+/* worker->walker: go on with what large rooms are being given. */
 void ngx_http_writeen_walker_handler(ngx_event_t *ev);
 
 
-/* between room.c and fill.c */
+/* between room.c and fill*.c */
+
+/* A copy of an event, the caller's until room_accept or room_held_free takes
+ * it.  NULL: no memory. */
 ngx_http_writeen_held_t *ngx_http_writeen_room_held(
     wrt_bus_header_t *h);
 void ngx_http_writeen_room_held_free(ngx_http_writeen_held_t *held);
+/* The room's next event: for all live links, now or in the next turns.  May
+ * close sessions, and so free links. */
 void ngx_http_writeen_room_accept(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_held_t *held);
 
 
 /* ngx_http_writeen_fill.c: holes in a room */
 
+/* Begin, or go on, to read what comes after rm->seq.  Until that is done
+ * numbered events that come live are held. */
 void ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 
 
 /* ngx_http_writeen_link.c: a session in a room, and its catching up */
 
+/* NULL: the session is not in this room. */
 ngx_http_writeen_link_t *ngx_http_writeen_link_find(
     ngx_http_writeen_session_t *s, const char *id, size_t n);
-/* Put the session into the room.  after >= 0: with everything from there. */
+/* Put the session, which is not in it yet, into the room.  after >= 0: with
+ * everything from there.  NULL: no memory. */
 ngx_http_writeen_link_t *ngx_http_writeen_link_create(
     ngx_http_writeen_session_t *s, const char *id, size_t n, int64_t after);
+/* Out of the room and freed; its catch-ups end without an answer. */
 void ngx_http_writeen_link_free(ngx_http_writeen_link_t *l);
 /* A member has left, as msg says: take his sessions out of the room. */
 void ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm,
@@ -712,6 +751,7 @@ void ngx_http_writeen_join(ngx_http_writeen_session_t *s,
     ngx_uint_t screen);
 /* The resume event came, or will not come: let held links go on. */
 void ngx_http_writeen_link_release(ngx_http_writeen_session_t *s);
+/* Each second, and when Redis is back: what could not be asked is asked. */
 void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);
 /* The queue has drained: catch-ups that waited for that may read on. */
 void ngx_http_writeen_catch_next(ngx_http_writeen_session_t *s);
@@ -719,17 +759,26 @@ void ngx_http_writeen_catch_next(ngx_http_writeen_session_t *s);
 
 /* ngx_http_writeen_user.c: users */
 
+/* Make the session one of this user's.  One who is not here yet is made and
+ * his channel subscribed to; the session's list of rooms is read when that
+ * stands.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_writeen_user_attach(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_session_t *s, ngx_str_t *uid);
+/* It is going.  The user stays some seconds without sessions; s->user stays. */
 void ngx_http_writeen_user_detach(ngx_http_writeen_session_t *s);
+/* NULL: he is not here. */
 ngx_http_writeen_user_t *ngx_http_writeen_user_find(
     ngx_http_writeen_worker_t *wk, const char *uid, size_t n);
+/* SUBSCRIBE is acknowledged; so is UNSUBSCRIBE, which may free the user. */
 void ngx_http_writeen_user_subscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
 void ngx_http_writeen_user_unsubscribed(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u);
+/* A message of his channel: follow or leave a room, pass JSON on, close all
+ * his sessions (revoked), a profile. */
 void ngx_http_writeen_user_event(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t *u, wrt_bus_header_t *h);
+/* Each of these as room_<the same> does with rooms (retry: lists of rooms). */
 void ngx_http_writeen_user_bus_lost(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_resubscribe(ngx_http_writeen_worker_t *wk);
 void ngx_http_writeen_user_retry(ngx_http_writeen_worker_t *wk);
@@ -739,35 +788,6 @@ ngx_int_t ngx_http_writeen_user_leave(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_user_sweep(ngx_http_writeen_worker_t *wk);
 /* Read the list of rooms (again) for one session. */
 void ngx_http_writeen_user_list(ngx_http_writeen_session_t *s);
-
-
-/* ngx_http_writeen_profile.c: what users are called */
-
-typedef struct ngx_http_writeen_profile_ask_s  ngx_http_writeen_profile_ask_t;
-
-/* NULL: as the token says.  Called once, unless cancelled. */
-typedef void (*ngx_http_writeen_profile_pt)(void *data, ngx_str_t *name,
-    ngx_str_t *avatar);
-
-void ngx_http_writeen_profile_put(ngx_http_writeen_session_t *s);
-/* A service's JSON; what is no such JSON changes nothing. */
-void ngx_http_writeen_profile_set(ngx_http_writeen_user_t *u,
-    ngx_str_t *json);
-void ngx_http_writeen_profile_free(ngx_http_writeen_user_t *u);
-/* What the others see: good until the next turn. */
-ngx_str_t *ngx_http_writeen_profile_name(ngx_http_writeen_session_t *s);
-ngx_str_t *ngx_http_writeen_profile_avatar(ngx_http_writeen_session_t *s);
-/* The same without a session.  NGX_OK: *name and *avatar, good until the next
- * turn; NGX_DECLINED: as the token says; NGX_AGAIN: the handler tells, *out
- * cancels it. */
-ngx_int_t ngx_http_writeen_profile_ask(ngx_http_writeen_worker_t *wk,
-    ngx_str_t *uid, ngx_str_t *name, ngx_str_t *avatar,
-    ngx_http_writeen_profile_pt handler, void *data,
-    ngx_http_writeen_profile_ask_t **out);
-void ngx_http_writeen_profile_cancel(ngx_http_writeen_profile_ask_t *ask);
-/* They are called so from here on. */
-ngx_int_t ngx_http_writeen_profile_copy(ngx_pool_t *pool,
-    ngx_http_writeen_identity_t *id, ngx_str_t *name, ngx_str_t *avatar);
 
 
 #include "ngx_http_writeen_door.h"

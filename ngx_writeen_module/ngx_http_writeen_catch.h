@@ -19,6 +19,7 @@
 #define NGX_HTTP_WRITEEN_STORE_TRIES  4
 
 
+/* What is being asked: catch.c. */
 typedef enum {
     CATCH_CHECK = 0,
     CATCH_PEEK,
@@ -78,47 +79,74 @@ extern const wrt_slice_t  ngx_http_writeen_join_name;
 
 /* ngx_http_writeen_link.c */
 
+/* As link_create, but without a catch-up: its state is WAIT. */
 ngx_http_writeen_link_t *ngx_http_writeen_link_new(
     ngx_http_writeen_session_t *s, const char *id, size_t n);
+/* Its room need not be waited for any more before `connected`. */
 void ngx_http_writeen_link_opened(ngx_http_writeen_link_t *l);
 
 /* ngx_http_writeen_catch.c */
 
-/* An answer came.  0: session or link are gone, and so is op now. */
-ngx_uint_t ngx_http_writeen_catch_arrived(ngx_http_writeen_catch_t *op);
+/* A catch-up of the session's, in session->ops; link and mode are to be set.
+ * NULL: no memory.  Freed by catch_done, _refuse, _abandon or _arrived. */
 ngx_http_writeen_catch_t *ngx_http_writeen_catch_create(
     ngx_http_writeen_session_t *s, const char *id, size_t n);
+/* op.abandon: session or link is going.  op is freed, or will be by the answer
+ * that is under way (catch_arrived). */
 void ngx_http_writeen_catch_abandon(ngx_http_writeen_op_t *data);
+/* It is the link's first: choose the mode by the link's state, and run. */
 void ngx_http_writeen_catch_begin(ngx_http_writeen_catch_t *op);
+/* Ask Redis what the mode wants to know, now or later.  op stays. */
 void ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op);
+/* An answer came.  0: session or link are gone, and so is op now. */
+ngx_uint_t ngx_http_writeen_catch_arrived(ngx_http_writeen_catch_t *op);
+/* If it was the session's one reader, it is so no more: another one may run.
+ * op stays. */
 void ngx_http_writeen_catch_release(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_session_t *s);
+/* Run it again in a second, or when Redis is back. */
 void ngx_http_writeen_catch_later(ngx_http_writeen_catch_t *op);
+/* All is said: op is freed, and the link's next one begins. */
 void ngx_http_writeen_catch_done(ngx_http_writeen_catch_t *op);
+/* It can not be: an error, if an answer is wanted.  op is gone, or goes with
+ * its session; the link may be gone, too.  Touch neither. */
 void ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op,
     const char *code);
 
-/* ngx_http_writeen_catch_step.c */
+/* ngx_http_writeen_catch_step.c: each asks and goes on when an answer comes */
 
+/* The room is not in Redis.  May refuse at once: op is gone then. */
 void ngx_http_writeen_catch_load(ngx_http_writeen_catch_t *op);
+/* The log does not reach back: a page from the store. */
 void ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op);
+/* The client knows a higher number than Redis: raise it. */
 void ngx_http_writeen_catch_fence(ngx_http_writeen_catch_t *op);
+/* It can not be told what was missed: resync_required, and live from now. */
 void ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op);
 
-/* ngx_http_writeen_catch_reply.c */
+/* ngx_http_writeen_catch_reply.c; NGX_DONE: the session is closing or dropped,
+ * or the user has left: link and op are not to be touched any more */
 
+/* Send one event that was missed.  NGX_OK, NGX_DONE. */
 ngx_int_t ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op,
     ngx_str_t *payload);
-/* Keep the events of an answer, and give them out later. */
+/* Keep the events of an answer of wrt_catch, and give them out later.
+ * NGX_ERROR: no memory. */
 ngx_int_t ngx_http_writeen_catch_keep(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res);
+/* Send these, and forget them; *upto becomes the last one's number, if there
+ * are any.  NGX_OK, NGX_DONE. */
 ngx_int_t ngx_http_writeen_catch_page(ngx_http_writeen_catch_t *op,
     int64_t *upto);
+/* Keep the cursors of an answer, if they will be said and are not known. */
 void ngx_http_writeen_catch_cursors(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res);
-/* conversation: its document as JSON, of a compact catch-up; or empty. */
+/* Send ack and conversation_joined, and resync_required when op->resync.
+ * conversation: its document as JSON, of a compact catch-up; or empty.
+ * NGX_OK, NGX_DONE. */
 ngx_int_t ngx_http_writeen_catch_joined(ngx_http_writeen_catch_t *op,
     int64_t seq, ngx_str_t *conversation);
+/* Send the error instead.  NGX_OK, NGX_DONE. */
 ngx_int_t ngx_http_writeen_catch_error(ngx_http_writeen_catch_t *op,
     const char *code);
 
@@ -126,7 +154,7 @@ ngx_int_t ngx_http_writeen_catch_error(ngx_http_writeen_catch_t *op,
 
 /*
  * Who of the members is online, for conversation_joined: go on with `then`
- * when that is known, which may be at once.
+ * when that is known, which may be at once.  Then op may be gone.
  */
 void ngx_http_writeen_catch_ask(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_result_t *res,
@@ -155,7 +183,8 @@ u_char *ngx_http_writeen_joined_text(u_char *p, ngx_http_writeen_joined_t *j);
  * free; data is NULL when memory is short. */
 void ngx_http_writeen_cursors(ngx_http_writeen_result_t *res, ngx_str_t *out);
 
-/* Users of the room on this nginx worker, likewise: "id","id". */
+/* Users of the room on this nginx worker, 100 at most: "id","id".  For the
+ * caller to free, too. */
 void ngx_http_writeen_online_here(ngx_http_writeen_room_t *rm,
     ngx_str_t *out);
 
@@ -179,15 +208,18 @@ typedef struct {
 
 /* ngx_http_writeen_fill.c */
 
+/* A fill of this room, to be passed to whoever answers; room_fill_done frees
+ * it, or the caller when nobody could be asked.  NULL: no memory. */
 ngx_http_writeen_fill_t *ngx_http_writeen_room_fill_op(
     ngx_http_writeen_worker_t *wk, ngx_http_writeen_room_t *rm);
 /* The room of an answered fill; frees the fill, not its cursors.  NULL: it is
  * gone. */
 ngx_http_writeen_room_t *ngx_http_writeen_room_fill_done(
     ngx_http_writeen_fill_t *op);
+/* Fill again in a second, or when Redis is back. */
 void ngx_http_writeen_room_fill_later(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
-/* One event read from the log or the store. */
+/* One event read from the log or the store: given to the links. */
 void ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
     ngx_str_t *payload);
 
@@ -203,13 +235,15 @@ void ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
  * live from seq on. */
 void ngx_http_writeen_room_resync(ngx_http_writeen_room_t *rm, int64_t seq);
 
-/* wrt_fence: nobody may give a number up to `known` again. */
+/* wrt_fence: nobody may give a number up to `known` again; R_MANY when that is
+ * more than `max` above Redis's.  Returns as bus_call() does. */
 ngx_int_t ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk,
     const char *id, size_t n, int64_t known, int64_t max,
     ngx_http_writeen_bus_pt handler, void *data);
 
 /* The body of a CHANGES reply: "<upto> <n>\n", the conversation (on the first
- * page, else empty) and a newline, then two lines an event. */
+ * page, else empty) and a newline, then two lines an event.  Nothing is copied:
+ * all of it is valid as long as the body. */
 typedef struct {
     u_char                    *pos;
     u_char                    *last;
@@ -217,8 +251,10 @@ typedef struct {
     ngx_uint_t                 n;          /* events announced */
 } ngx_http_writeen_lines_t;
 
+/* NGX_OK; NGX_DECLINED: it is none. */
 ngx_int_t ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln,
     ngx_str_t *body, int64_t *upto);
+/* The next event, header and JSON.  NGX_OK; NGX_DECLINED: no more are here. */
 ngx_int_t ngx_http_writeen_lines_next(ngx_http_writeen_lines_t *ln,
     ngx_str_t *payload);
 

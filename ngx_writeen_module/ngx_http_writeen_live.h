@@ -1,10 +1,42 @@
 /*
- * ngx_http_writeen_live.h: what lives for the moment: receipts, typing,
+ * ngx_http_writeen_live.h: what is said of people: names, receipts, typing,
  * presence.  Part of ngx_http_writeen.h.
  */
 
 #ifndef _NGX_HTTP_WRITEEN_LIVE_H_INCLUDED_
 #define _NGX_HTTP_WRITEEN_LIVE_H_INCLUDED_
+
+
+/* ngx_http_writeen_profile.c: what users are called */
+
+typedef struct ngx_http_writeen_profile_ask_s  ngx_http_writeen_profile_ask_t;
+
+/* NULL: as the token says.  Called once, unless cancelled. */
+typedef void (*ngx_http_writeen_profile_pt)(void *data, ngx_str_t *name,
+    ngx_str_t *avatar);
+
+/* Queue for the store what the session's token says. */
+void ngx_http_writeen_profile_put(ngx_http_writeen_session_t *s);
+/* A service's JSON; what is no such JSON changes nothing. */
+void ngx_http_writeen_profile_set(ngx_http_writeen_user_t *u,
+    ngx_str_t *json);
+/* Forget it: he is called as the token says. */
+void ngx_http_writeen_profile_free(ngx_http_writeen_user_t *u);
+/* What the others see: good until the next turn. */
+ngx_str_t *ngx_http_writeen_profile_name(ngx_http_writeen_session_t *s);
+ngx_str_t *ngx_http_writeen_profile_avatar(ngx_http_writeen_session_t *s);
+/* The same without a session.  NGX_OK: *name and *avatar, good until the next
+ * turn; NGX_DECLINED: as the token says; NGX_AGAIN: the handler tells, *out
+ * cancels it. */
+ngx_int_t ngx_http_writeen_profile_ask(ngx_http_writeen_worker_t *wk,
+    ngx_str_t *uid, ngx_str_t *name, ngx_str_t *avatar,
+    ngx_http_writeen_profile_pt handler, void *data,
+    ngx_http_writeen_profile_ask_t **out);
+/* The handler will not be called. */
+void ngx_http_writeen_profile_cancel(ngx_http_writeen_profile_ask_t *ask);
+/* id is called so from here on, copied into the pool.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_writeen_profile_copy(ngx_pool_t *pool,
+    ngx_http_writeen_identity_t *id, ngx_str_t *name, ngx_str_t *avatar);
 
 
 /* ngx_http_writeen_receipt.c: mark_read, mark_delivered */

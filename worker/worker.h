@@ -106,7 +106,9 @@ typedef struct {
     unsigned  argc;
 } cmd_t;
 
+/* A new command, in the memory of the one before. */
 void cmd_begin(cmd_t *cmd, const char *name);
+/* One more argument, copied: n bytes, a text, a number in digits. */
 void cmd_mem(cmd_t *cmd, const void *p, size_t n);
 void cmd_text(cmd_t *cmd, const char *s);
 void cmd_num(cmd_t *cmd, int64_t v);
@@ -245,6 +247,7 @@ shared_t *metrics_create(unsigned nslots);
 const char *metrics_role(role_type_t type);     /* its name */
 void metrics_render(buf_t *out, const shared_t *sh, const char *node,
     const conf_t *cf, const int64_t *backlog, const int64_t *dead);
+/* Count an answered call, by route and HTTP status, and what it took. */
 void metrics_rpc(counters_t *m, unsigned route, int status, int64_t us);
 
 #define count_add(counter, n)                                                \
@@ -324,6 +327,9 @@ const char *api_route_name(unsigned i);
 
 /* presence.c: who has gone */
 
+/* Take offline those whose leases have run out, at most 1,000 of those who are
+ * seen and of those who hide.  cmd: scratch.  Returns of how many the others
+ * were told. */
 unsigned presence_turn(rds_t *hub, cmd_t *cmd, const conf_t *cf);
 
 
@@ -571,6 +577,8 @@ typedef struct erase_s  erase_t;
 
 erase_t *erase_open(role_t *r);
 void erase_close(erase_t *t);
+/* One step, if anybody is to be forgotten and his turn has come.  links: one a
+ * server; the hub's is up.  Returns in how many ms to call again. */
 int erase_turn(erase_t *t, link_t *links);
 
 /* retain.c: what has had its time, a few at a time */
