@@ -1,5 +1,4 @@
--- 004_files.sql: records of files, of which the API makes File
--- (docs/api/openapi.yaml).
+-- 004_files.sql: records of files (the seed's File Uploads collection).
 
 CREATE TABLE file_upload (
     id               TEXT    PRIMARY KEY,

@@ -1,4 +1,4 @@
--- 007_sessions.sql: consultations, and sessions (docs/sessions.md).
+-- 007_sessions.sql: consultations, and the seed's Chat Sessions.
 
 -- A scheduled consultation and the room it takes place in.  A room may see
 -- several, one after the other: the messages from from_seq on are this one's,
