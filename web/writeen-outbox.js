@@ -3,10 +3,13 @@
  *
  * They are kept in the storage until they are acknowledged, and go out in
  * order, one at a time in each room.  What is repeated has the same
- * clientMessageId, so that it is there once.
+ * clientMessageId, so that it is there once.  The server remembers that for a
+ * day: what may have been sent longer ago is not repeated by itself.
  */
 
 import { newId, sleep } from "./writeen-util.js";
+
+const REPEATED = 20 * 3600 * 1000;      // ms: 24 h, less what clocks differ by
 
 
 export class Outbox {
@@ -55,8 +58,17 @@ export class Outbox {
 
         for (const m of found) {
             this.#queue.set(m.clientMessageId, m);
+
+            if (this.#old(m) && m.status === "sending") {
+                m.status = "failed";
+                m.error = { code: "old",
+                            message: "not known whether it was sent" };
+                this.#keep(m);
+            }
         }
     }
+
+    #old(m) { return Date.now() - Date.parse(m.createdAt) > REPEATED; }
 
     #keep(m) {
         try {
@@ -91,6 +103,13 @@ export class Outbox {
         const m = this.#queue.get(cmid);
 
         if (m?.status === "failed") {
+            if (this.#old(m)) {
+                this.discard(cmid);             // another message, now
+                m.clientMessageId = newId();
+                m.createdAt = new Date().toISOString();
+                this.#queue.set(m.clientMessageId, m);
+            }
+
             m.status = "sending";
             delete m.error;
             this.#keep(m);

@@ -40,11 +40,11 @@ async function page(world) {
 }
 
 
-/* In the page: a client with a storage of its own. */
-async function client(p, name, token, ttl) {
-    await p.page.evaluate(async ([n, t, fresh]) => {
+/* In the page: a client with a storage of its own, and what is in it. */
+async function client(p, name, token, ttl, stored = []) {
+    await p.page.evaluate(async ([n, t, fresh, before]) => {
         const { Writeen } = await import("/writeen.js");
-        const kept = new Map();
+        const kept = new Map(before);
         const storage = {
             get length() { return kept.size; },
             key: (i) => [...kept.keys()][i],
@@ -60,7 +60,7 @@ async function client(p, name, token, ttl) {
         chat.addEventListener("message", (e) => chat.events.set(
             e.message.id, (chat.events.get(e.message.id) ?? 0) + 1));
         chat.start();
-    }, [name, token, ttl]);
+    }, [name, token, ttl, stored]);
     await until(() => p.page.evaluate((n) => globalThis[n].state === "online",
                                       name), name + " to be online");
 }
@@ -260,6 +260,45 @@ export const tests = {
         });
 
         assert.deepEqual(unread, [2, 3, 5, 6, 4]);
+    },
+
+    /* The page was closed before they were acknowledged, and opened again. */
+    "library: what was said an hour and two days ago": async (world) => {
+        const p = await page(world);
+        const token = await world.stack.mint("ani", "student", 600);
+        const { conversation: { id: room } } = await world.stack.rest(
+            token, "POST", "/api/conversations",
+            { type: "group", title: "lama", participantIds: ["budi"] });
+        const said = (cmid, hours) => [
+            `writeen.queue.ani.${cmid}`, JSON.stringify({
+                conversationId: room, senderId: "ani", type: "text",
+                content: { text: cmid }, status: "sending", reactions: [],
+                clientMessageId: cmid, order: -hours, createdAt: new Date(
+                    Date.now() - hours * 3600000).toISOString() })];
+        const rows = async () => (await served(world, token, room))
+            .messages.map((m) => [m[3], m[5]]);
+
+        await client(p, "back", token, null, [said("old-1", 48),
+                                              said("new-1", 1)]);
+        await until(async () => (await rows()).length === 1, "the newer one");
+        assert.deepEqual(await rows(), [["new-1", "new-1"]]);
+
+        const failed = await p.page.evaluate((id) => {
+            const [{ clientMessageId, error }] =
+                globalThis.back.outbox.of({ id });
+
+            globalThis.back.resend(clientMessageId);
+            return error.code;
+        }, room);
+
+        assert.equal(failed, "old");
+        await until(async () => (await rows()).length === 2, "the older one");
+
+        const [, [text, cmid]] = await rows();
+
+        assert.equal(text, "old-1");
+        assert.notEqual(cmid, "old-1");
+        assert.equal((await view(p, "back", room)).waiting, 0);
     },
 
     "library: tokens that end": async (world) => {

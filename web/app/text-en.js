@@ -125,6 +125,7 @@ export const en = {
     error_forbidden: "You may not do that here.",
     error_not_found: "It is not there any more.",
     error_conversation_archived: "This conversation is archived.",
+    error_old: "It may have been sent long ago.",
     error_unavailable: "The server is busy. Try again in a moment.",
     error_unauthorized: "Your sign-in has expired, or does not count here.",
 

@@ -113,6 +113,7 @@ export const id = {
     error_forbidden: "Anda tidak boleh melakukan itu di sini.",
     error_not_found: "Sudah tidak ada.",
     error_conversation_archived: "Percakapan ini diarsipkan.",
+    error_old: "Mungkin sudah terkirim dahulu.",
     error_unavailable: "Server sedang sibuk. Coba sebentar lagi.",
     error_unauthorized: "Sesi Anda sudah berakhir, atau tidak berlaku di sini.",
 
