@@ -97,7 +97,8 @@ help:
 	@echo
 	@echo 'Figures: make bench (stores), bench-chat (beside other servers),'
 	@echo 'bench-search, bench-session, bench-history, bench-curves,'
-	@echo 'bench-push, bench-idle, bench-uploads, bench-retention'
+	@echo 'bench-push, bench-idle, bench-uploads, bench-retention,'
+	@echo 'bench-beside'
 	@echo
 	@echo 'make deb          Debian packages, into build/deb'
 	@echo 'make deb-test     those, installed on a fresh Debian 12'

@@ -384,6 +384,8 @@ void collect_turn(collect_t *c, link_t *links);
 /* Redis, library, shards, store.  wait: until they are there, else fail at
  * once.  Returns an exit status; says on stderr what is wrong. */
 int boot_run(const conf_t *cf, int wait);
+/* --check: that at once, and where files are kept.  The same. */
+int boot_check(const conf_t *cf);
 int boot_replay_dead(const conf_t *cf);
 /* A backup was put back: numbers that it does not know are not given again. */
 int boot_restored(const conf_t *cf);

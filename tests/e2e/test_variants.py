@@ -82,6 +82,18 @@ async def test_two_databases_of_one_redis_are_two_chats(make_stack):
         await ws.close()
 
 
+async def test_check_tries_the_storage(make_files_stack):
+    stack = make_files_stack("sqlite-local")
+    status, out = stack.worker.run_once("--check")
+    assert status == 0 and "storage_ready" in out, out
+    stack.worker.env.update(
+        STORAGE="s3", MINIO_ENDPOINT="http://127.0.0.1:1",
+        MINIO_ACCESS_KEY="writeen", MINIO_SECRET_KEY="a-secret-of-ours")
+    status, out = stack.worker.run_once("--check")
+    assert status == 1 and "127.0.0.1" in out, out
+    assert "a-secret-of-ours" not in out
+
+
 async def test_wrong_number_of_shards_is_refused(make_stack):
     """Started with another number later: the worker refuses and says so."""
     stack = make_stack()

@@ -12,6 +12,7 @@
 
 #define BOOT_DELAY_MIN   50
 #define BOOT_DELAY_MAX   2000
+#define BOOT_STORAGE_MS  3000   /* for somebody who waits for the answer */
 
 
 /* Pause before the next attempt; -1: told to stop. */
@@ -114,6 +115,53 @@ boot_store(const conf_t *cf, int wait)
     store_close(st);
 
     return EXIT_SUCCESS;
+}
+
+
+/* Where files are kept: there, made or let in. */
+static int
+boot_storage(const conf_t *cf)
+{
+    char          err[CONF_ERROR_SIZE];
+    blob_t       *b;
+    blob_rc_t     rc;
+    blob_conf_t   at;
+
+    at = cf->storage;
+    at.deadline_ms = BOOT_STORAGE_MS;
+
+    b = blob_open(&at, err, sizeof(err));
+    if (b == NULL) {
+        log_error("storage", "error=\"%s\"", err);
+        return EXIT_FAILURE;
+    }
+
+    rc = blob_prepare(b);
+
+    if (rc == BLOB_OK) {
+        rc = blob_ping(b);
+    }
+
+    if (rc == BLOB_OK) {
+        log_info("storage_ready", "storage=%s", blob_name(b));
+    } else {
+        log_error("storage", "error=\"%s\"", blob_error(b));
+    }
+
+    blob_close(b);
+
+    return rc == BLOB_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+
+int
+boot_check(const conf_t *cf)
+{
+    int  status;
+
+    status = boot_run(cf, 0);
+
+    return status == EXIT_SUCCESS && cf->spool[0] ? boot_storage(cf) : status;
 }
 
 

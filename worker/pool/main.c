@@ -21,7 +21,7 @@ static const char  main_usage[] =
     "The worker pool of Writeen chat: stores what happens in Redis and\n"
     "answers REST calls.  It runs in the foreground and logs to stderr.\n"
     "\n"
-    "  --check        check settings, Redis and store, then exit\n"
+    "  --check        check settings, Redis, store, storage; exit\n"
     "  --replay-dead  put dead letters back, print how many, then exit\n"
     "  --restored     after a backup was put back, with Redis empty and no\n"
     "                 pool running: give no number a second time, then exit\n"
@@ -157,6 +157,6 @@ main(int argc, char **argv)
         return boot_restored(&cf);
     }
 
-    return strcmp(arg, "--check") == 0 ? boot_run(&cf, 0)
+    return strcmp(arg, "--check") == 0 ? boot_check(&cf)
                                        : boot_replay_dead(&cf);
 }
