@@ -548,8 +548,7 @@ wrt_is_control(uint32_t c)
 }
 
 
-/* Is there anything to see in this text? */
-static int
+int
 wrt_is_blank(wrt_slice_t s)
 {
     const uint8_t  *p, *end;

@@ -109,6 +109,9 @@ int wrt_send_parse(wrt_send_t *s, const wrt_envelope_t *e, int need_conv,
 /* Is it a clientMessageId (valid UTF-8 is required)?  1 or 0. */
 int wrt_client_id_valid(wrt_slice_t s);
 
+/* Is there nothing to see in this text, but white space?  UTF-8. */
+int wrt_is_blank(wrt_slice_t s);
+
 /* Who sends: plain text, escaped here. */
 typedef struct {
     wrt_slice_t   uid;

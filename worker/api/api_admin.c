@@ -150,7 +150,7 @@ hold_wish(call_t *c, wish_t *w)
         return -1;
     }
 
-    if (rc == 0 || strspn(reason.p, " \t\r\n") == reason.n) {
+    if (rc == 0 || wrt_is_blank(reason)) {
         api_error(c, 400, "invalid_request", "reason",
                   "a reason is required: it stands in the log");
         return -1;

@@ -376,9 +376,10 @@ body_flag(call_t *c, const json_t *from, const char *name, int def,
 static int
 body_types_list(call_t *c, const json_t *from, json_t *to)
 {
-    int      n;
-    size_t   i;
-    json_t  *v, *list, *out;
+    int       n;
+    size_t    i;
+    json_t   *v, *list, *out;
+    unsigned  seen;
 
     list = body_member(from, "allowedFileTypes");
     out = json_array();
@@ -392,13 +393,16 @@ body_types_list(call_t *c, const json_t *from, json_t *to)
         return 0;
     }
 
+    seen = 0;
+
     json_array_foreach(list, i, v) {
         n = body_find(v, body_file_types);
 
-        if (n < 0 || i >= sizeof(body_file_types) / sizeof(char *)) {
+        if (n < 0 || (seen & 1u << n)) {
             break;
         }
 
+        seen |= 1u << n;
         json_array_append_new(out, json_string(body_file_types[n]));
     }
 

@@ -54,7 +54,7 @@ user_profile(call_t *c, const wrt_envelope_t *e, const char *def)
 
     rc = wrt_envelope_string(e, "name", WRT_NAME_MAX, &name, &why);
 
-    if (rc == 0 || (rc == 1 && strspn(name.p, " \t\r\n") == name.n)) {
+    if (rc == 0 || (rc == 1 && wrt_is_blank(name))) {
         api_error(c, 400, "invalid_request", "name", "a name is required");
         return NULL;
     }
