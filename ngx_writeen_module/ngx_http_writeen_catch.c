@@ -76,16 +76,10 @@ ngx_http_writeen_catch_free(ngx_http_writeen_catch_t *op)
     ngx_queue_remove(&op->op.queue);
     ngx_queue_remove(&op->retry);
 
-    if (op->cursors.data != NULL) {
-        ngx_free(op->cursors.data);
-    }
+    ngx_http_writeen_catch_forget(op);
 
     if (op->members != NULL) {
         ngx_free(op->members);
-    }
-
-    if (op->online.data != NULL) {
-        ngx_free(op->online.data);
     }
 
     if (op->page != NULL) {
@@ -93,6 +87,22 @@ ngx_http_writeen_catch_free(ngx_http_writeen_catch_t *op)
     }
 
     ngx_free(op);
+}
+
+
+void
+ngx_http_writeen_catch_forget(ngx_http_writeen_catch_t *op)
+{
+    if (op->cursors.data != NULL) {
+        ngx_free(op->cursors.data);
+    }
+
+    if (op->online.data != NULL) {
+        ngx_free(op->online.data);
+    }
+
+    ngx_str_null(&op->cursors);
+    ngx_str_null(&op->online);
 }
 
 

@@ -94,6 +94,8 @@ ngx_http_writeen_catch_t *ngx_http_writeen_catch_create(
 /* op.abandon: session or link is going.  op is freed, or will be by the answer
  * that is under way (catch_arrived). */
 void ngx_http_writeen_catch_abandon(ngx_http_writeen_op_t *data);
+/* Cursors and who is online: they will be asked for anew. */
+void ngx_http_writeen_catch_forget(ngx_http_writeen_catch_t *op);
 /* It is the link's first: choose the mode by the link's state, and run. */
 void ngx_http_writeen_catch_begin(ngx_http_writeen_catch_t *op);
 /* Ask Redis what the mode wants to know, now or later.  op stays. */

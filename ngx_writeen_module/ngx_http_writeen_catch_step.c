@@ -216,13 +216,26 @@ ngx_http_writeen_catch_fence_reply(void *data, ngx_http_writeen_result_t *res)
 }
 
 
-/* It can not be recovered: say so, and be live from now on. */
+/*
+ * It can not be recovered: say so, and be live from now on.  Also when
+ * conversation_joined is out and has promised more, as the store's reply does.
+ */
 
 void
 ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op)
 {
+    if (op->joined) {
+        op->joined = 0;
+        op->echo_len = 0;
+        ngx_http_writeen_catch_forget(op);
+    }
+
     op->answer = 1;
     op->resync = 1;
+    op->compact = 0;
+    op->partial = 0;
+    op->missed = 0;
+    op->tries = 0;
     op->asked = -1;
     op->after = -1;
     ngx_http_writeen_catch_release(op, op->op.session);
