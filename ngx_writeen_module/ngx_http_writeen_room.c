@@ -738,6 +738,11 @@ ngx_http_writeen_room_deliver(ngx_http_writeen_link_t *l,
             return;
         }
 
+        if (l->seq == -1) {
+            /* it was not known: what is below was not given here */
+            l->first = msg->seq - 1;
+        }
+
         l->seq = msg->seq;
 
     } else if (msg->kind == WRT_EV_TYPING

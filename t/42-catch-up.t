@@ -78,3 +78,46 @@ a times 1 "seq":1,
 a ignore
 --- vars
 long x*8000
+
+
+=== TEST 4: a room that Redis did not have: what was before is asked for
+--- steps
+user u1 room1
+worker CHANGES room1 200 "6 2\n{}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"a\",\"seq\":4}}}\nm 5 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":5,\"message\":{\"id\":\"b\",\"seq\":5}}}\n"
+a connect u1
+room room1 u1 u2 seq=5 lists=0
+post room1 u2 six
+a expect message_received data.seq==6
+a send join_conversation {"conversationId":"room1","afterSeq":3}
+a expect conversation_joined data.seq==6 data.missed==2 data.compact==true
+a expect message_received data.seq==4
+a expect message_received data.seq==5
+call CHANGES room1 q~^3.3\b
+a send join_conversation {"conversationId":"room1","afterSeq":3}
+a expect conversation_joined data.missed==0
+post room1 u2 seven
+a expect message_received data.seq==7
+a quiet
+
+
+=== TEST 5: a join that could not be done leaves out nothing for the next
+--- with
+writeen_resume_wait 30s;
+--- steps
+room room1 u1 u2 seq=10
+worker LOAD room1 503
+a handshake token=u1 resume=1
+a response 101
+a expect connected data.resume==true
+post room1 u2 eleven
+redis RENAME %conv(room1) away
+a send resume {"conversations":{"room1":10}} id=r
+a find error data.conversationId=room1 data.code=unavailable
+a find ack data.id=r
+redis RENAME away %conv(room1)
+post room1 u2 twelve
+a expect message_received data.seq==12
+a send join_conversation {"conversationId":"room1","afterSeq":10}
+a expect conversation_joined data.seq==12 data.missed==1
+a expect message_received data.seq==11
+a quiet
