@@ -57,7 +57,7 @@ ngx_http_writeen_catch_create(ngx_http_writeen_session_t *s, const char *id,
     op->worker = ngx_http_writeen_worker;
     op->asked = -1;
     op->after = -1;
-    op->origin = -1;
+    op->began = -1;
     op->len = n;
     ngx_memcpy(op->id, id, n);
 
@@ -281,8 +281,8 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
         return;
     }
 
-    if (op->origin == -1) {
-        op->origin = op->after;
+    if (op->began == -1) {
+        op->began = op->after;
     }
 
     uid = op->op.session->user->node.str;
@@ -670,8 +670,7 @@ ngx_http_writeen_catch_live(ngx_http_writeen_catch_t *op, int64_t seq)
     }
 
     l->seq = seq;
-    l->first = (op->asked >= 0 && !op->resync) ? ngx_min(op->asked, seq)
-                                               : seq;
+    l->first = (op->began >= 0) ? ngx_min(op->began, seq) : seq;
     l->state = NGX_HTTP_WRITEEN_LINK_LIVE;
 
     for (q = ngx_queue_head(&rm->recent);

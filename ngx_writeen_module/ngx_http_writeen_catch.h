@@ -40,7 +40,8 @@ struct ngx_http_writeen_catch_s {
     ngx_http_writeen_load_wait_t   wait;
     ngx_http_writeen_catch_mode_t  mode;
     int64_t                        asked;    /* afterSeq, -1 none */
-    int64_t                        origin;   /* where reading began */
+    int64_t                        began;    /* reading, from here; -1 not */
+    int64_t                        origin;   /* the store, from here */
     int64_t                        stood;    /* the room's number then */
     int64_t                        after;    /* read from here */
     int64_t                        limit;    /* REPLAY: up to here */

@@ -238,6 +238,7 @@ ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op)
     op->tries = 0;
     op->asked = -1;
     op->after = -1;
+    op->began = -1;
     ngx_http_writeen_catch_release(op, op->op.session);
 
     op->mode = (op->mode == CATCH_REPLAY

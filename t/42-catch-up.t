@@ -121,3 +121,51 @@ a send join_conversation {"conversationId":"room1","afterSeq":10}
 a expect conversation_joined data.seq==12 data.missed==1
 a expect message_received data.seq==11
 a quiet
+
+
+=== TEST 6: what came because no resume did does not come again with it
+--- with
+writeen_resume_wait 300ms;
+--- steps
+room room1 u1 u2
+post room1 u2 one
+a handshake token=u1 resume=1
+a response 101
+a expect connected data.resume==true
+post room1 u2 two
+a expect message_received data.seq==2
+a send resume {"conversations":{"room1":1}}
+a expect conversation_joined data.seq==2 data.missed==0
+a quiet
+post room1 u2 three
+a expect message_received data.seq==3
+a send join_conversation {"conversationId":"room1","afterSeq":1}
+a expect conversation_joined data.seq==3 data.missed==0
+a quiet
+# what was before `connected` does
+a send join_conversation {"conversationId":"room1","afterSeq":0}
+a expect conversation_joined data.seq==3 data.missed==1
+a expect message_received data.seq==1
+a quiet
+
+
+=== TEST 7: nor with a resume that does not name the room
+--- with
+writeen_resume_wait 30s;
+--- steps
+user u1 room1
+room room2 u1 u2
+a handshake token=u1 resume=1
+a response 101
+a expect connected data.resume==true
+room room1 u1 u2 lists=0
+post room1 u2 one
+post room2 u2 one
+a send resume {"conversations":{}}
+a find message_received data.conversationId=room1 data.seq==1
+a find message_received data.conversationId=room2 data.seq==1
+a send join_conversation {"conversationId":"room1","afterSeq":0}
+a expect conversation_joined data.seq==1 data.missed==0
+a send join_conversation {"conversationId":"room2","afterSeq":0}
+a expect conversation_joined data.seq==1 data.missed==0
+a quiet
