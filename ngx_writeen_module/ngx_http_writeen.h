@@ -251,13 +251,14 @@ struct ngx_http_writeen_room_s {
     ngx_uint_t                 nlinks;
     ngx_uint_t                 nhold;
     ngx_uint_t                 nrecent;
+    size_t                     recent_bytes;
+    int64_t                    lost;       /* recent lacks some up to here */
     ngx_uint_t                 catching;   /* links whose catch-up is read */
     ngx_uint_t                 ntypists;
     ngx_uint_t                 shard;
     u_char                     sub;
     u_char                     tries;      /* of the store, for a hole */
     unsigned                   filling:1;
-    unsigned                   lost:1;     /* recent overflowed */
     unsigned                   unseen:1;   /* subscribed anew: fill first */
     unsigned                   asked:1;    /* a fill's question is out */
     unsigned                   retry:1;    /* a fill waits for another try */
@@ -692,6 +693,9 @@ ngx_int_t ngx_http_writeen_room_leave(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
 /* Nobody catches up any more: forget what was kept for that. */
 void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);
+/* Events up to seq are not in recent: links that catch up have to read so
+ * far. */
+void ngx_http_writeen_room_unkept(ngx_http_writeen_room_t *rm, int64_t seq);
 /* worker->walker: go on with what large rooms are being given. */
 void ngx_http_writeen_walker_handler(ngx_event_t *ev);
 

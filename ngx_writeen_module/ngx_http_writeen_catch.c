@@ -651,15 +651,16 @@ ngx_http_writeen_catch_live(ngx_http_writeen_catch_t *op, int64_t seq)
     rm = l->room;
     s = op->op.session;
 
-    if (rm->lost) {
+    if (seq < rm->lost) {
         /* more came than the room keeps: read on from here */
-        op->reading = 0;
+        op->mode = CATCH_CATCH;
 
-        if (--rm->catching == 0) {
-            ngx_http_writeen_room_clear_recent(rm);
+        if (op->after == seq) {
+            /* Redis stands lower: the room will raise it */
+            ngx_http_writeen_catch_later(op);
+            return;
         }
 
-        op->mode = CATCH_CATCH;
         op->after = seq;
         ngx_http_writeen_catch_run(op);
         return;

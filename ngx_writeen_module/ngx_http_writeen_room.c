@@ -20,7 +20,8 @@
  * 4. If Redis stands lower than the room (a lost second), the room raises it
  *    (wrt_fence) before it goes on: a number is never used twice.
  * 5. While a link reads its catch-up, accepted events are kept in `recent`,
- *    so that nothing falls between its snapshot and its going live.
+ *    those above rm->lost at least, so that nothing falls between its snapshot
+ *    and its going live: who has read less than rm->lost reads on.
  *
  * A large room is walked in slices; what comes meanwhile queues behind.
  */
@@ -522,33 +523,39 @@ ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm)
 {
     ngx_http_writeen_room_clear(&rm->recent);
     rm->nrecent = 0;
+    rm->recent_bytes = 0;
     rm->lost = 0;
 }
 
 
-/* Keep a copy for links that are catching up. */
+/* Keep a copy for links that are catching up; what is too much goes first. */
 
 static void
 ngx_http_writeen_room_remember(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_held_t *held)
 {
-    ngx_http_writeen_held_t  *copy;
+    ngx_http_writeen_held_t  *copy, *old;
 
-    if (rm->lost) {
-        return;
-    }
-
-    copy = NULL;
-
-    if (rm->nrecent < WRT_ROOM_HOLD_MAX) {
-        copy = ngx_alloc(sizeof(ngx_http_writeen_held_t), ngx_cycle->log);
-    }
+    copy = ngx_alloc(sizeof(ngx_http_writeen_held_t), ngx_cycle->log);
 
     if (copy == NULL) {
-        /* catching links read once more instead */
         ngx_http_writeen_room_clear_recent(rm);
-        rm->lost = 1;
+        ngx_http_writeen_room_unkept(rm, rm->seq);
         return;
+    }
+
+    while (rm->nrecent != 0
+           && (rm->nrecent >= WRT_ROOM_HOLD_MAX
+               || rm->recent_bytes + held->msg->len > WRT_ROOM_RECENT_MAX))
+    {
+        old = ngx_queue_data(ngx_queue_head(&rm->recent),
+                             ngx_http_writeen_held_t, queue);
+
+        ngx_http_writeen_room_unkept(rm, old->msg->seq);
+        ngx_queue_remove(&old->queue);
+        rm->nrecent--;
+        rm->recent_bytes -= old->msg->len;
+        ngx_http_writeen_room_held_free(old);
     }
 
     ngx_str_null(&copy->actor);
@@ -558,6 +565,16 @@ ngx_http_writeen_room_remember(ngx_http_writeen_room_t *rm,
 
     ngx_queue_insert_tail(&rm->recent, &copy->queue);
     rm->nrecent++;
+    rm->recent_bytes += copy->msg->len;
+}
+
+
+void
+ngx_http_writeen_room_unkept(ngx_http_writeen_room_t *rm, int64_t seq)
+{
+    if (rm->catching) {
+        rm->lost = ngx_max(rm->lost, seq);
+    }
 }
 
 

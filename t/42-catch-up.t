@@ -169,3 +169,58 @@ a expect conversation_joined data.seq==1 data.missed==0
 a send join_conversation {"conversationId":"room2","afterSeq":0}
 a expect conversation_joined data.seq==1 data.missed==0
 a quiet
+
+
+=== TEST 8: who stops reading while he catches up keeps nobody else from it
+--- sndbuf: 16k
+--- with
+writeen_max_message 16k;
+writeen_max_text 8k;
+writeen_send_queue 32k;
+--- steps
+room room1 u1 u2 u3
+repeat 40 post room1 u2 $i$long
+a connect u1 rcvbuf=4096
+a pause
+a send join_conversation {"conversationId":"room1","afterSeq":0}
+until metric writeen_queue_bytes > 8192
+sleep 0.3
+# more than the room keeps for him
+redis EVAL 'for n=41,4240 do local p="m "..n..[[ u2 -\n{"event":"message_received","data":{"conversationId":"room1","seq":]]..n.."}}" redis.call("XADD",KEYS[1],n.."-0","p",p) redis.call("PUBLISH",KEYS[3],p) end return redis.call("HSET",KEYS[2],"seq",4240)' 3 %log(room1) %conv(room1) %chan(room1)
+until metric writeen_bus_messages_total > 4199
+b connect u3
+b send join_conversation {"conversationId":"room1","afterSeq":4237}
+b expect conversation_joined data.seq==4240 data.missed==3
+b expect message_received data.seq==4238
+b expect message_received data.seq==4239
+b expect message_received data.seq==4240
+post room1 u2 live
+b expect message_received data.seq==4241
+redis PUBLISH %chan(room1) 't 0 u2 -\n{"event":"user_typing","data":{"conversationId":"room1","userId":"u2","isTyping":true}}'
+b expect user_typing
+a ignore
+--- vars
+long x*8000
+
+
+=== TEST 9: nor does he miss what the room kept no longer
+--- sndbuf: 16k
+--- with
+writeen_max_message 32k;
+writeen_send_queue 64k;
+--- steps
+room room1 u1 u2
+repeat 40 post room1 u2 $i$long
+a connect u1 rcvbuf=4096
+a pause
+a send join_conversation {"conversationId":"room1","afterSeq":0}
+until metric writeen_queue_bytes > 8192
+sleep 0.3
+repeat 40 post room1 u2 $i$long
+until metric writeen_bus_messages_total > 39
+a resume
+a caught-up room1 80
+post room1 u2 live
+a expect message_received data.seq==81
+--- vars
+long x*16000
