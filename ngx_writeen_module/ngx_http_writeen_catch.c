@@ -501,9 +501,7 @@ ngx_http_writeen_catch_peeked(ngx_http_writeen_catch_t *op,
          * or more (we asked earlier).
          */
 
-        if (rm->seq == -1 && rm->nlinks == 1) {
-            rm->seq = seq;
-        }
+        ngx_http_writeen_room_known(rm, seq);
 
         l->seq = ngx_max(seq, rm->seq);
         l->first = l->seq;
@@ -666,9 +664,7 @@ ngx_http_writeen_catch_live(ngx_http_writeen_catch_t *op, int64_t seq)
         return;
     }
 
-    if (rm->seq == -1 && rm->nlinks == 1) {
-        rm->seq = seq;
-    }
+    ngx_http_writeen_room_known(rm, seq);
 
     l->seq = seq;
     l->first = (op->began >= 0) ? ngx_min(op->began, seq) : seq;

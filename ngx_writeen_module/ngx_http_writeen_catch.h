@@ -201,7 +201,8 @@ void ngx_http_writeen_online_here(ngx_http_writeen_room_t *rm,
 typedef struct {
     ngx_http_writeen_worker_t     *worker;
     ngx_http_writeen_load_wait_t   wait;
-    int64_t                        stood;    /* the room's number, */
+    int64_t                        asked;    /* its number, here, */
+    int64_t                        stood;    /* in Redis, */
     ngx_str_t                      cursors;  /* and its cursors, when Redis
                                                 was asked */
     ngx_uint_t                     stands;   /* these were asked for */
@@ -211,6 +212,9 @@ typedef struct {
 
 /* ngx_http_writeen_fill.c */
 
+/* A link that was not live found the room standing at seq: if nothing is known
+ * of it, that is its number, or where the first of the live links stands. */
+void ngx_http_writeen_room_known(ngx_http_writeen_room_t *rm, int64_t seq);
 /* A fill of this room, to be passed to whoever answers; room_fill_done frees
  * it, or the caller when nobody could be asked.  NULL: no memory. */
 ngx_http_writeen_fill_t *ngx_http_writeen_room_fill_op(

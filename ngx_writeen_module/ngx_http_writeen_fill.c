@@ -20,12 +20,71 @@ static void ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
 static void ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 static void ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_room_t *rm);
+    ngx_http_writeen_room_t *rm, int64_t known);
 static void ngx_http_writeen_room_fence_reply(void *data,
     ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_room_fill_load(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm);
 static void ngx_http_writeen_room_loaded(void *data, ngx_int_t ok);
+
+
+/*
+ * The smallest and the largest number that a link stands at, -1 for none; from
+ * the smallest on they need everything.  1: one of them does not know, since
+ * Redis did not have the room then.
+ */
+
+static ngx_uint_t
+ngx_http_writeen_room_links_stand(ngx_http_writeen_room_t *rm, int64_t *low,
+    int64_t *high)
+{
+    ngx_uint_t                unknown;
+    ngx_queue_t              *q;
+    ngx_http_writeen_link_t  *l;
+
+    *low = -1;
+    *high = -1;
+    unknown = 0;
+
+    for (q = ngx_queue_head(&rm->links);
+         q != ngx_queue_sentinel(&rm->links);
+         q = ngx_queue_next(q))
+    {
+        l = ngx_queue_data(q, ngx_http_writeen_link_t, room_queue);
+
+        /* others read from where they stand */
+
+        if (l->state != NGX_HTTP_WRITEEN_LINK_LIVE) {
+            continue;
+        }
+
+        if (l->seq == -1) {
+            unknown = 1;
+            continue;
+        }
+
+        *low = (*low == -1) ? l->seq : ngx_min(*low, l->seq);
+        *high = ngx_max(*high, l->seq);
+    }
+
+    return unknown;
+}
+
+
+void
+ngx_http_writeen_room_known(ngx_http_writeen_room_t *rm, int64_t seq)
+{
+    int64_t  low, high;
+
+    if (rm->seq != -1
+        || ngx_http_writeen_room_links_stand(rm, &low, &high))
+    {
+        return;
+    }
+
+    rm->seq = (low == -1) ? seq : ngx_min(low, seq);
+    ngx_http_writeen_room_unkept(rm, rm->seq);
+}
 
 
 ngx_http_writeen_fill_t *
@@ -111,6 +170,7 @@ ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
     }
 
     op->stands = stands;
+    op->asked = rm->seq;
 
     a.n = 0;
     a.nnum = 0;
@@ -142,10 +202,34 @@ ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
 }
 
 
+/*
+ * Where a room that does not know its number begins: where its links stand, or
+ * with what the log holds, for those that came when Redis did not have the
+ * room: all of that came later.  Returns what Redis must not be below.
+ */
+
+static int64_t
+ngx_http_writeen_room_fill_from(ngx_http_writeen_room_t *rm, int64_t floor)
+{
+    int64_t     low, high;
+    ngx_uint_t  unknown;
+
+    unknown = ngx_http_writeen_room_links_stand(rm, &low, &high);
+
+    if (rm->seq == -1) {
+        rm->seq = (low == -1) ? floor
+                  : unknown ? ngx_min(low, floor) : low;
+        ngx_http_writeen_room_unkept(rm, rm->seq);
+    }
+
+    return ngx_max(rm->seq, high);
+}
+
+
 static void
 ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
 {
-    int64_t                     seq, floor;
+    int64_t                     seq, asked, known;
     ngx_str_t                   payload;
     ngx_uint_t                  i, n, stands;
     ngx_http_writeen_fill_t    *op = data;
@@ -154,6 +238,7 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
 
     wk = op->worker;
     stands = op->stands;
+    asked = op->asked;
     rm = ngx_http_writeen_room_fill_done(op);
 
     if (rm == NULL) {
@@ -161,30 +246,28 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
     }
 
     seq = ngx_http_writeen_result_num(res, 0);
-    floor = ngx_http_writeen_result_num(res, 2);
+
+    if (res->rc == NGX_HTTP_WRITEEN_R_OK || res->rc == NGX_HTTP_WRITEEN_R_OLD
+        || res->rc == NGX_HTTP_WRITEEN_R_MANY)
+    {
+        known = ngx_http_writeen_room_fill_from(rm,
+                                        ngx_http_writeen_result_num(res, 2));
+
+        if (seq < known) {
+            ngx_http_writeen_room_fence(wk, rm, known);
+            return;
+        }
+
+        if ((asked == -1 || asked > rm->seq) && rm->seq < seq) {
+            /* its number was not known then */
+            ngx_http_writeen_room_fill(wk, rm);
+            return;
+        }
+    }
 
     switch (res->rc) {
 
     case NGX_HTTP_WRITEEN_R_OK:
-
-        if (rm->seq == -1) {
-            /*
-             * It was not in Redis when we subscribed, so whatever its log
-             * holds now came after that.
-             */
-            rm->seq = floor;
-
-            if (floor < seq) {
-                ngx_http_writeen_room_fill(wk, rm);
-                return;
-            }
-        }
-
-        if (seq < rm->seq) {
-            ngx_http_writeen_room_fence(wk, rm);
-            return;
-        }
-
         n = ngx_http_writeen_result_count(res, 3);
 
         for (i = 0; i < n; i++) {
@@ -356,7 +439,7 @@ ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
 
 static void
 ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
-    ngx_http_writeen_room_t *rm)
+    ngx_http_writeen_room_t *rm, int64_t known)
 {
     ngx_http_writeen_fill_t  *op;
 
@@ -364,7 +447,7 @@ ngx_http_writeen_room_fence(ngx_http_writeen_worker_t *wk,
 
     if (op == NULL
         || ngx_http_writeen_fence(wk, (char *) rm->id, rm->node.str.len,
-                                  rm->seq, INT32_MAX,
+                                  known, INT32_MAX,
                                   ngx_http_writeen_room_fence_reply, op)
            != NGX_OK)
     {

@@ -31,6 +31,9 @@ ngx_http_writeen_room_muster(ngx_http_writeen_worker_t *wk,
     wk->musters++;
     n = ngx_http_writeen_result_count(res, 4);
 
+    /* who catches up may have asked before that */
+    ngx_http_writeen_room_unkept(rm, ngx_http_writeen_result_num(res, 0));
+
     for (i = 0; i < n; i += 5) {
         /* '!' before those who have left, which no id begins with */
         if (ngx_http_writeen_result_sub(res, 4, i, &uid) == NGX_OK) {
@@ -154,6 +157,7 @@ ngx_http_writeen_room_store_reply(void *data,
         }
 
         rm->seq = ngx_max(rm->seq, upto);
+        ngx_http_writeen_room_unkept(rm, rm->seq);
         ngx_http_writeen_room_fill(wk, rm);
         goto done;
     }

@@ -10,15 +10,17 @@
  *
  * Invariants:
  *
- * 1. rm->seq is the last numbered event accepted, -1 while unknown.  What is
- *    accepted goes to every live link, in order, once.
+ * 1. rm->seq is the last numbered event accepted, -1 while unknown: it is not
+ *    above any live link's number when it becomes known.  What is accepted
+ *    goes to every live link, in order, once.
  * 2. An event that is not above rm->seq is a repeat and dropped.  One that
  *    leaves a hole is held, and so is everything after it, until the hole has
  *    been filled from the log (or from the store when the log is shorter).
  *    A number missing inside what the log still holds was taken out of it.
  * 3. Having lost the bus, a room fills before it accepts anything live.
- * 4. If Redis stands lower than the room (a lost second), the room raises it
- *    (wrt_fence) before it goes on: a number is never used twice.
+ * 4. If Redis stands lower than the room or a link of it (a lost second), the
+ *    room raises it (wrt_fence) before it goes on: a number is never used
+ *    twice.
  * 5. While a link reads its catch-up, accepted events are kept in `recent`,
  *    those above rm->lost at least, so that nothing falls between its snapshot
  *    and its going live: who has read less than rm->lost reads on.

@@ -353,3 +353,64 @@ c expect resync_required data.conversationId=room1
 post room1 u2 five
 a expect message_received data.seq==5
 c quiet 0.3
+
+
+=== TEST 18: a room that two open at once knows where it stands
+--- steps
+room room1 u1 u2 u3
+worker CHANGES room1 200 "3 1\n{\"id\":\"room1\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"b\",\"seq\":3}}}\n"
+nginx hold
+a handshake token=u1
+c handshake token=u3
+nginx go
+a response 101
+c response 101
+a expect connected
+c expect connected
+redis HSET %conv(room1) seq 3
+redis HDEL %conv(room1) m:u3
+redis DEL %log(room1)
+redis CLIENT KILL TYPE pubsub
+a expect conversation_joined data.missed==1
+a expect message_received data.seq==3
+call CHANGES room1 q~^0.0\b
+c expect resync_required data.conversationId=room1 data.afterSeq==0
+post room1 u2 four
+a expect message_received data.seq==4
+c quiet 0.3
+
+
+=== TEST 19: and that Redis has lost some of it
+--- steps
+room room1 u1 u2 u3 seq=5
+nginx hold
+a handshake token=u1
+c handshake token=u3
+nginx go
+a response 101
+c response 101
+a expect connected
+c expect connected
+redis HSET %conv(room1) seq 3
+redis CLIENT KILL TYPE pubsub
+until redis HGET %conv(room1) seq = 5
+post room1 u2 six
+a expect message_received data.seq==6
+c expect message_received data.seq==6
+
+
+=== TEST 20: a number that one of them alone has heard of is not given again
+--- steps
+room room1 u1 u2 u3 seq=5
+worker CHANGES room1 200 "8 0\n{\"id\":\"room1\"}\n"
+a connect u1
+redis HSET %conv(room1) seq 8
+c connect u3
+redis HSET %conv(room1) seq 6
+redis CLIENT KILL TYPE pubsub
+until redis HGET %conv(room1) seq = 8
+a expect conversation_joined data.seq==8
+c expect conversation_joined data.seq==8
+post room1 u2 nine
+a expect message_received data.seq==9
+c expect message_received data.seq==9
