@@ -405,7 +405,7 @@ ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
 
     if (ngx_queue_empty(&rm->links)) {
         /* lingering: only the number is kept up */
-        if (h->num[0] > rm->seq && !rm->filling) {
+        if (h->num[0] > 0 && h->num[0] > rm->seq && !rm->filling) {
             rm->seq = (rm->seq == -1 || h->num[0] == rm->seq + 1)
                       ? h->num[0] : -1;
         }

@@ -224,3 +224,18 @@ post room1 u2 live
 a expect message_received data.seq==81
 --- vars
 long x*16000
+
+
+=== TEST 10: a room that is left, of which only a mark was heard, stands nowhere
+--- steps
+user u1 room1
+a connect u1
+a drop
+until metric writeen_connections = 0
+redis PUBLISH %chan(room1) 's 0 - -\n{"event":"message_status","data":{}}'
+until metric writeen_bus_messages_total > 0
+room room1 u1 u2 seq=5 lists=0
+b connect u1
+post room1 u2 six
+b expect message_received data.seq==6
+b quiet
