@@ -279,7 +279,7 @@ typedef struct {
 
 typedef enum {
     NGX_HTTP_WRITEEN_LINK_WAIT = 0, /* room's subscription or state comes */
-    NGX_HTTP_WRITEEN_LINK_HELD,     /* &resume=1, nothing sent yet */
+    NGX_HTTP_WRITEEN_LINK_HELD,     /* opening or &resume=1: nothing sent */
     NGX_HTTP_WRITEEN_LINK_CATCH,    /* catching up; live events pass it by */
     NGX_HTTP_WRITEEN_LINK_LIVE
 } ngx_http_writeen_link_state_t;
@@ -753,7 +753,7 @@ void ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l);
 void ngx_http_writeen_join(ngx_http_writeen_session_t *s,
     wrt_slice_t conversation, int64_t after, wrt_slice_t id,
     ngx_uint_t screen);
-/* The resume event came, or will not come: let held links go on. */
+/* It is open; the resume event came, or will not come: let held links go on. */
 void ngx_http_writeen_link_release(ngx_http_writeen_session_t *s);
 /* Each second, and when Redis is back: what could not be asked is asked. */
 void ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk);

@@ -507,8 +507,8 @@ ngx_http_writeen_catch_peeked(ngx_http_writeen_catch_t *op,
         l->first = l->seq;
     }
 
-    l->state = s->resuming ? NGX_HTTP_WRITEEN_LINK_HELD
-                           : NGX_HTTP_WRITEEN_LINK_LIVE;
+    l->state = (s->resuming || s->state == NGX_HTTP_WRITEEN_OPENING)
+               ? NGX_HTTP_WRITEEN_LINK_HELD : NGX_HTTP_WRITEEN_LINK_LIVE;
 
     ngx_http_writeen_catch_done(op);
     ngx_http_writeen_link_opened(l);

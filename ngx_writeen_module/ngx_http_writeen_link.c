@@ -4,7 +4,8 @@
  * States of a link:
  *
  *     WAIT   the room's subscription, or where the room stands, is coming
- *     HELD   connected with &resume=1: nothing is sent before the resume event
+ *     HELD   nothing is sent before `connected`, nor, with &resume=1, before
+ *            the resume event
  *     CATCH  what was missed is being read; live events pass by (the room keeps
  *            them in `recent`)
  *     LIVE   gets every event above l->seq
@@ -408,12 +409,13 @@ ngx_http_writeen_link_release(ngx_http_writeen_session_t *s)
             continue;
         }
 
-        if (rm->seq == l->seq) {
+        if (rm->seq <= l->seq && !rm->filling) {
+            /* nothing came in between, and nobody was taken out */
             l->state = NGX_HTTP_WRITEEN_LINK_LIVE;
             continue;
         }
 
-        /* not named: it goes on where `connected` found it */
+        /* not named: it goes on where it was found when it was opened */
 
         op = ngx_http_writeen_catch_create(s, (char *) rm->id,
                                            rm->node.str.len);

@@ -252,10 +252,16 @@ ngx_http_writeen_session_opened(ngx_http_writeen_session_t *s)
         ngx_http_writeen_user_list(s);
     }
 
+    if (s->state != NGX_HTTP_WRITEEN_OPEN) {
+        return;
+    }
+
     /* what the client sent meanwhile: in an event of its own */
 
-    if (s->state == NGX_HTTP_WRITEEN_OPEN) {
-        ngx_post_event(s->connection->read, &ngx_posted_events);
+    ngx_post_event(s->connection->read, &ngx_posted_events);
+
+    if (!s->resuming) {
+        ngx_http_writeen_link_release(s);
     }
 }
 

@@ -507,7 +507,7 @@ static void
 ngx_http_writeen_list_reply(void *data, ngx_http_writeen_result_t *res)
 {
     ngx_str_t                    id, seq;
-    ngx_uint_t                   i, whole;
+    ngx_uint_t                   i, whole, opening;
     ngx_http_writeen_list_t     *op = data;
     ngx_http_writeen_link_t     *l;
     ngx_http_writeen_session_t  *s;
@@ -572,13 +572,14 @@ ngx_http_writeen_list_reply(void *data, ngx_http_writeen_result_t *res)
             continue;
         }
 
-        l = ngx_http_writeen_link_create(s, (char *) id.data, id.len,
-                                         s->listed
-                                         ? ngx_max(ngx_atoof(seq.data,
-                                                             seq.len), 0)
-                                         : -1);
+        opening = (s->state == NGX_HTTP_WRITEEN_OPENING);
 
-        if (l != NULL && !s->listed && l->catch_op != NULL) {
+        l = ngx_http_writeen_link_create(s, (char *) id.data, id.len,
+                                         opening ? -1
+                                         : ngx_max(ngx_atoof(seq.data,
+                                                             seq.len), 0));
+
+        if (l != NULL && opening && l->catch_op != NULL) {
             l->opening = 1;
             s->opening++;
         }

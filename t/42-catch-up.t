@@ -239,3 +239,45 @@ b connect u1
 post room1 u2 six
 b expect message_received data.seq==6
 b quiet
+
+
+=== TEST 11: nothing of a room comes before `connected`
+--- redis: main second
+--- steps
+# shard k is on server k % 2
+room $even u1 u2
+room $odd u1 u2
+server second pause
+a handshake token=u1
+a response 101
+until redis PUBSUB NUMSUB %chan($even) ~ 1
+sleep 0.2
+post $even u2 one
+redis PUBLISH %chan($even) 's 0 - -\n{"event":"message_status","data":{}}'
+a quiet 0.3
+server second resume
+a expect connected data.conversations==2
+a expect message_received data.conversationId=$even data.seq==1
+post $even u2 two
+a expect message_received data.conversationId=$even data.seq==2
+post $odd u2 one
+a expect message_received data.conversationId=$odd data.seq==1
+a send join_conversation {"conversationId":"$even","afterSeq":0}
+a expect conversation_joined data.seq==2 data.missed==0
+a quiet
+
+
+=== TEST 12: connecting to rooms in which nothing happens reads nothing of them
+--- steps
+room room1 u1 u2
+room room2 u1 u2
+post room1 u2 one
+redis CONFIG RESETSTAT
+a connect u1
+b connect u2
+# which is what wrt_catch begins with
+redis INFO commandstats !~ cmdstat_xrange
+redis INFO commandstats ~ cmdstat_hmget
+post room1 u2 two
+a expect message_received data.seq==2
+b expect message_received data.seq==2
