@@ -534,14 +534,12 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
                                           op->len);
         }
 
-        if (l == NULL || l->catch_op != NULL) {
+        if (l == NULL) {
             ngx_http_writeen_catch_refuse(op, "unavailable");
             return;
         }
 
-        op->link = l;
-        l->catch_op = op;
-        ngx_http_writeen_catch_begin(op);
+        ngx_http_writeen_link_join(l, op);
         return;
     }
 

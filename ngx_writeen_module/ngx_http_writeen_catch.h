@@ -85,6 +85,9 @@ ngx_http_writeen_link_t *ngx_http_writeen_link_new(
     ngx_http_writeen_session_t *s, const char *id, size_t n);
 /* Its room need not be waited for any more before `connected`. */
 void ngx_http_writeen_link_opened(ngx_http_writeen_link_t *l);
+/* Do this join, after those that are waiting. */
+void ngx_http_writeen_link_join(ngx_http_writeen_link_t *l,
+    ngx_http_writeen_catch_t *op);
 
 /* ngx_http_writeen_catch.c */
 

@@ -335,9 +335,8 @@ ngx_http_writeen_join(ngx_http_writeen_session_t *s,
     wrt_slice_t conversation, int64_t after, wrt_slice_t id,
     ngx_uint_t screen)
 {
-    ngx_uint_t                  n;
-    ngx_http_writeen_link_t    *l;
-    ngx_http_writeen_catch_t   *op, **last;
+    ngx_http_writeen_link_t   *l;
+    ngx_http_writeen_catch_t  *op;
 
     op = ngx_http_writeen_catch_create(s, conversation.p, conversation.n);
     if (op == NULL) {
@@ -367,6 +366,17 @@ ngx_http_writeen_join(ngx_http_writeen_session_t *s,
         ngx_http_writeen_catch_run(op);
         return;
     }
+
+    ngx_http_writeen_link_join(l, op);
+}
+
+
+void
+ngx_http_writeen_link_join(ngx_http_writeen_link_t *l,
+    ngx_http_writeen_catch_t *op)
+{
+    ngx_uint_t                  n;
+    ngx_http_writeen_catch_t  **last;
 
     op->link = l;
 

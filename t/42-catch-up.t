@@ -281,3 +281,23 @@ redis INFO commandstats ~ cmdstat_hmget
 post room1 u2 two
 a expect message_received data.seq==2
 b expect message_received data.seq==2
+
+
+=== TEST 13: two joins at once of a room that was not known as his
+--- steps
+user u1
+a connect u1
+room room1 u1 u2 lists=0
+post room1 u2 one
+nginx hold
+a send join_conversation {"conversationId":"room1"} id=j1
+a send join_conversation {"conversationId":"room1","afterSeq":0} id=j2
+nginx go
+a expect ack data.id=j1
+a expect conversation_joined data.id=j1 data.seq==1 data.missed==0
+a expect ack data.id=j2
+a expect conversation_joined data.id=j2 data.seq==1 data.missed==1
+a expect message_received data.seq==1
+post room1 u2 two
+a expect message_received data.seq==2
+a quiet
