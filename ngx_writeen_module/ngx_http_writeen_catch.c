@@ -750,7 +750,7 @@ ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op, const char *code)
     if (ngx_strcmp(code, "not_found") != 0) {
         if (l->state != NGX_HTTP_WRITEEN_LINK_LIVE) {
             /* what passed it by is asked for by the next join */
-            l->seq = l->room->seq;
+            l->seq = ngx_max(l->seq, l->room->seq);
             l->first = l->seq;
             l->state = NGX_HTTP_WRITEEN_LINK_LIVE;
         }
