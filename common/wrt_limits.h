@@ -1,11 +1,13 @@
 /*
- * wrt_limits.h: every size, count and time limit, with its unit.
+ * wrt_limits.h: every size, count and time limit that somebody else can
+ * notice, with its unit.
  *
  * The one home of these numbers for the nginx module, the worker and the
- * tests.  Where a directive or an environment variable may change a value,
- * the number here is its default.  Limits that the Redis Function library
- * needs are passed to it as arguments, never repeated in Lua, except those
- * that open writeen.lua (named there with the same words).
+ * tests.  In how many pieces and pauses a file does its own work stands there.
+ * Where a directive or an environment variable may change a value, the number
+ * here is its default.  Limits that the Redis Function library needs are
+ * passed to it as arguments, never repeated in Lua, except those that open
+ * writeen.lua (named there with the same words).
  */
 
 #ifndef WRT_LIMITS_H
@@ -23,6 +25,14 @@
 /* Tokens */
 #define WRT_TOKEN_MAX            8192   /* bytes of a JWT before decoding */
 #define WRT_TOKEN_WARN_S         60     /* token_expiring before exp */
+#define WRT_TOKEN_LEEWAY_S       5      /* clocks may differ by so much */
+#define WRT_TOKEN_SECRET_MIN     16     /* bytes of an HMAC key */
+#define WRT_TOKEN_RSA_MIN        2048   /* bits of an RSA key */
+
+/* A connection */
+#define WRT_OPEN_MS              10000  /* until `connected`, whatever lacks */
+#define WRT_DRAIN_MS             10000  /* hints to come back are spread so */
+#define WRT_FLOODS_MAX           5000   /* refused, less let through: 4429 */
 
 /* Messages on the socket */
 #define WRT_MESSAGE_MAX          (64 * 1024)  /* one WebSocket message, bytes */

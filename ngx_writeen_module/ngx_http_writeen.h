@@ -689,7 +689,6 @@ void ngx_http_writeen_room_exit(ngx_http_writeen_worker_t *wk);
  * NGX_AGAIN when there are more. */
 ngx_int_t ngx_http_writeen_room_leave(ngx_http_writeen_worker_t *wk,
     ngx_uint_t *budget);
-/* Each second. */
 void ngx_http_writeen_room_sweep(ngx_http_writeen_worker_t *wk);
 /* Nobody catches up any more: forget what was kept for that. */
 void ngx_http_writeen_room_clear_recent(ngx_http_writeen_room_t *rm);

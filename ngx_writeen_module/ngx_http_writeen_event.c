@@ -9,10 +9,6 @@
 #include "ngx_http_writeen.h"
 
 
-/* more refused than let through, then 4429 */
-#define NGX_HTTP_WRITEEN_FLOODS_MAX  5000
-
-
 typedef void (*ngx_http_writeen_event_pt)(ngx_http_writeen_session_t *s,
     wrt_envelope_t *e);
 
@@ -158,7 +154,7 @@ ngx_http_writeen_event_limited(ngx_http_writeen_session_t *s,
     wrt_refusal_t             why;
     ngx_http_writeen_error_t  err;
 
-    if (++s->floods > NGX_HTTP_WRITEEN_FLOODS_MAX) {
+    if (++s->floods > WRT_FLOODS_MAX) {
         ngx_http_writeen_count(ngx_http_writeen_worker, flood_closed_total);
         ngx_http_writeen_session_close(s, WRT_CLOSE_FLOOD, "flood");
         return;

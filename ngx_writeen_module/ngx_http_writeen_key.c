@@ -16,8 +16,6 @@
 
 
 #define NGX_HTTP_WRITEEN_KEY_FILE_MAX   65536
-#define NGX_HTTP_WRITEEN_SECRET_MIN     16
-#define NGX_HTTP_WRITEEN_RSA_BITS_MIN   2048
 
 
 typedef struct {
@@ -299,7 +297,7 @@ ngx_http_writeen_key_check(ngx_http_writeen_alg_t *alg, ngx_str_t *key)
         return "is in PEM form, which is for RS and ES algorithms";
     }
 
-    if (key->len < NGX_HTTP_WRITEEN_SECRET_MIN) {
+    if (key->len < WRT_TOKEN_SECRET_MIN) {
         return "is a secret of less than 16 bytes";
     }
 
@@ -361,7 +359,7 @@ ngx_http_writeen_key_pem(ngx_http_writeen_alg_t *alg, ngx_str_t *key)
         why = (alg->type == EVP_PKEY_RSA) ? "is no RSA key" : "is no EC key";
 
     } else if (alg->type == EVP_PKEY_RSA) {
-        if (EVP_PKEY_bits(pkey) < NGX_HTTP_WRITEEN_RSA_BITS_MIN) {
+        if (EVP_PKEY_bits(pkey) < WRT_TOKEN_RSA_MIN) {
             why = "is an RSA key of less than 2048 bits";
         }
 

@@ -343,7 +343,7 @@ ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_http_writeen_main_conf_t  *wmcf = conf;
 
     ngx_conf_init_uint_value(wmcf->shards, WRT_SHARDS);
-    ngx_conf_init_msec_value(wmcf->drain, 10000);
+    ngx_conf_init_msec_value(wmcf->drain, WRT_DRAIN_MS);
     ngx_conf_init_value(wmcf->gather, 1);
     ngx_conf_init_size_value(wmcf->rate_zone, WRT_RATE_ZONE);
 
@@ -423,7 +423,7 @@ ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->audience, prev->audience, NULL);
     ngx_conf_merge_str_value(conf->issuer, prev->issuer, "");
     ngx_conf_merge_str_value(conf->files, prev->files, "");
-    ngx_conf_merge_sec_value(conf->leeway, prev->leeway, 5);
+    ngx_conf_merge_sec_value(conf->leeway, prev->leeway, WRT_TOKEN_LEEWAY_S);
     ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval,
                               WRT_PING_INTERVAL_MS);
     ngx_conf_merge_msec_value(conf->resume_wait, prev->resume_wait,

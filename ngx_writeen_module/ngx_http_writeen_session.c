@@ -25,7 +25,6 @@
 #include "ngx_http_writeen.h"
 
 
-#define NGX_HTTP_WRITEEN_OPEN_WAIT    10000  /* ms for the list of rooms */
 #define NGX_HTTP_WRITEEN_DRAIN_TICK   50     /* ms */
 #define NGX_HTTP_WRITEEN_PART_MAX     16     /* dropped, and freed, at once */
 
@@ -181,7 +180,7 @@ ngx_http_writeen_session_start(ngx_http_writeen_session_t *s, u_char *early,
     s->timer.log = c->log;
 
     s->next_ping = ngx_current_msec + s->conf->ping_interval;
-    s->deadline = ngx_current_msec + NGX_HTTP_WRITEEN_OPEN_WAIT;
+    s->deadline = ngx_current_msec + WRT_OPEN_MS;
     s->has_deadline = 1;
 
     ngx_queue_insert_tail(&wk->sessions, &s->queue);
