@@ -6,7 +6,9 @@
  *   - one that is intact is written again as the same bytes, and is still
  *     intact, with the same head, when all content of its first participant
  *     was taken out;
- *   - what can be read can be shown, as valid UTF-8.
+ *   - what can be read can be shown, as valid UTF-8;
+ *   - messages are taken out of whatever passes, or it is refused; one that is
+ *     intact is so afterwards, with the same head.
  */
 
 #include "tests/fuzz/fuzz.h"
@@ -53,6 +55,71 @@ check_erased(json_t *t)
 }
 
 
+static int
+every(void *data, const char *id, json_int_t seq)
+{
+    (void) data;
+    (void) id;
+    (void) seq;
+
+    return 1;
+}
+
+
+typedef struct {
+    char    *p;
+    size_t   n;
+    size_t   max;
+} passed_t;
+
+
+static int
+pass(void *data, const char *p, size_t n)
+{
+    passed_t  *out = data;
+
+    FUZZ_CHECK(n <= out->max - out->n);
+    memcpy(out->p + out->n, p, n);
+    out->n += n;
+
+    return 0;
+}
+
+
+/* All messages out of it, as it passes. */
+static void
+check_passed(const char *p, size_t n, int intact, const char *head)
+{
+    int                   rc;
+    size_t                m, erased;
+    json_t               *report;
+    passed_t              out;
+    transcript_eraser_t  *er;
+
+    /* without content and salt it is hardly longer: canonical escapes of what
+     * was none, and nulls */
+    out.max = 8 * n + 64;
+    out.n = 0;
+    out.p = malloc(out.max);
+    FUZZ_CHECK(out.p != NULL);
+
+    er = transcript_erase_begin(every, NULL, 1, pass, &out);
+    m = n / 2;
+    rc = transcript_erase_add(er, p, m);
+    rc = rc ? rc : transcript_erase_add(er, p + m, n - m);
+    rc = transcript_erase_end(er, &erased) == 0 ? rc : -1;
+
+    if (intact) {
+        FUZZ_CHECK(rc == 0);
+        report = transcript_verify(out.p, out.n, head);
+        FUZZ_CHECK(is_intact(report));
+        json_decref(report);
+    }
+
+    free(out.p);
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -78,7 +145,12 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         again = transcript_write(t, &m);
         FUZZ_CHECK(again != NULL && m == n && memcmp(again, p, n) == 0);
         free(again);
+        check_passed((const char *) p, n, 1,
+                     json_string_value(json_object_get(t, "head")));
         check_erased(t);
+
+    } else {
+        check_passed((const char *) p, n, 0, NULL);
     }
 
     json_decref(t);

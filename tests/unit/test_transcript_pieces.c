@@ -1,9 +1,10 @@
 /*
  * test_transcript_pieces.c: a transcript given out an entry at a time is the
- * file that is made as a whole.
+ * file that is made as a whole; and messages are taken out of it as it passes.
  *
  * Without it the session of a day could not be written up in little memory, or
- * it would be with another chain than a verifier works out.
+ * it would be with another chain than a verifier works out; and what is deleted
+ * could stay in it because of where it was cut.
  */
 
 #include "tests/unit/transcript_fixture.h"
@@ -173,12 +174,161 @@ in_pieces_refused(void **state)
 }
 
 
+/* Every third message; told by seq, as it has to be. */
+static int
+third(void *data, const char *id, json_int_t seq)
+{
+    json_int_t  *last;
+
+    last = data;
+    assert_non_null(id);
+    assert_true(seq > *last);
+    *last = seq;
+
+    return seq % 3 == 0;
+}
+
+
+/* 0, or -1: refused. */
+static int
+eraser(const char *p, size_t n, size_t piece, int summary, taken_t *taken,
+    size_t *erased)
+{
+    int                   rc;
+    size_t                i, m;
+    json_int_t            last;
+    transcript_eraser_t  *er;
+
+    last = -1;
+    rc = 0;
+    er = transcript_erase_begin(third, &last, summary, taken ? take : NULL,
+                                taken);
+
+    for (i = 0; i < n && rc == 0; i += m) {
+        m = piece < n - i ? piece : n - i;
+        rc = transcript_erase_add(er, p + i, m);
+    }
+
+    return transcript_erase_end(er, erased) == 0 ? rc : -1;
+}
+
+
+static void
+erased_in_pieces(void **state)
+{
+    char     *p;
+    size_t    n, i, want, erased, whole;
+    json_t   *doc, *t, *e, *report;
+    taken_t   taken, again;
+
+    static const size_t  sizes[] = { 1, 7, 255, 4096, SIZE_MAX };
+
+    (void) state;
+
+    doc = fixture_load("session_id.json");
+    t = fixture_transcript(doc);
+    p = transcript_write(t, &n);
+    want = 1;                       /* the summary */
+
+    json_array_foreach(json_object_get(t, "entries"), i, e) {
+        want += json_integer_value(json_object_get(e, "seq")) % 3 == 0
+                && json_object_get(e, "messageId");
+    }
+
+    whole = 0;
+
+    for (i = 0; i < UNIT_COUNT(sizes); i++) {
+        memset(&taken, 0, sizeof(taken));
+        taken.max = SIZE_MAX;
+        assert_int_equal(eraser(p, n, sizes[i], 0, &taken, &erased), 0);
+        assert_int_equal(erased, want);
+        assert_true(taken.largest < n / 4);
+        assert_true(whole == 0 || whole == taken.text.n);
+        whole = taken.text.n;
+
+        report = transcript_verify(taken.text.p, taken.text.n,
+                                   json_string_value(json_object_get(
+                                       t, "head")));
+        assert_true(json_is_true(json_object_get(report, "intact")));
+        assert_int_equal(json_array_size(json_object_get(report, "erased")),
+                         want);
+        json_decref(report);
+
+        /* counted alone, and nothing the second time */
+        assert_int_equal(eraser(p, n, sizes[i], 0, NULL, &erased), 0);
+        assert_int_equal(erased, want);
+        memset(&again, 0, sizeof(again));
+        again.max = SIZE_MAX;
+        assert_int_equal(eraser(taken.text.p, taken.text.n, sizes[i], 1,
+                                &again, &erased), 0);
+        assert_int_equal(erased, 0);
+        assert_int_equal(again.text.n, taken.text.n);
+        assert_memory_equal(again.text.p, taken.text.p, again.text.n);
+        free(again.text.p);
+
+        /* a sink that is full stops it */
+        again = taken;
+        memset(&again.text, 0, sizeof(again.text));
+        again.max = taken.text.n - 1;
+        assert_int_equal(eraser(p, n, sizes[i], 0, &again, &erased), -1);
+        free(again.text.p);
+        free(taken.text.p);
+    }
+
+    free(p);
+    json_decref(t);
+    json_decref(doc);
+}
+
+
+/* What ends too early, or is something else. */
+static void
+erased_refused(void **state)
+{
+    char    *p;
+    size_t   n, i, erased;
+    json_t  *doc, *t;
+
+    static const char *const  wrong[] = {
+        "", "{}", "{\"entries\":[", "{\"entries\":[{]", "[{}]",
+        "{\"entries\":[{\"kind\":\"message\",}],\"head\"}",
+        "{\"entries\":[ {}],\"format\":1}"
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(wrong); i++) {
+        assert_int_equal(eraser(wrong[i], strlen(wrong[i]), 1, 0, NULL,
+                                &erased), -1);
+    }
+
+    doc = fixture_load("session_en.json");
+    t = fixture_transcript(doc);
+    p = transcript_write(t, &n);
+
+    for (i = 0; i + 200 < n; i += 97) {
+        assert_int_equal(eraser(p, i, 64, 0, NULL, &erased), -1);
+    }
+
+    /* with the summary alone, when that is asked for */
+    assert_int_equal(eraser("{\"entries\":[{\"content\":1,\"kind\":"
+                            "\"closed\"}]}\n", 49, 1, 1, NULL, &erased), 0);
+    assert_int_equal(erased, 1);
+
+    free(p);
+    json_decref(t);
+    json_decref(doc);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(in_pieces),
-        cmocka_unit_test(in_pieces_refused)
+        cmocka_unit_test(in_pieces_refused),
+        cmocka_unit_test(erased_in_pieces),
+        cmocka_unit_test(erased_refused)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@
  * hash is salted with 16 bytes that go with it, so that what was taken out
  * cannot be guessed.  The format: docs/sessions.md.
  *
- *   transcript.c         makes one, takes content out of one
+ *   transcript.c         makes one
+ *   transcript_erase.c   takes content out of one
  *   transcript_canon.c   canonical JSON, hashes
  *   transcript_verify.c  which entry was altered?
  *   transcript_text.c    the same as Markdown, to be read
@@ -73,11 +74,27 @@ int transcript_end(transcript_maker_t *mk, const json_t *document,
 /* Not to be ended; NULL: nothing. */
 void transcript_drop(transcript_maker_t *mk);
 
-/* Take the content of a message, or all that says who a user is (also what the
- * summary says, in which he may be named), out of a transcript.  How many
- * entries lost their content. */
-size_t transcript_erase_message(json_t *transcript, const char *message_id);
+/* Take all that says who a user is (also what the summary says, in which he may
+ * be named) out of a transcript.  How many entries lost their content. */
 size_t transcript_erase_user(json_t *transcript, const char *user_id);
+
+/*
+ * Take the content of messages out of a file that is not to be in memory as a
+ * whole: its text goes in piece by piece, what is left of it comes out (to the
+ * sink; NULL: it is only counted) an entry at a time.  gone() is asked of each
+ * message that has content, by seq.  With the first one the summary goes, too,
+ * since it may quote it; summary: in any case.
+ */
+typedef int (*transcript_gone_pt)(void *data, const char *id, json_int_t seq);
+typedef struct transcript_eraser_s  transcript_eraser_t;
+
+transcript_eraser_t *transcript_erase_begin(transcript_gone_pt gone,
+    void *gone_data, int summary, transcript_sink_pt sink, void *data);
+/* A sink; -1: this is no transcript, or what is left was not taken. */
+int transcript_erase_add(void *eraser, const char *p, size_t n);
+/* Ends it whatever comes out; *erased: entries that lost their content.  0,
+ * -1: as above, or the end is missing. */
+int transcript_erase_end(transcript_eraser_t *er, size_t *erased);
 
 /* The file: canonical JSON and a newline; the caller frees.  NULL: it has
  * something that no transcript has. */
