@@ -40,7 +40,23 @@ listed(const char *user, const char *conversation, const char *consultation,
     json_t            *v;
     int64_t            total;
     store_sessions_t   q = { user, conversation, consultation, type, status,
-                             0, 1, 100 };
+                             0, 1, 100, 0, 0 };
+
+    assert_int_equal(store_sessions(st, &q, &v, &total), STORE_OK);
+    assert_int_equal(total, json_array_size(v));
+
+    return ids_of(v);
+}
+
+
+/* Those of a room that have some of these numbers. */
+static const char *
+listed_at(const char *conversation, int64_t from, int64_t to)
+{
+    json_t            *v;
+    int64_t            total;
+    store_sessions_t   q = { NULL, conversation, NULL, NULL, NULL, 1, 1, 100,
+                             from, to };
 
     assert_int_equal(store_sessions(st, &q, &v, &total), STORE_OK);
     assert_int_equal(total, json_array_size(v));
@@ -120,6 +136,8 @@ life(void **state)
         expect_json(pick(get_session("x1"), "status", NULL), "'active'");
         expect_json(pick(get_session("x1"), "endTime", NULL), "null");
         expect_json(pick(get_consult("k1"), "context", "topic"), "'first'");
+        assert_string_equal(listed_at("c1", 1, 1), "x1");
+        assert_string_equal(listed_at("c1", 900, 901), "x1");
     }
 
     events_free(&l);
@@ -141,6 +159,11 @@ life(void **state)
     assert_string_equal(listed("s9", NULL, "k1", NULL, NULL), "");
     assert_string_equal(listed(NULL, "c2", NULL, NULL, NULL), "");
     assert_string_equal(listed(NULL, NULL, NULL, "general", NULL), "");
+    assert_string_equal(listed_at("c1", 3, 3), "x1");
+    assert_string_equal(listed_at("c1", 0, 1), "x1");
+    assert_string_equal(listed_at("c1", 2, (int64_t) 1 << 53), "x1");
+    assert_string_equal(listed_at("c1", 4, 9), "");
+    assert_string_equal(listed_at("c2", 1, 3), "");
 }
 
 

@@ -151,7 +151,8 @@ snapshot_sessions(store_t *st, const char *conversation, json_t *into)
     size_t             i;
     int64_t            total;
     const char        *id, *run;
-    store_sessions_t   q = { NULL, conversation, NULL, NULL, NULL, 1, 1, 100 };
+    store_sessions_t   q = { NULL, conversation, NULL, NULL, NULL, 1, 1, 100,
+                             0, 0 };
 
     assert_int_equal(store_sessions(st, &q, &list, &total), STORE_OK);
     assert_int_equal(total, json_array_size(list));

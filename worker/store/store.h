@@ -296,6 +296,8 @@ typedef struct {
     int          oldest;        /* by startTime ascending; else newest first */
     int          page;
     int          limit;         /* 1..WRT_PAGE_SESSIONS_MAX */
+    int64_t      from_seq;      /* it has numbers from this one on, */
+    int64_t      to_seq;        /* up to this one */
 } store_sessions_t;
 
 /* Records; *total: of all pages. */

@@ -464,6 +464,13 @@ query(const store_sessions_t *q, const json_t *rooms)
         BSON_APPEND_UTF8(b, "status", q->status);
     }
 
+    if (q->to_seq) {
+        BCON_APPEND(b, "startSeq", "{", "$lte", BCON_INT64(q->to_seq), "}",
+                    "$or", "[", "{", "endSeq", BCON_NULL, "}",
+                    "{", "endSeq", "{", "$gte", BCON_INT64(q->from_seq), "}",
+                    "}", "]");
+    }
+
     return b;
 }
 

@@ -288,7 +288,7 @@ prepare(store_sqlite_t *st, const char *what, const store_sessions_t *q,
     sqlite3_stmt  *s;
 
     snprintf(sql, sizeof(sql), "SELECT %s FROM chat_session WHERE 1"
-             "%s%s%s%s%s%s", what,
+             "%s%s%s%s%s%s%s", what,
              q->conversation ? " AND conversation = ?1" : "",
              q->consultation ? " AND consultation = ?2" : "",
              q->type ? " AND type = ?3" : "",
@@ -297,6 +297,8 @@ prepare(store_sqlite_t *st, const char *what, const store_sessions_t *q,
                        " JOIN conversation c ON c.n = m.conversation"
                        " WHERE m.user = ?5 AND m.left_at IS NULL"
                        " AND m.permissions & 1)" : "",
+             q->to_seq ? " AND start_seq <= ?8"
+                         " AND (end_seq IS NULL OR end_seq >= ?9)" : "",
              order);
 
     if (sqlite3_prepare_v2(st->db, sql, -1, &s, NULL) != SQLITE_OK) {
@@ -309,6 +311,11 @@ prepare(store_sqlite_t *st, const char *what, const store_sessions_t *q,
     sq_bind_text(s, 3, q->type);
     sq_bind_text(s, 4, q->status);
     sq_bind_text(s, 5, q->user);
+
+    if (q->to_seq) {
+        sqlite3_bind_int64(s, 8, q->to_seq);
+        sqlite3_bind_int64(s, 9, q->from_seq);
+    }
 
     return s;
 }
