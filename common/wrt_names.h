@@ -61,6 +61,11 @@
 
 #define WRT_KEY_SESSIONS_DUE  "wrt:sessions:due"  /* zset: room -> ms when its
                                                      silence ends a session */
+#define WRT_KEY_SESSIONS_REDACT "wrt:sessions:redact" /* zset, all scores 0:
+                                                     <room> <lo> <hi>, numbers
+                                                     of messages that are gone
+                                                     and may be quoted in
+                                                     sessions */
 
 /* Pushes (docs/push.md): item -> ms when it is to be looked at; items in hand;
  * the notifier that works */

@@ -110,5 +110,24 @@ async def test_in_little_memory(make_stack):
         r.refused(413, "too_large")
     assert api.more() < ALLOWED
 
+    # nor to take out of it what was deleted
+    r = await lms.aget(f"/api/conversations/{room}/messages", beforeSeq=9)
+    mid = r.data["messages"][0]["id"]
+    ani = stack.rest(tokens.token(ani), 0, "bulk")
+    r = await ani.acall("DELETE", f"/api/conversations/{room}/messages/{mid}")
+    assert r.status == 200, r
+    r = await asyncio.to_thread(
+        lms.call, "GET", f"/api/consultations/{number}/summary", timeout=60)
+    assert r.status == 200, r
+    told = r.data["session"]["transcript"]
+    assert told["run"] != session["transcript"]["run"]
+    assert told["head"] == session["transcript"]["head"]
+    assert r.data["summary"]["totalMessages"] == SAID
+    with stack.redis_client() as redis:
+        while redis.zcard("wrt:sessions:redact"):
+            await asyncio.sleep(0.2)
+    assert api.more() < ALLOWED
+    assert janitor.more() < ALLOWED
+
 
 test_in_little_memory.limit = 180

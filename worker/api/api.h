@@ -20,6 +20,7 @@
  *   api_device.c    devices, quiet hours, mutes
  *   api_consult_life.c  it is started, ended, cancelled
  *   api_session.c   sessions: lists, summaries, transcripts, satisfaction
+ *   api_redact.c    none of them shows what was deleted since
  *   api_stream.c    the same as routes, said by a stream
  *   api_member.c    participants come and go
  *   api_settings.c  title, settings, archive, block
@@ -39,6 +40,8 @@
 
 #define API_PARAMS_MAX  32          /* parameters of a query */
 #define API_PATH_IDS    2           /* ids in a path */
+#define API_REDACT_STEPS  8         /* then a session that is made anew again
+                                       and again is answered 503 */
 #define API_SERVICE     0x1         /* role service */
 #define API_ADMIN       0x2
 
@@ -211,15 +214,15 @@ void api_scribe(api_t *a, store_t *st, const char *conversation,
 /* Wait until the store has everything of a conversation up to seq.  applied:
  * how far it is now.  Returns whether there is anything to wait for. */
 int api_wait_conv(call_t *c, const char *id, int64_t seq, int64_t applied);
-/* Wait until it has all that Redis has now of a user's rooms.  1, 0, -1: not
- * possible (it is answered). */
+/* Wait until it has all that Redis has now of a user's rooms (NULL: of all).
+ * 1, 0, -1: not possible (it is answered). */
 int api_wait_user(api_t *a, call_t *c, const char *user);
 /* Wait for that, and for the last move of a cursor of the conversation: what
  * status and unread counts follow from.  1, 0, -1: as for a user. */
 int api_wait_state(api_t *a, call_t *c, const char *id, const access_t *x);
 /* An entry's id in text; 0-0 when it is none. */
 stream_id_t api_wait_id(const char *text);
-/* Wait for one shard: that of a conversation, or of a user's profile. */
+/* Wait for one shard, too: that of a conversation, or of a user's profile. */
 int api_wait_shard(api_t *a, call_t *c, const char *id);
 /* Look at all that wait: c->waits is cleared where it came true. */
 void api_wait_check(api_t *a);
@@ -340,10 +343,24 @@ api_rc_t session_list(api_t *a, call_t *c);
 api_rc_t session_get(api_t *a, call_t *c);
 api_rc_t session_rate(api_t *a, call_t *c);
 api_rc_t session_transcript(api_t *a, call_t *c);
-/* The newest session of a consultation, or of a room (the other one NULL); 0,
- * 1: there is none, or -1: answered. */
-int session_newest(api_t *a, call_t *c, const char *consultation,
-    const char *conversation, json_t **out);
+/* The newest session of the consultation ids[1], whose room is ids[0].  0
+ * (NULL: there is none), 1: it is to be waited for, -1: answered. */
+int session_newest(api_t *a, call_t *c, json_t **out);
+
+/* api_redact.c */
+
+/* What is gone of a room's messages: to be asked for before a session is read
+ * that is to be shown, after all of the room is in the store.  0, or -1:
+ * answered. */
+int api_gone(api_t *a, call_t *c, const char *room, reply_t **gone);
+/* The record, read after that: 0 when it says nothing of what is gone; 1: it is
+ * to be waited for and read anew; -1: answered. */
+int api_redact(api_t *a, call_t *c, const reply_t *gone, const json_t *s);
+/* The same of a list of any rooms, which is read again afterwards in any
+ * case. */
+int api_redact_all(api_t *a, call_t *c, const json_t *list);
+/* Is anything gone anywhere?  1, 0, -1: answered. */
+int api_any_gone(api_t *a, call_t *c);
 
 /* api_body.c: the body of POST /api/conversations */
 

@@ -465,13 +465,14 @@ life_answer(api_t *a, call_t *c, store_t *st, const char *said)
     int      rc;
     json_t  *doc, *list, *session;
 
-    rc = session_newest(a, c, c->ids[1], NULL, &session);
+    rc = session_newest(a, c, &session);
 
-    if (rc < 0 || conv_read(a, c, st, &doc) != 0) {
-        if (rc == 0) {
-            json_decref(session);
-        }
+    if (rc != 0) {
+        return rc < 0 ? API_DONE : API_WAIT;
+    }
 
+    if (conv_read(a, c, st, &doc) != 0) {
+        json_decref(session);
         return API_DONE;
     }
 
@@ -482,7 +483,7 @@ life_answer(api_t *a, call_t *c, store_t *st, const char *said)
 
     return api_ok(c, 200, said,
                   json_pack("{s:o, s:o}", "conversation", doc, "session",
-                            rc == 0 ? session : json_null()));
+                            session ? session : json_null()));
 }
 
 
@@ -509,9 +510,9 @@ end_answer(api_t *a, call_t *c, store_t *st, int changed)
         return changed_answer(a, c, st, changed);
     }
 
-    rc = session_newest(a, c, c->ids[1], NULL, &session);
+    rc = session_newest(a, c, &session);
     if (rc != 0) {
-        return rc < 0 ? API_DONE : changed_answer(a, c, st, changed);
+        return rc < 0 ? API_DONE : API_WAIT;
     }
 
     status = life_text(session, "status");

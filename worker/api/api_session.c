@@ -32,10 +32,11 @@ session_text(const json_t *o, const char *key)
 
 
 int
-session_newest(api_t *a, call_t *c, const char *consultation,
-    const char *conversation, json_t **out)
+session_newest(api_t *a, call_t *c, json_t **out)
 {
+    int                waits;
     json_t            *list;
+    reply_t           *gone;
     int64_t            total;
     store_t           *st;
     store_rc_t         rc;
@@ -44,27 +45,34 @@ session_newest(api_t *a, call_t *c, const char *consultation,
     *out = NULL;
 
     st = api_store(a, c);
-    if (st == NULL) {
+    if (st == NULL || api_gone(a, c, c->ids[0], &gone) != 0) {
         return -1;
     }
 
     memset(&q, 0, sizeof(q));
-    q.consultation = consultation;
-    q.conversation = conversation;
+    q.consultation = c->ids[1];
     q.limit = 1;
 
     rc = store_sessions(st, &q, &list, &total);
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {
+        reply_free(gone);
         api_store_error(a, c, rc);
         return -1;
     }
 
-    *out = json_incref(json_array_get(list, 0));
-    json_decref(list);
+    waits = 0;
 
-    return *out ? 0 : 1;
+    if (json_array_size(list)) {
+        waits = api_redact(a, c, gone, json_array_get(list, 0));
+        *out = waits ? NULL : json_incref(json_array_get(list, 0));
+    }
+
+    json_decref(list);
+    reply_free(gone);
+
+    return waits;
 }
 
 
@@ -101,9 +109,9 @@ session_of_consult(api_t *a, call_t *c, access_t *x, json_t **out)
         return rc;
     }
 
-    rc = session_newest(a, c, c->ids[1], NULL, out);
+    rc = session_newest(a, c, out);
 
-    if (rc == 1) {
+    if (rc == 0 && *out == NULL) {
         api_error(c, 404, "not_found", NULL,
                   "the consultation has no session yet");
         rc = -1;
@@ -113,30 +121,57 @@ session_of_consult(api_t *a, call_t *c, access_t *x, json_t **out)
 }
 
 
-/* The session of the path. */
+/* That of the path, as the store has it.  0, or -1: answered. */
 static int
-session_of_path(api_t *a, call_t *c, access_t *x, json_t **out)
+session_read(api_t *a, call_t *c, json_t **out)
 {
-    int          rc;
     store_t     *st;
-    store_rc_t   src;
-
-    *out = NULL;
+    store_rc_t   rc;
 
     st = api_store(a, c);
     if (st == NULL) {
         return -1;
     }
 
-    src = store_session(st, c->ids[0], out);
-    role_store_result(a->role, src);
+    rc = store_session(st, c->ids[0], out);
+    role_store_result(a->role, rc);
 
-    if (src != STORE_OK) {
-        api_store_error(a, c, src);
+    if (rc != STORE_OK) {
+        api_store_error(a, c, rc);
         return -1;
     }
 
-    rc = session_room(a, c, session_text(*out, "conversationId"), x);
+    return 0;
+}
+
+
+/* The session of the path; read once for its room, and once more when all of
+ * the room is in the store. */
+static int
+session_of_path(api_t *a, call_t *c, access_t *x, json_t **out)
+{
+    int        rc;
+    char       room[WRT_ID_MAX + 1];
+    reply_t   *gone;
+
+    *out = NULL;
+
+    if (session_read(a, c, out) != 0) {
+        return -1;
+    }
+
+    text_copy(room, sizeof(room), session_text(*out, "conversationId"));
+    json_decref(*out);
+    *out = NULL;
+
+    rc = session_room(a, c, room, x);
+
+    if (rc != 0 || api_gone(a, c, room, &gone) != 0) {
+        return rc != 0 ? rc : -1;
+    }
+
+    rc = session_read(a, c, out) == 0 ? api_redact(a, c, gone, *out) : -1;
+    reply_free(gone);
 
     if (rc != 0) {
         json_decref(*out);
@@ -188,15 +223,79 @@ session_get(api_t *a, call_t *c)
 
 /* -- lists -- */
 
+/* Until the store has all of the rooms in question.  1, 0, -1: answered. */
+static int
+list_wait(api_t *a, call_t *c, const char *room)
+{
+    access_t  x;
+
+    if (room) {
+        return session_room(a, c, room, &x);
+    }
+
+    return c->step > 0 ? 0 : api_wait_user(a, c, c->rights ? NULL : c->user);
+}
+
+
+/* 0, or -1: answered. */
+static int
+list_read(api_t *a, call_t *c, const store_sessions_t *q, json_t **out,
+    int64_t *total)
+{
+    store_t     *st;
+    store_rc_t   rc;
+
+    st = api_store(a, c);
+    if (st == NULL) {
+        return -1;
+    }
+
+    rc = store_sessions(st, q, out, total);
+    role_store_result(a->role, rc);
+
+    if (rc != STORE_OK) {
+        api_store_error(a, c, rc);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* Of these sessions none says what is gone.  1: it is to be waited for, -1:
+ * answered. */
+static int
+list_clean(api_t *a, call_t *c, const store_sessions_t *q, json_t **out,
+    int64_t *total)
+{
+    int  rc, any;
+
+    *out = NULL;
+    any = api_any_gone(a, c);
+
+    if (any < 0 || list_read(a, c, q, out, total) != 0) {
+        return -1;
+    }
+
+    if (any == 0) {
+        return 0;
+    }
+
+    /* notes first, then what is answered */
+    rc = api_redact_all(a, c, *out);
+    json_decref(*out);
+    *out = NULL;
+
+    return rc ? rc : list_read(a, c, q, out, total);
+}
+
+
 api_rc_t
 session_list(api_t *a, call_t *c)
 {
     int                rc;
     json_t            *list;
     int64_t            page, limit, total;
-    store_t           *st;
-    access_t           x;
-    store_rc_t         src;
     store_sessions_t   q;
 
     memset(&q, 0, sizeof(q));
@@ -215,28 +314,15 @@ session_list(api_t *a, call_t *c)
         return API_DONE;
     }
 
-    if (q.conversation) {
-        rc = session_room(a, c, q.conversation, &x);
-
-        if (rc != 0) {
-            return rc < 0 ? API_DONE : API_WAIT;
-        }
-    }
-
-    st = api_store(a, c);
-    if (st == NULL) {
-        return API_DONE;
-    }
-
     q.user = q.conversation || c->rights ? NULL : c->user;
     q.page = (int) page;
     q.limit = (int) limit;
 
-    src = store_sessions(st, &q, &list, &total);
-    role_store_result(a->role, src);
+    rc = list_wait(a, c, q.conversation);
+    rc = rc ? rc : list_clean(a, c, &q, &list, &total);
 
-    if (src != STORE_OK) {
-        return api_store_error(a, c, src);
+    if (rc != 0) {
+        return rc < 0 ? API_DONE : API_WAIT;
     }
 
     return api_ok(c, 200, NULL,
@@ -520,8 +606,11 @@ session_rate(api_t *a, call_t *c)
 
 /* -- transcripts -- */
 
-/* The file that was written when the session ended, into text.  -1: answered;
- * 1: it is larger than max. */
+#define TRANSCRIPT_LARGE  1         /* larger than max */
+#define TRANSCRIPT_AGAIN  2         /* made anew meanwhile: another look */
+
+/* The file that was written when the session ended, into text.  0, -1:
+ * answered, or one of these. */
 static int
 transcript_stored(api_t *a, call_t *c, store_t *st, const json_t *s,
     size_t max, buf_t *text)
@@ -532,14 +621,17 @@ transcript_stored(api_t *a, call_t *c, store_t *st, const json_t *s,
     rc = scribe_parts_read(st, s, max, text, &large);
     role_store_result(a->role, rc);
 
+    if (rc == STORE_NOT_FOUND && c->step <= API_REDACT_STEPS) {
+        return TRANSCRIPT_AGAIN;
+    }
+
     if (rc != STORE_OK) {
-        /* made anew meanwhile: there is another one now */
         (void) (rc == STORE_NOT_FOUND ? api_unavailable(c)
                                       : api_store_error(a, c, rc));
         return -1;
     }
 
-    return large;
+    return large ? TRANSCRIPT_LARGE : 0;
 }
 
 
@@ -566,7 +658,7 @@ transcript_now(api_t *a, call_t *c, store_t *st, const json_t *s, size_t max,
         return -1;
     }
 
-    return large;
+    return large ? TRANSCRIPT_LARGE : 0;
 }
 
 
@@ -637,9 +729,11 @@ transcript_of(api_t *a, call_t *c, const json_t *s, int markdown)
          : transcript_now(a, c, st, s, max, &text);
 
     arc = rc < 0 ? API_DONE
-          : rc > 0 ? api_error(c, 413, "too_large", NULL,
-                               "the transcript is too large to be answered")
-                   : transcript_answer(a, c, s, &text, markdown);
+          : rc == TRANSCRIPT_AGAIN ? API_WAIT
+          : rc == TRANSCRIPT_LARGE
+            ? api_error(c, 413, "too_large", NULL,
+                        "the transcript is too large to be answered")
+            : transcript_answer(a, c, s, &text, markdown);
     buf_free(&text);
 
     return arc;

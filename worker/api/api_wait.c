@@ -83,7 +83,8 @@ api_wait_state(api_t *a, call_t *c, const char *id, const access_t *x)
 }
 
 
-/* Mark the shards of a user's rooms; all when his list can not be had. */
+/* Mark the shards of a user's rooms; all when his list can not be had, and
+ * without a user. */
 static int
 wait_shards(api_t *a, const char *user)
 {
@@ -97,6 +98,12 @@ wait_shards(api_t *a, const char *user)
     const char  *id;
 
     n = a->cf->names.shards;
+
+    if (user == NULL) {
+        memset(a->wanted, 1, n);
+        return 0;
+    }
+
     hub = api_redis(a, 0);
     st = role_store(a->role);
 
@@ -225,18 +232,15 @@ api_wait_shard(api_t *a, call_t *c, const char *id)
         return -1;
     }
 
-    free(c->tails);
-    c->tails = mem_zero(sizeof(tail_t));
-    c->ntails = reply_count(r) > 0;
-
-    if (c->ntails) {
-        c->tails->shard = k;
-        c->tails->upto = wait_id(reply_at(r, 0));
+    if (reply_count(r) > 0) {
+        c->tails = mem_grow(c->tails, (c->ntails + 1) * sizeof(tail_t));
+        c->tails[c->ntails].shard = k;
+        c->tails[c->ntails++].upto = wait_id(reply_at(r, 0));
     }
 
     reply_free(r);
 
-    return (int) c->ntails;
+    return c->ntails > 0;
 }
 
 

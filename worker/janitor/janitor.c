@@ -28,6 +28,7 @@ typedef struct {
     int64_t    sweep_at;
     int64_t    presence_at;
     int64_t    sessions_at;
+    scribe_turns_t  *turns;
     int64_t    retain_at;
     retain_t  *retain;
     int64_t    erase_at;
@@ -56,6 +57,7 @@ janitor_run(role_t *r)
 
     j.retain = retain_open(r);
     j.erase = erase_open(r);
+    j.turns = scribe_turns_open(r);
 
     for (i = 0; i < r->cf->nredis; i++) {
         link_init(&j.links[i], r->cf, i, &r->slot->counters);
@@ -82,7 +84,7 @@ janitor_run(role_t *r)
         }
 
         if (now >= j.sessions_at && link_up(&j.links[0]) == 0) {
-            scribe_turn(r, j.links, &j.cmd);
+            scribe_turn(j.turns, j.links, &j.cmd);
             j.sessions_at = mono_ms() + JANITOR_SESSIONS_MS;
         }
 
@@ -109,6 +111,7 @@ janitor_run(role_t *r)
     role_store_close(r);
     retain_close(j.retain);
     erase_close(j.erase);
+    scribe_turns_close(j.turns);
     free(j.links);
     free(j.backlog);
     free(j.dead);

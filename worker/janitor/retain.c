@@ -117,6 +117,33 @@ retain_ids(const json_t *messages)
 }
 
 
+/* The event, with the lowest and the highest of their numbers. */
+static json_t *
+retain_body(const json_t *due)
+{
+    size_t    i;
+    json_t   *v, *messages;
+    int64_t   seq, from, to;
+
+    messages = json_object_get(due, "messages");
+    from = 0;
+    to = 0;
+
+    json_array_foreach(messages, i, v) {
+        /* its own comes first, then those of its changes */
+        seq = json_integer_value(json_array_get(
+                  json_object_get(v, "numbers"), 0));
+        from = i == 0 || seq < from ? seq : from;
+        to = seq > to ? seq : to;
+    }
+
+    return json_pack("{s:s, s:O, s:I, s:I, s:o}", "op", "expire", "before",
+                     json_object_get(due, "before"), "from",
+                     (json_int_t) from, "to", (json_int_t) to, "messages",
+                     retain_ids(messages));
+}
+
+
 /* Out of the log, then out of the store.  0, -1. */
 static int
 retain_expire(retain_t *t, const char *id, const json_t *due)
@@ -137,9 +164,7 @@ retain_expire(retain_t *t, const char *id, const json_t *due)
         return -1;
     }
 
-    body = json_pack("{s:s, s:O, s:o}", "op", "expire", "before",
-                     json_object_get(due, "before"), "messages",
-                     retain_ids(messages));
+    body = retain_body(due);
 
     if (life_record(c, &t->cmd, t->role->cf, WRT_EV_LIFE, id, id, "-", body)
         != 0)

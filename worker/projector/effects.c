@@ -1,12 +1,14 @@
 /*
  * effects.c: what follows from a stored event outside of its conversation:
- * the lists of users' rooms, and the users' own channels.
+ * the lists of users' rooms, the users' own channels, and what sessions that
+ * are written up quote.
  *
  * Everything here may happen twice (a batch that is repeated after a crash)
  * and ends in the same state.  Replies are not looked at one by one: the
  * caller drains the hub and repeats the batch when anything failed.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "worker/worker.h"
@@ -130,6 +132,65 @@ effects_profile(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 }
 
 
+/* Note that messages of the room are gone, which its sessions may quote:
+ * scribe_redact.c.  Without numbers: any of them. */
+static void
+effects_gone(rds_t *hub, cmd_t *cmd, const entry_t *e, const json_t *from,
+    const json_t *to)
+{
+    int64_t  lo, hi;
+    char     note[WRT_ID_MAX + 48];
+
+    lo = json_integer_value(from);
+    hi = json_integer_value(to);
+
+    if (lo < 1 || hi < lo) {
+        lo = 1;
+        hi = (int64_t) 1 << 53;
+    }
+
+    snprintf(note, sizeof(note), "%s %lld %lld", e->conversation,
+             (long long) lo, (long long) hi);
+
+    cmd_begin(cmd, "ZADD");
+    cmd_text(cmd, WRT_KEY_SESSIONS_REDACT);
+    cmd_num(cmd, 0);
+    cmd_text(cmd, note);
+    rds_push(hub, cmd);
+}
+
+
+static int
+effects_is(const json_t *o, const char *key, const char *text)
+{
+    const char  *s;
+
+    s = json_string_value(json_object_get(o, key));
+
+    return s && strcmp(s, text) == 0;
+}
+
+
+/* The record of a session that is written up.  One that was under way in
+ * nobody's sight (that of a consultation had "ended" in the store before) may
+ * have been made of what is deleted meanwhile: it is looked at once. */
+static void
+effects_session(rds_t *hub, cmd_t *cmd, const entry_t *e)
+{
+    const json_t  *s;
+
+    s = json_object_get(e->ev.body, "session");
+
+    if (effects_is(e->ev.body, "op", "put")
+        && effects_is(s, "status", "completed")
+        && effects_is(s, "sessionType", "general"))
+    {
+        effects_gone(hub, cmd, e, json_object_get(s, "startSeq"),
+                     json_object_get(s, "endSeq"));
+    }
+}
+
+
 void
 effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 {
@@ -167,6 +228,28 @@ effects_queue(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
             effects_profile(hub, cmd, cf, e);
         }
 
+        break;
+
+    case WRT_EV_CHANGE:
+        if (effects_is(e->ev.body, "event", "message_deleted")) {
+            v = json_object_get(json_object_get(e->ev.body, "data"),
+                                "message");
+            v = json_object_get(v, "seq");
+            effects_gone(hub, cmd, e, v, v);
+        }
+
+        break;
+
+    case WRT_EV_LIFE:
+        if (effects_is(e->ev.body, "op", "expire")) {
+            effects_gone(hub, cmd, e, json_object_get(e->ev.body, "from"),
+                         json_object_get(e->ev.body, "to"));
+        }
+
+        break;
+
+    case WRT_EV_SESSION:
+        effects_session(hub, cmd, e);
         break;
     }
 }

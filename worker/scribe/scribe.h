@@ -38,11 +38,6 @@ store_rc_t scribe_complete(const scribe_t *w, const json_t *session);
  * STORE_REJECTED also when there is more to be read: again, later. */
 store_rc_t scribe_general(const scribe_t *w, const char *conversation);
 
-/* What is due of both: sessions that ended and were not written up, rooms that
- * have been silent.  For the janitor; a little at a time.  links: one a
- * server. */
-void scribe_turn(role_t *r, link_t *links, cmd_t *cmd);
-
 /*
  * scribe_make.c
  */
@@ -101,8 +96,12 @@ void scribe_parts_begin(scribe_parts_t *p, const scribe_t *w,
 int scribe_parts_add(void *data, const char *text, size_t n);
 json_t *scribe_parts_end(scribe_parts_t *p, const char *head);
 
-/* The text that the record names, added to *text; large: more than max, and not
- * all of it was read.  STORE_NOT_FOUND: it was made anew meanwhile. */
+/* The text that the record names, piece by piece, until the sink does not say
+ * 0.  STORE_NOT_FOUND: it was made anew meanwhile. */
+store_rc_t scribe_parts_each(store_t *st, const json_t *session,
+    transcript_sink_pt sink, void *data);
+/* The same added to *text; large: more than max, and not all of it was
+ * read. */
 store_rc_t scribe_parts_read(store_t *st, const json_t *session, size_t max,
     buf_t *text, int *large);
 
@@ -115,5 +114,41 @@ store_rc_t scribe_parts_read(store_t *st, const json_t *session, size_t max,
  * was.  1 queued, 0 he is not in it, -1 not now. */
 int scribe_erase(const scribe_t *w, const json_t *session, const char *user,
     const char *alias);
+
+/*
+ * scribe_redact.c
+ */
+
+/*
+ * What is no longer there of a room's messages, and may be quoted in its
+ * sessions: members of wrt:sessions:redact.  NULL: not now.  Ask before the
+ * record of a session is read that is to be shown.
+ */
+reply_t *scribe_gone(rds_t *hub, const char *conversation);
+/* Is any of these among the messages of a session? */
+int scribe_gone_touches(const reply_t *gone, const json_t *session);
+
+/*
+ * Take out of a session that is written up, its transcript and its summary,
+ * what the store has as deleted by now, or not at all.  *queued: there was
+ * something; when the store has that, look again: another record may have come
+ * first.  STORE_REJECTED: not now; STORE_NOT_FOUND: it was made anew meanwhile;
+ * else what the store said.
+ */
+store_rc_t scribe_redact(const scribe_t *w, const json_t *session,
+    int *queued);
+
+/*
+ * scribe_turn.c: what nobody waits for, for the janitor, a little at a time:
+ * sessions that ended and were not written up, rooms that have been silent,
+ * sessions that quote what is deleted.
+ */
+
+typedef struct scribe_turns_s  scribe_turns_t;
+
+scribe_turns_t *scribe_turns_open(role_t *r);
+void scribe_turn(scribe_turns_t *t, link_t *links, cmd_t *cmd);  /* one a
+                                                                server */
+void scribe_turns_close(scribe_turns_t *t);
 
 #endif

@@ -522,37 +522,49 @@ scribe_parts_end(scribe_parts_t *p, const char *head)
 
 
 store_rc_t
-scribe_parts_read(store_t *st, const json_t *session, size_t max, buf_t *text,
-    int *large)
+scribe_parts_each(store_t *st, const json_t *session, transcript_sink_pt sink,
+    void *data)
 {
+    int            stop;
     json_t        *part;
     int64_t        i, parts;
     store_rc_t     rc;
-    const char    *id, *run;
+    const char    *run;
     const json_t  *meta;
 
-    id = json_string_value(json_object_get(session, "id"));
     meta = json_object_get(session, "transcript");
-    run = json_string_value(json_object_get(meta, "run"));
+    run = scribe_text(meta, "run");
     parts = json_integer_value(json_object_get(meta, "parts"));
 
-    *large = 0;
-
-    for (i = 0; i < parts && !*large; i++) {
-        rc = store_session_part(st, id, run, i, &part);
+    for (i = 0, stop = 0; i < parts && !stop; i++) {
+        rc = store_session_part(st, scribe_text(session, "id"), run, i, &part);
 
         if (rc != STORE_OK) {
             return rc;
         }
 
-        *large = json_string_length(part) > max - text->n;
-
-        if (!*large) {
-            buf_add(text, json_string_value(part), json_string_length(part));
-        }
-
+        stop = sink(data, json_string_value(part), json_string_length(part))
+               != 0;
         json_decref(part);
     }
 
     return STORE_OK;
+}
+
+
+store_rc_t
+scribe_parts_read(store_t *st, const json_t *session, size_t max, buf_t *text,
+    int *large)
+{
+    store_rc_t     rc;
+    make_limit_t   l;
+
+    l.text = text;
+    l.max = max;
+    l.large = 0;
+
+    rc = scribe_parts_each(st, session, make_limited, &l);
+    *large = l.large;
+
+    return rc;
 }

@@ -43,6 +43,13 @@ class Sqlite:
             " (SELECT value FROM json_each(?))",
             days * DAY, json.dumps(ids))
 
+    def written_up(self, room):
+        """All that sessions of the room say: records and transcripts."""
+        return "".join(row[0] for row in self.db.execute(
+            "SELECT document FROM chat_session WHERE conversation = ?1"
+            " UNION ALL SELECT p.text FROM session_part p JOIN chat_session s"
+            " ON s.id = p.session WHERE s.conversation = ?1", (room,)))
+
     def idle(self, room, days):
         """The room was last used so many days earlier."""
         self._write(
@@ -86,6 +93,13 @@ class Mongo:
             [{"$set": {"createdAt": {"$subtract": [
                 "$createdAt", days * DAY]}}}])
         assert done.modified_count == len(ids)
+
+    def written_up(self, room):
+        records = list(self.db.chatSessions.find({"conversationId": room}))
+        parts = self.db.sessionParts.find(
+            {"sessionId": {"$in": [r["_id"] for r in records]}})
+        return json.dumps(records + [p["text"] for p in parts],
+                          ensure_ascii=False, default=str)
 
     def idle(self, room, days):
         done = self.db.conversations.update_one(
