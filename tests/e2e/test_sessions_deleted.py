@@ -142,8 +142,9 @@ async def test_deleted(make_stack, tmp_path):
 
 
 async def test_first_answers(make_stack):
-    """Whichever route is asked first, and whoever asks at the same time."""
-    stack = make_stack(nginx=2)
+    """Whichever route is asked first, and whoever asks at the same time; the
+    notes are on another server than half of the rooms."""
+    stack = make_stack(nginx=2, redis=2)
     with stopped(stack, "janitor"):
         for path in ("/consultations/{n}", "/consultations/{n}/summary",
                      "/consultations/{n}/transcript", "/sessions/{s}",

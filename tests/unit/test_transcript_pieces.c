@@ -294,6 +294,8 @@ erased_refused(void **state)
         "{\"entries\":[{\"kind\":\"message\",}],\"head\"}",
         "{\"entries\":[ {}],\"format\":1}"
     };
+    static const char         closed[] =
+        "{\"entries\":[{\"content\":1,\"kind\":\"closed\"}]}\n";
 
     (void) state;
 
@@ -311,8 +313,8 @@ erased_refused(void **state)
     }
 
     /* with the summary alone, when that is asked for */
-    assert_int_equal(eraser("{\"entries\":[{\"content\":1,\"kind\":"
-                            "\"closed\"}]}\n", 49, 1, 1, NULL, &erased), 0);
+    assert_int_equal(eraser(closed, sizeof(closed) - 1, 1, 1, NULL, &erased),
+                     0);
     assert_int_equal(erased, 1);
 
     free(p);
