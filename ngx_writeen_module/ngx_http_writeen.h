@@ -274,6 +274,7 @@ typedef struct {
     ngx_str_t                  target;     /* of WRT_EV_JOIN and _LEAVE */
     ngx_str_t                  actor;
     int64_t                    before;     /* of WRT_EV_FENCE */
+    unsigned                   filled:1;   /* read from the log or the store */
 } ngx_http_writeen_held_t;
 
 
@@ -294,6 +295,7 @@ struct ngx_http_writeen_link_s {
     int64_t                    seq;        /* last event given to it */
     int64_t                    first;      /* where live began: events up to
                                               it were not sent here */
+    int64_t                    member;     /* he was one at this number */
     ngx_msec_t                 typing_at;  /* typing published, 0 never */
     u_char                     state;
     unsigned                   opening:1;  /* counted in session->opening */
@@ -734,9 +736,12 @@ void ngx_http_writeen_link_free(ngx_http_writeen_link_t *l);
 /* A member has left, as msg says: take his sessions out of the room. */
 void ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm,
     ngx_str_t *uid, ngx_http_writeen_msg_t *msg);
-/* One of them.  Who waits for an answer about the room is told that there is
- * none; who is catching up gets msg, if any.  Link, and session too if the
- * client was too slow, are gone. */
+/* A member has come in again, as was found out later: so are his sessions. */
+void ngx_http_writeen_link_enter(ngx_http_writeen_room_t *rm,
+    ngx_str_t *uid, int64_t seq);
+/* One session of who left.  Who waits for an answer about the room is told that
+ * there is none; who is catching up gets msg, if any.  Link, and session too if
+ * the client was too slow, are gone. */
 void ngx_http_writeen_link_left(ngx_http_writeen_link_t *l,
     ngx_http_writeen_msg_t *msg);
 /* It was found that he is a member no more: the client is told to read the

@@ -505,6 +505,7 @@ ngx_http_writeen_catch_peeked(ngx_http_writeen_catch_t *op,
 
         l->seq = ngx_max(seq, rm->seq);
         l->first = l->seq;
+        l->member = seq;
     }
 
     l->state = (s->resuming || s->state == NGX_HTTP_WRITEEN_OPENING)
@@ -665,6 +666,7 @@ ngx_http_writeen_catch_live(ngx_http_writeen_catch_t *op, int64_t seq)
     ngx_http_writeen_room_known(rm, seq);
 
     l->seq = seq;
+    l->member = seq;
     l->first = (op->began >= 0) ? ngx_min(op->began, seq) : seq;
     l->state = NGX_HTTP_WRITEEN_LINK_LIVE;
 

@@ -396,6 +396,7 @@ ngx_http_writeen_room_fill_payload(ngx_http_writeen_room_t *rm,
     held = ngx_http_writeen_room_held(&h);
 
     if (held != NULL) {
+        held->filled = 1;
         ngx_http_writeen_room_accept(rm, held);
     }
 }

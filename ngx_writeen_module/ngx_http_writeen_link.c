@@ -93,6 +93,7 @@ ngx_http_writeen_link_new(ngx_http_writeen_session_t *s, const char *id,
     l->session = s;
     l->seq = -1;
     l->first = -1;
+    l->member = -1;
 
     if (ngx_queue_empty(&rm->links)) {
         ngx_queue_remove(&rm->idle);
@@ -213,6 +214,21 @@ ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l)
 }
 
 
+/* Was he a member, or will he be asked whether he is, at that number? */
+
+static ngx_uint_t
+ngx_http_writeen_link_newer(ngx_http_writeen_link_t *l, int64_t seq)
+{
+    if (l->state == NGX_HTTP_WRITEEN_LINK_LIVE
+        || l->state == NGX_HTTP_WRITEEN_LINK_HELD)
+    {
+        return l->member >= seq;
+    }
+
+    return l->catch_op != NULL && l->catch_op->after >= seq;
+}
+
+
 void
 ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm, ngx_str_t *uid,
     ngx_http_writeen_msg_t *msg)
@@ -230,9 +246,47 @@ ngx_http_writeen_link_leave(ngx_http_writeen_room_t *rm, ngx_str_t *uid,
         u = l->session->user;
 
         if (u->node.str.len == uid->len
-            && ngx_memcmp(u->uid, uid->data, uid->len) == 0)
+            && ngx_memcmp(u->uid, uid->data, uid->len) == 0
+            && !ngx_http_writeen_link_newer(l, msg->seq))
         {
             ngx_http_writeen_link_left(l, msg);
+        }
+    }
+}
+
+
+/*
+ * What his channel said of it came while the old link was there, or not at
+ * all: the event itself tells him.
+ */
+
+void
+ngx_http_writeen_link_enter(ngx_http_writeen_room_t *rm, ngx_str_t *uid,
+    int64_t seq)
+{
+    ngx_queue_t                 *q, *next;
+    ngx_http_writeen_user_t     *u;
+    ngx_http_writeen_session_t  *s;
+
+    u = ngx_http_writeen_user_find(ngx_http_writeen_worker,
+                                   (char *) uid->data, uid->len);
+    if (u == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&u->sessions);
+         q != ngx_queue_sentinel(&u->sessions);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        s = ngx_queue_data(q, ngx_http_writeen_session_t, user_queue);
+
+        if (s->state == NGX_HTTP_WRITEEN_OPEN
+            && ngx_http_writeen_link_find(s, (char *) rm->id,
+                                          rm->node.str.len) == NULL)
+        {
+            (void) ngx_http_writeen_link_create(s, (char *) rm->id,
+                                                rm->node.str.len, seq - 1);
         }
     }
 }

@@ -483,6 +483,7 @@ ngx_http_writeen_room_held(wrt_bus_header_t *h)
     held->msg->kind = h->kind;
     held->msg->seq = ngx_max(h->num[0], 0);
     held->before = h->num[1];
+    held->filled = 0;
 
     p = (u_char *) held + sizeof(ngx_http_writeen_held_t);
 
@@ -728,6 +729,9 @@ ngx_http_writeen_room_walk(ngx_http_writeen_room_t *rm, ngx_uint_t *budget)
 
         if (held->msg->kind == WRT_EV_LEAVE) {
             ngx_http_writeen_link_leave(rm, &held->target, held->msg);
+
+        } else if (held->msg->kind == WRT_EV_JOIN && held->filled) {
+            ngx_http_writeen_link_enter(rm, &held->target, held->msg->seq);
         }
 
         ngx_queue_remove(&held->queue);

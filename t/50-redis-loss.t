@@ -414,3 +414,42 @@ c expect conversation_joined data.seq==8
 post room1 u2 nine
 a expect message_received data.seq==9
 c expect message_received data.seq==9
+
+
+=== TEST 21: who was taken out in a hole and put in again goes on hearing
+--- steps
+room room1 u1 u2
+a connect u1
+b connect u2
+post room1 u2 one
+a expect message_received data.seq==1
+b expect message_received data.seq==1
+redis XADD %log(room1) 2-0 p 'l 2 u2 u1\n{"event":"message_received","data":{"conversationId":"room1","seq":2,"message":{"id":"x2","seq":2}}}'
+redis XADD %log(room1) 3-0 p 'j 3 u2 u1\n{"event":"message_received","data":{"conversationId":"room1","seq":3,"message":{"id":"x3","seq":3}}}'
+redis HSET %conv(room1) seq 3
+post room1 u2 four
+b run room1 2 4
+a run room1 2 4
+post room1 u2 five
+a expect message_received data.seq==5
+b expect message_received data.seq==5
+a quiet
+
+
+=== TEST 22: nor does it take him out who came after
+--- steps
+room room1 u1 u2
+b connect u2
+post room1 u2 one
+b expect message_received data.seq==1
+redis XADD %log(room1) 2-0 p 'l 2 u2 u1\n{"event":"message_received","data":{"conversationId":"room1","seq":2,"message":{"id":"x2","seq":2}}}'
+redis XADD %log(room1) 3-0 p 'j 3 u2 u1\n{"event":"message_received","data":{"conversationId":"room1","seq":3,"message":{"id":"x3","seq":3}}}'
+redis HSET %conv(room1) seq 3
+a connect u1
+post room1 u2 four
+b run room1 2 4
+a expect message_received data.seq==4
+post room1 u2 five
+a expect message_received data.seq==5
+b expect message_received data.seq==5
+a quiet
