@@ -139,6 +139,7 @@ struct ngx_http_writeen_session_s {
     ngx_http_writeen_out_t    *out;
     ngx_http_writeen_out_t   **out_last;
     size_t                     out_bytes;
+    size_t                     large;      /* of a frame that does not count */
     size_t                     sent;
 
     /* input: the frame and the message under construction */

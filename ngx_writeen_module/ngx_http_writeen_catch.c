@@ -14,7 +14,8 @@
  *
  * Events are read in pages, by one catch-up of a session at a time, and a next
  * page only when the client's queue has drained: catching up never makes a
- * slow client's queue overflow.
+ * slow client's queue overflow.  An answer with many cursors is such a page,
+ * too.
  *
  * There are side steps (catch_step.c): LOAD when the conversation is not in
  * Redis, STORE when the log does not reach back, FENCE when the client knows
@@ -269,7 +270,7 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
         }
     }
 
-    if ((op->mode == CATCH_CATCH || op->mode == CATCH_REPLAY)
+    if ((op->mode == CATCH_CATCH || op->mode == CATCH_REPLAY || op->large)
         && !ngx_http_writeen_catch_turn(op))
     {
         if (op->link->state != NGX_HTTP_WRITEEN_LINK_LIVE
@@ -588,6 +589,17 @@ ngx_http_writeen_catch_go(ngx_http_writeen_catch_t *op)
     }
 
     if (op->answer && !op->joined) {
+
+        if (op->cursors.len + op->online.len
+            > op->op.session->conf->send_queue / 4 && !op->turn)
+        {
+            op->large = 1;
+
+            if (!ngx_http_writeen_catch_turn(op)) {
+                ngx_http_writeen_catch_forget(op);
+                return;
+            }
+        }
 
         if (op->mode == CATCH_CATCH || op->mode == CATCH_REPLAY) {
             upto = (op->mode == CATCH_REPLAY) ? ngx_min(seq, op->limit) : seq;

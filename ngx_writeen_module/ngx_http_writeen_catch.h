@@ -71,6 +71,8 @@ struct ngx_http_writeen_catch_s {
     unsigned                       inflight:1; /* an answer will come */
     unsigned                       reading:1; /* counted in room->catching */
     unsigned                       turn:1;    /* the session's one reader */
+    unsigned                       large:1;   /* has to be that, too: many
+                                                 cursors */
     unsigned                       checks:1;  /* counted in session->nchecks */
 };
 

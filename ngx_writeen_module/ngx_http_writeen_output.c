@@ -6,7 +6,8 @@
  * or a burst, leave in one system call.  With more than a quarter of
  * writeen_send_queue in it, a queue takes no typing and no presence any more;
  * what would go beyond writeen_send_queue closes an open session with 4408:
- * memory stays bounded.
+ * memory stays bounded.  One large frame that finds the queue nearly empty does
+ * not count: how many members a room has is not the client's doing.
  *
  * With TLS a frame that got NGX_AGAIN must be offered again from the same
  * address with the same length, so the first frame stays first once it has
@@ -48,7 +49,11 @@ ngx_http_writeen_output(ngx_http_writeen_session_t *s,
 
     msg = ngx_http_writeen_deflate(s, msg);
 
-    if (s->out_bytes + msg->len > s->conf->send_queue
+    if (s->out_bytes <= s->conf->send_queue / 4) {
+        s->large = (msg->len > s->conf->send_queue / 4) ? msg->len : 0;
+    }
+
+    if (s->out_bytes + msg->len > s->conf->send_queue + s->large
         && s->state == NGX_HTTP_WRITEEN_OPEN)
     {
         ngx_http_writeen_count(wk, slow_closed_total);

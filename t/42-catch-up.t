@@ -301,3 +301,35 @@ a expect message_received data.seq==1
 post room1 u2 two
 a expect message_received data.seq==2
 a quiet
+
+
+=== TEST 14: rooms whose members alone are more than a queue can be joined
+--- sndbuf: 16k
+--- with
+writeen_max_message 8k;
+writeen_max_text 4k;
+writeen_send_queue 16k;
+--- steps
+room room1 u1 u2
+room room2 u1 u2
+redis EVAL 'for k=1,2 do for n=1,200 do local v="0 2026-01-01T00:00:00.000Z" redis.call("HSET",KEYS[k],"m:member"..n,"rw|student|0","r:member"..n,v,"d:member"..n,v) end end' 2 %conv(room1) %conv(room2)
+a connect u1
+nginx hold
+a send join_conversation {"conversationId":"room1"} id=j1
+a send join_conversation {"conversationId":"room2"} id=j2
+a send join_conversation {"conversationId":"room1"} id=j3
+a send join_conversation {"conversationId":"room2","afterSeq":0} id=j4
+nginx go
+a find conversation_joined data.id=j1 data.cursors.length=202
+a find conversation_joined data.id=j2 data.cursors.length=202
+a find conversation_joined data.id=j3 data.cursors.length=202
+a find conversation_joined data.id=j4 data.cursors.length=202
+a find ack data.id=j1
+a find ack data.id=j2
+a find ack data.id=j3
+a find ack data.id=j4
+post room1 u2 one
+a expect message_received data.conversationId=room1 data.seq==1
+post room2 u2 one
+a expect message_received data.conversationId=room2 data.seq==1
+a quiet
