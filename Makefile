@@ -40,7 +40,8 @@ override CFLAGS       := -O1 -g -fno-omit-frame-pointer \
 override LDFLAGS      := -fsanitize=address,undefined
 override E2E_VENV     := $(abspath build/venv)
 MONGOD                ?= $(abspath build/deps/mongod)
-export MONGOD
+LSAN_OPTIONS          ?= suppressions=$(abspath tools/lsan.txt)
+export MONGOD LSAN_OPTIONS
 endif
 
 override CFLAGS := -I. -std=gnu11 -Wall -Wextra -Werror $(CFLAGS)
