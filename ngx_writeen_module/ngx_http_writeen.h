@@ -333,6 +333,7 @@ struct ngx_http_writeen_worker_s {
     ngx_queue_t                idle_rooms;
     ngx_queue_t                idle_users;
     ngx_queue_t                loads;      /* conversations being loaded */
+    uint64_t                   sends;      /* begun, ever */
     ngx_queue_t                retries;    /* catch-ups waiting for Redis */
     ngx_queue_t                user_retries; /* room lists waiting likewise */
     ngx_queue_t                typing;     /* sessions that type */
@@ -582,14 +583,15 @@ ngx_http_writeen_send_t *ngx_http_writeen_send(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_send_cancel(ngx_http_writeen_send_t *send);
 
 /* Bring a conversation into Redis, one call for all who ask at a time; the
- * waiters are told in the order they came.  ok: 1 loaded, 0 unknown, -1 not
- * possible now. */
+ * waiters are told in the order they came, sends in that they began.  ok: 1
+ * loaded, 0 unknown, -1 not possible now. */
 typedef void (*ngx_http_writeen_load_pt)(void *data, ngx_int_t ok);
 
 typedef struct {
     ngx_queue_t                queue;
     ngx_http_writeen_load_pt   handler;
     void                      *data;
+    uint64_t                   order;      /* of a send, 0: of none */
 } ngx_http_writeen_load_wait_t;
 
 /* NGX_OK: w, which has to live so long, is told later.  NGX_ERROR: it can not

@@ -118,6 +118,7 @@ ngx_http_writeen_send(ngx_http_writeen_worker_t *wk,
     m->ack_store = wlcf->ack_store;
     m->want_event = wlcf->api;
     m->timeout = wlcf->api_timeout;
+    m->wait.order = ++wk->sends;
     ngx_queue_init(&m->acks);
 
     wrt_oid_next(&wk->oid, ngx_time(), m->mid);
@@ -619,13 +620,28 @@ ngx_int_t
 ngx_http_writeen_load(ngx_http_writeen_worker_t *wk, wrt_slice_t id,
     ngx_http_writeen_load_wait_t *w)
 {
-    ngx_http_writeen_call_t   call;
-    ngx_http_writeen_load_t  *ld;
+    ngx_queue_t                   *q;
+    ngx_http_writeen_call_t        call;
+    ngx_http_writeen_load_t       *ld;
+    ngx_http_writeen_load_wait_t  *before;
 
     ld = ngx_http_writeen_load_find(wk, id);
 
     if (ld != NULL) {
-        ngx_queue_insert_tail(&ld->waiting, &w->queue);
+        /* one that Redis has sent back goes before those that came since */
+
+        for (q = ngx_queue_last(&ld->waiting);
+             w->order != 0 && q != ngx_queue_sentinel(&ld->waiting);
+             q = ngx_queue_prev(q))
+        {
+            before = ngx_queue_data(q, ngx_http_writeen_load_wait_t, queue);
+
+            if (before->order < w->order) {
+                break;
+            }
+        }
+
+        ngx_queue_insert_after(q, &w->queue);
         return NGX_OK;
     }
 
