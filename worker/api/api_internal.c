@@ -11,6 +11,8 @@
 
 /* Membership may change between reading the store and writing the list. */
 #define INTERNAL_USER_TRIES  5
+/* The store may go on between reading the changes and the conversation. */
+#define CHANGES_TRIES        4
 
 
 /* LOAD <conversation> */
@@ -301,31 +303,45 @@ internal_changes_query(const char *q, int64_t *after, int64_t *origin,
 }
 
 
-/* The conversation as it stands, with the first page: who catches up in
- * compact form does not get the events that made it so.  0, -1: answered. */
-static int
-internal_changes_document(api_t *a, call_t *c, store_t *st, int first,
-    buf_t *out)
+/*
+ * What was changed, and with the first page the conversation as it stands: who
+ * catches up in compact form does not get the events that made it so.  The two
+ * are to be of one moment, else a room is shown archived before it is; when
+ * the store goes on too fast the conversation is the later one.
+ */
+static store_rc_t
+internal_changes_read(store_t *st, const char *id, int64_t after, int first,
+    json_t **list, json_t **doc, int64_t *upto)
 {
-    json_t      *doc;
-    store_rc_t   rc;
+    int         tries;
+    store_rc_t  rc;
 
-    if (!first) {
-        return 0;
+    *doc = NULL;
+
+    for (tries = 0; ; tries++) {
+        rc = store_changes(st, id, after, WRT_RESUME_MAX, list, upto);
+
+        if (rc != STORE_OK || !first) {
+            return rc;
+        }
+
+        rc = store_conversation(st, id, NULL, doc);
+
+        if (rc != STORE_OK) {
+            json_decref(*list);
+            return rc;
+        }
+
+        if (tries == CHANGES_TRIES
+            || json_integer_value(json_object_get(*doc, "seq")) == *upto)
+        {
+            return STORE_OK;
+        }
+
+        json_decref(*list);
+        json_decref(*doc);
+        *doc = NULL;
     }
-
-    rc = store_conversation(st, c->ids[0], NULL, &doc);
-    role_store_result(a->role, rc);
-
-    if (rc != STORE_OK) {
-        api_store_error(a, c, rc);
-        return -1;
-    }
-
-    buf_json(out, doc);
-    json_decref(doc);
-
-    return 0;
 }
 
 
@@ -371,7 +387,7 @@ internal_changes(api_t *a, call_t *c)
 {
     int          waits;
     buf_t        out, document;
-    json_t      *list;
+    json_t      *list, *doc;
     int64_t      after, origin, bytes, upto;
     store_t     *st;
     access_t     access;
@@ -399,7 +415,8 @@ internal_changes(api_t *a, call_t *c)
         return API_DONE;
     }
 
-    rc = store_changes(st, c->ids[0], after, WRT_RESUME_MAX, &list, &upto);
+    rc = internal_changes_read(st, c->ids[0], after, after == origin, &list,
+                               &doc, &upto);
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {
@@ -409,15 +426,16 @@ internal_changes(api_t *a, call_t *c)
     memset(&out, 0, sizeof(out));
     memset(&document, 0, sizeof(document));
 
-    if (internal_changes_document(a, c, st, after == origin, &document) == 0) {
-        internal_changes_page(&out, list, &document, origin, bytes, upto);
-        (void) api_text(c, &out);
+    if (doc) {
+        buf_json(&document, doc);
     }
 
+    internal_changes_page(&out, list, &document, origin, bytes, upto);
     buf_free(&document);
+    json_decref(doc);
     json_decref(list);
 
-    return API_DONE;
+    return api_text(c, &out);
 }
 
 

@@ -401,7 +401,12 @@ class ChatClient:
             room.held = []
             task = asyncio.create_task(self._refetch(room, self.ws))
             self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            task.add_done_callback(self._refetched)
+
+    def _refetched(self, task):
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            self._wrong(f"refetch: {task.exception()!r}")
 
     async def _refetch(self, room, ws):
         """Take all of the room from REST, then join where that ends.  Live
@@ -422,7 +427,8 @@ class ChatClient:
             for m in rows:
                 self._message(room, "message_updated", m["seq"], m)
         held, room.held = room.held, None
-        for name, data in held:
+        # without it there is a hole before them: the next resume asks for all
+        for name, data in held if fresh else ():
             if data["seq"] > room.last:
                 self._take(room, name, data)
         if ws.open:

@@ -144,7 +144,9 @@ class Room:
         for c in data["cursors"]:
             self.move(c["userId"], c["readSeq"], c["deliveredSeq"])
         if "conversation" in data:
-            self.stands(data["conversation"], data["seq"])
+            # as it is, perhaps later than the events that follow
+            self.stands(data["conversation"], max(
+                data["seq"], data["conversation"]["seq"]))
 
     def _came(self, n):
         """n more events; is that all of a compact catch-up?"""
