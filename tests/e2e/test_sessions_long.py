@@ -116,9 +116,14 @@ async def test_in_little_memory(make_stack):
     ani = stack.rest(tokens.token(ani), 0, "bulk")
     r = await ani.acall("DELETE", f"/api/conversations/{room}/messages/{mid}")
     assert r.status == 200, r
-    r = await asyncio.to_thread(
-        lms.call, "GET", f"/api/consultations/{number}/summary", timeout=60)
-    assert r.status == 200, r
+    # which may take longer than one call, too
+    while True:
+        r = await asyncio.to_thread(
+            lms.call, "GET", f"/api/consultations/{number}/summary",
+            timeout=60)
+        assert r.status in (200, 503), r
+        if r.status == 200:
+            break
     told = r.data["session"]["transcript"]
     assert told["run"] != session["transcript"]["run"]
     assert told["head"] == session["transcript"]["head"]

@@ -22,6 +22,8 @@
 #include "worker/files/blob/blob_s3.h"
 
 #define HTTP_SLICE_MS  200          /* of a pause, between looks at stop */
+#define HTTP_LEAST_MS  200          /* left: another try would only end as
+                                       "no answer", and hide the last one */
 
 struct s3_http_s {
     CURL             *curl;
@@ -691,7 +693,7 @@ s3_ask(s3_t *s3, const s3_call_t *call, s3_answer_t *answer)
 
         left = end - blob_mono_ms();
 
-        if (call->limit_ms || left <= 0) {
+        if (call->limit_ms || left < HTTP_LEAST_MS) {
             return http_give_up(http, t, tries);
         }
     }
