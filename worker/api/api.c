@@ -48,8 +48,7 @@ static void api_run_call(api_t *a, call_t *c);
 static void api_answer(api_t *a, call_t *c);
 static void api_unpark(api_t *a);
 static void api_claim(api_t *a);
-static void api_keep_begin(api_t *a);
-static void api_keep_end(api_t *a);
+static void api_keep_one(api_t *a, const call_t *c);
 static void api_keep(api_t *a);
 static void api_beat(void *data);
 static void api_stop(api_t *a);
@@ -333,9 +332,7 @@ api_ours(api_t *a, call_t *c)
     reply_free(r);
 
     if (ours) {
-        api_keep_begin(a);
-        cmd_text(&a->cmd, c->entry);
-        api_keep_end(a);
+        api_keep_one(a, c);
         c->ours_at = now;
     }
 
@@ -521,6 +518,15 @@ api_keep_end(api_t *a)
 }
 
 
+static void
+api_keep_one(api_t *a, const call_t *c)
+{
+    api_keep_begin(a);
+    cmd_text(&a->cmd, c->entry);
+    api_keep_end(a);
+}
+
+
 /* Say of those that are parked that we live; of those that somebody may have
  * claimed, api_ours() asks. */
 static void
@@ -579,9 +585,7 @@ api_beat(void *data)
     role_beat(a->role, hub, WRT_KEY_HB_API);
 
     if (a->running && !a->running->told) {
-        api_keep_begin(a);
-        cmd_text(&a->cmd, a->running->entry);
-        api_keep_end(a);
+        api_keep_one(a, a->running);
     }
 
     if (a->told) {

@@ -338,6 +338,13 @@ delete_found(api_t *a, call_t *c, const json_t *full, emit_t *e)
 
     r = rds_call(shard, "XRANGE", key, "-", "+");
 
+    if (r == NULL || reply_is_error(r)) {
+        rds_fail(shard, reply_text(r));
+        reply_free(r);
+        api_unavailable(c);
+        return -1;
+    }
+
     for (i = 0; i < reply_count(r); i++) {
         p = reply_text(reply_field(reply_at(reply_at(r, i), 1),
                                    WRT_F_PAYLOAD));
