@@ -28,7 +28,7 @@ typedef struct {
     int64_t    sweep_at;
     int64_t    presence_at;
     int64_t    sessions_at;
-    scribe_turns_t  *turns;
+    scribe_turns_t *turns;
     int64_t    retain_at;
     retain_t  *retain;
     int64_t    erase_at;

@@ -16,13 +16,6 @@
 #include "worker/scribe/scribe.h"
 
 
-static const char *
-scribe_text(const json_t *o, const char *key)
-{
-    return json_string_value(json_object_get(o, key));
-}
-
-
 int
 scribe_record(const scribe_t *w, const char *conversation, json_t *body)
 {

@@ -42,7 +42,17 @@ store_rc_t scribe_general(const scribe_t *w, const char *conversation);
  * scribe_make.c
  */
 
+const char *scribe_text(const json_t *o, const char *key);  /* NULL: none */
 int64_t scribe_time(const json_t *o, const char *key);  /* ms; -1: none */
+
+/* The record that is to come after this one: rev and updatedAt are the next
+ * ones, what is the store's to say (ratings, satisfaction) is not in it. */
+json_t *scribe_next(const json_t *session);
+
+/* What of a summary quotes messages or is made of their words, up to a NULL;
+ * and one of them when nothing is said: an empty text, or list. */
+extern const char *const  scribe_quotes[];
+json_t *scribe_quote_none(const char *key);
 
 /* Messages by seq, from number first to last (-1: all), at most
  * WRT_SESSION_MESSAGES_MAX of them, until each() does not say 0. */
@@ -125,6 +135,8 @@ int scribe_erase(const scribe_t *w, const json_t *session, const char *user,
  * record of a session is read that is to be shown.
  */
 reply_t *scribe_gone(rds_t *hub, const char *conversation);
+/* The first and the last number of a member.  0, -1: it is none. */
+int scribe_gone_span(const char *member, int64_t *from, int64_t *to);
 /* Is any of these among the messages of a session? */
 int scribe_gone_touches(const reply_t *gone, const json_t *session);
 
@@ -147,8 +159,8 @@ store_rc_t scribe_redact(const scribe_t *w, const json_t *session,
 typedef struct scribe_turns_s  scribe_turns_t;
 
 scribe_turns_t *scribe_turns_open(role_t *r);
-void scribe_turn(scribe_turns_t *t, link_t *links, cmd_t *cmd);  /* one a
-                                                                server */
+/* links: one a server, the first is the hub. */
+void scribe_turn(scribe_turns_t *t, link_t *links, cmd_t *cmd);
 void scribe_turns_close(scribe_turns_t *t);
 
 #endif

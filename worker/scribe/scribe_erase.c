@@ -61,12 +61,8 @@ erase_people(json_t *record, const char *user, const char *alias)
 static void
 erase_summary(json_t *record)
 {
-    size_t       i;
-    json_t      *summary;
-
-    static const char *const  lists[] = {
-        "keyTopics", "actionItems", "actionDetails", "unansweredQuestions"
-    };
+    json_t             *summary;
+    const char *const  *key;
 
     summary = json_object_get(record, "summary");
 
@@ -74,11 +70,9 @@ erase_summary(json_t *record)
         return;
     }
 
-    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        json_object_set_new(summary, lists[i], json_array());
+    for (key = scribe_quotes; *key; key++) {
+        json_object_set_new(summary, *key, scribe_quote_none(*key));
     }
-
-    json_object_set_new(summary, "sessionNotes", json_string(""));
 }
 
 

@@ -17,11 +17,42 @@
 #define MAKE_PAGE       WRT_PAGE_MESSAGES_MAX
 #define MAKE_CHARACTER  4           /* bytes of one, at most */
 
+const char *const  scribe_quotes[] = {
+    "keyTopics", "actionItems", "actionDetails", "unansweredQuestions",
+    "sessionNotes", NULL
+};
 
-static const char *
+
+const char *
 scribe_text(const json_t *o, const char *key)
 {
     return json_string_value(json_object_get(o, key));
+}
+
+
+json_t *
+scribe_next(const json_t *session)
+{
+    char     now[WRT_TIME_LEN + 1];
+    json_t  *record;
+
+    wrt_time_format(now_ms(), now);
+
+    record = json_deep_copy(session);
+    json_object_del(record, "ratings");
+    json_object_del(json_object_get(record, "analytics"), "satisfaction");
+    json_object_set_new(record, "rev", json_integer(
+        json_integer_value(json_object_get(session, "rev")) + 1));
+    json_object_set_new(record, "updatedAt", json_string(now));
+
+    return record;
+}
+
+
+json_t *
+scribe_quote_none(const char *key)
+{
+    return strcmp(key, "sessionNotes") == 0 ? json_string("") : json_array();
 }
 
 
@@ -219,7 +250,7 @@ void
 scribe_make(const conf_t *cf, const json_t *session, const json_t *room,
     const json_t *kept, scribe_made_t *made)
 {
-    char              err[SESSION_ERROR_SIZE], now[WRT_TIME_LEN + 1];
+    char              err[SESSION_ERROR_SIZE];
     session_t        *s;
     session_input_t   in;
 
@@ -232,13 +263,8 @@ scribe_make(const conf_t *cf, const json_t *session, const json_t *room,
                                  in.start, in.end);
     in.participants = made->people;
 
-    made->record = json_deep_copy(session);
-    json_object_del(made->record, "ratings");
-    json_object_set_new(made->record, "rev", json_integer(
-        json_integer_value(json_object_get(session, "rev")) + 1));
+    made->record = scribe_next(session);
     json_object_set_new(made->record, "status", json_string("completed"));
-    wrt_time_format(now_ms(), now);
-    json_object_set_new(made->record, "updatedAt", json_string(now));
 
     s = session_open(&in, err);
     made->document = NULL;

@@ -20,25 +20,12 @@
 
 #define REDACT_NOTES  1000          /* of a room, at a time */
 
-/* What of a summary quotes, or is made of words that were said. */
-static const char *const  redact_texts[] = {
-    "keyTopics", "actionItems", "actionDetails", "unansweredQuestions",
-    "sessionNotes", NULL
-};
-
 typedef struct {
     const scribe_t        *w;
     const json_t          *kept;    /* messages of now, by seq */
     size_t                 at;      /* of the next one */
     transcript_eraser_t   *er;
 } redact_t;
-
-
-static const char *
-redact_text(const json_t *o, const char *key)
-{
-    return json_string_value(json_object_get(o, key));
-}
 
 
 static int64_t
@@ -75,12 +62,28 @@ scribe_gone(rds_t *hub, const char *conversation)
 
 
 int
-scribe_gone_touches(const reply_t *gone, const json_t *session)
+scribe_gone_span(const char *member, int64_t *from, int64_t *to)
 {
     char        *end;
-    size_t       i;
-    int64_t      lo, hi;
     const char  *p;
+
+    p = strchr(member, ' ');
+    if (p == NULL) {
+        return -1;
+    }
+
+    *from = strtoll(p, &end, 10);
+    *to = strtoll(end, NULL, 10);
+
+    return 0;
+}
+
+
+int
+scribe_gone_touches(const reply_t *gone, const json_t *session)
+{
+    size_t   i;
+    int64_t  lo, hi;
 
     /* who knows what the others are */
     if (reply_count(gone) >= REDACT_NOTES) {
@@ -88,17 +91,11 @@ scribe_gone_touches(const reply_t *gone, const json_t *session)
     }
 
     for (i = 0; i < reply_count(gone); i++) {
-        p = strchr(reply_text(reply_at(gone, i)), ' ');
-
-        if (p) {
-            lo = strtoll(p, &end, 10);
-            hi = strtoll(end, NULL, 10);
-
-            if (lo <= redact_int(session, "endSeq")
-                && hi >= redact_int(session, "startSeq"))
-            {
-                return 1;
-            }
+        if (scribe_gone_span(reply_text(reply_at(gone, i)), &lo, &hi) == 0
+            && lo <= redact_int(session, "endSeq")
+            && hi >= redact_int(session, "startSeq"))
+        {
+            return 1;
         }
     }
 
@@ -115,7 +112,7 @@ redact_speaks(const json_t *summary)
     const char *const  *key;
     const json_t       *v;
 
-    for (key = redact_texts; *key; key++) {
+    for (key = scribe_quotes; *key; key++) {
         v = json_object_get(summary, *key);
 
         if (json_array_size(v) > 0 || json_string_length(v) > 0) {
@@ -147,11 +144,9 @@ redact_summary(const scribe_t *w, const json_t *session, const json_t *room,
     now = json_object_get(made.document, "summary");
     out = json_deep_copy(was);
 
-    for (key = redact_texts; *key; key++) {
+    for (key = scribe_quotes; *key; key++) {
         v = json_object_get(now, *key);
-        v = v ? json_incref(v)
-              : json_is_string(json_object_get(was, *key)) ? json_string("")
-                                                           : json_array();
+        v = v ? json_incref(v) : scribe_quote_none(*key);
         json_object_set_new(out, *key, v);
     }
 
@@ -183,7 +178,7 @@ redact_gone(void *data, const char *id, json_int_t seq)
         m = json_array_get(d->kept, ++d->at);
     }
 
-    is = redact_text(m, "id");
+    is = scribe_text(m, "id");
 
     return m == NULL || redact_int(m, "seq") != seq || is == NULL
            || strcmp(is, id) != 0
@@ -235,30 +230,21 @@ redact_transcript(redact_t *d, const json_t *session, int summary,
 static store_rc_t
 redact_put(redact_t *d, const json_t *session, json_t *summary, int erased)
 {
-    char             now[WRT_TIME_LEN + 1];
     size_t           n;
     json_t          *record, *parts;
-    int64_t          rev;
     store_rc_t       rc;
     const char      *head;
     scribe_parts_t   p;
 
-    rev = redact_int(session, "rev") + 1;
-    wrt_time_format(now_ms(), now);
-
-    record = json_deep_copy(session);
-    json_object_del(record, "ratings");
-    json_object_del(json_object_get(record, "analytics"), "satisfaction");
-    json_object_set_new(record, "rev", json_integer(rev));
-    json_object_set_new(record, "updatedAt", json_string(now));
+    record = scribe_next(session);
 
     if (summary) {
         json_object_set(record, "summary", summary);
     }
 
     if (erased) {
-        head = redact_text(json_object_get(session, "transcript"), "head");
-        scribe_parts_begin(&p, d->w, session, rev);
+        head = scribe_text(json_object_get(session, "transcript"), "head");
+        scribe_parts_begin(&p, d->w, session, redact_int(record, "rev"));
         rc = redact_transcript(d, session, summary != NULL, scribe_parts_add,
                                &p, &n);
         parts = scribe_parts_end(&p, rc == STORE_OK && head ? head : "");
@@ -272,7 +258,7 @@ redact_put(redact_t *d, const json_t *session, json_t *summary, int erased)
         json_object_set_new(record, "transcript", parts);
     }
 
-    return scribe_record(d->w, redact_text(session, "conversationId"),
+    return scribe_record(d->w, scribe_text(session, "conversationId"),
                          json_pack("{s:s, s:o}", "op", "put", "session",
                                    record))
            == 0 ? STORE_OK : STORE_REJECTED;
@@ -315,8 +301,8 @@ scribe_redact(const scribe_t *w, const json_t *session, int *queued)
 
     if (*queued) {
         log_info("session_redacted", "session=%s conversation=%s entries=%zu",
-                 redact_text(session, "id"),
-                 redact_text(session, "conversationId"), erased);
+                 scribe_text(session, "id"),
+                 scribe_text(session, "conversationId"), erased);
     }
 
     json_decref(summary);

@@ -234,20 +234,17 @@ turn_silent(scribe_turns_t *t)
 static void
 turn_span(const reply_t *notes, int64_t *from, int64_t *to)
 {
-    char        *end;
-    size_t       i;
-    int64_t      lo, hi;
-    const char  *p;
+    size_t   i;
+    int64_t  lo, hi;
 
     *from = INT64_MAX;
     *to = 1;
 
     for (i = 0; i < reply_count(notes); i++) {
-        p = strchr(reply_text(reply_at(notes, i)), ' ');
-        lo = p ? strtoll(p, &end, 10) : 0;
-        hi = p ? strtoll(end, NULL, 10) : 0;
-        *from = lo < *from ? lo : *from;
-        *to = hi > *to ? hi : *to;
+        if (scribe_gone_span(reply_text(reply_at(notes, i)), &lo, &hi) == 0) {
+            *from = lo < *from ? lo : *from;
+            *to = hi > *to ? hi : *to;
+        }
     }
 }
 
