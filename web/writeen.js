@@ -51,7 +51,7 @@ export class Writeen extends EventTarget {
     #calls = new Map();     // id -> {resolve, reject}, on this connection
     #resuming = new Set();  // rooms whose answer is awaited
     #early = new Map();     // room id -> events, until the room is known
-    #loading = new Set();   // rooms that are being fetched
+    #loading = new Map();   // room id -> its load, the last one begun
     #listed = false;        // the list of rooms was read at least once
     #quiet = 0;
 
@@ -291,6 +291,9 @@ export class Writeen extends EventTarget {
         this.#timers = {};
         this.#quiet = 0;
         this.#resuming.clear();
+        // What waited for a load is told again, after the room's last number.
+        this.#loading.clear();
+        this.#early.clear();
         this.outbox.disconnected();
 
         for (const call of this.#calls.values()) {
@@ -653,49 +656,56 @@ export class Writeen extends EventTarget {
     /* A room from the beginning: one that is new to us or, anew, one that is
      * too far behind. */
     async #load(id, anew = false) {
-        if (this.#loading.has(id) || (!anew && this.rooms.has(id))) {
+        if (!anew && (this.#loading.has(id) || this.rooms.has(id))) {
             return;
         }
 
-        const ws = this.#ws;
+        const load = {};
 
-        this.#loading.add(id);
+        if (anew) {
+            // One that is under way may have read what was before.
+            this.#early.delete(id);
+        }
 
-        try {
-            const { conversation } = await this.rest(
-                "GET", `/api/conversations/${id}`);
-            const old = this.rooms.get(id);
+        this.#loading.set(id, load);
 
-            if (old && !anew) {
-                return;             // somebody was faster
-            }
+        while (this.#loading.get(id) === load) {
+            try {
+                const { conversation } = await this.rest(
+                    "GET", `/api/conversations/${id}`);
 
-            const room = this.#add(conversation);
+                if (this.#loading.get(id) === load) {
+                    this.#loaded(conversation);
+                }
+            } catch (error) {
+                if (error.status === 404 && this.#loading.get(id) === load) {
+                    this.#loading.delete(id);
+                    this.#early.delete(id);
+                    this.rooms.delete(id);
+                    this.#resuming.delete(id);
+                    this.emit("rooms");
+                    this.#ready();
+                    return;
+                }
 
-            if (old) {
-                await old.replacedBy(room);
-            }
-
-            if (this.#ws === ws) {
-                this.#resume([room]);
-            }
-
-            this.emit("rooms");
-            this.emit("room", { room });
-        } catch (error) {
-            this.#loading.delete(id);
-
-            if (error.status === 404) {
-                this.#early.delete(id);
-                this.rooms.delete(id);
-                this.#resuming.delete(id);
-                this.emit("rooms");
-                this.#ready();
-            } else if (this.#ws === ws && ws) {
-                setTimeout(() => this.#ws === ws && this.#load(id, anew),
-                           1000);
+                await sleep(1000);
             }
         }
+    }
+
+    async #loaded(conversation) {
+        const old = this.rooms.get(conversation.id);
+        const room = this.#add(conversation);
+
+        this.#resume([room]);
+        this.emit("rooms");
+
+        for (let read = !old; !read && this.rooms.get(room.id) === room; ) {
+            read = await old.replacedBy(room)
+                .then(() => true, () => sleep(1000));
+        }
+
+        this.emit("room", { room });
     }
 
     /* Unread, as the server counts it. */

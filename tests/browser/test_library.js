@@ -177,23 +177,30 @@ async function step(p, name, room, what, pick) {
 }
 
 
+/* A room of ani and budi, and who can fill it as fast as it goes. */
+async function crowd(world) {
+    const tokens = await world.stack.tokens();
+    const admin = await world.stack.mint("kepala", "admin");
+    const { conversation: { id: room } } = await world.stack.rest(
+        admin, "POST", "/api/conversations",
+        { type: "group", title: "jauh",
+          participantIds: ["kepala", "ani", "budi"] });
+    const post = async (n) => {
+        for (let i = 0; i < n; i += 10) {
+            await Promise.all(Array.from({ length: 10 }, () =>
+                world.stack.rest(
+                    admin, "POST", `/api/conversations/${room}/messages`,
+                    { type: "text", content: { text: "teks" } })));
+        }
+    };
+
+    return { room, tokens, post };
+}
+
+
 export const tests = {
     "library: far behind": async (world) => {
-        const tokens = await world.stack.tokens();
-        const admin = await world.stack.mint("kepala", "admin");
-        const { conversation } = await world.stack.rest(
-            admin, "POST", "/api/conversations",
-            { type: "group", title: "jauh",
-              participantIds: ["kepala", "ani", "budi"] });
-        const room = conversation.id;
-        const path = `/api/conversations/${room}/messages`;
-        const post = async (n) => {
-            for (let i = 0; i < n; i += 10) {
-                await Promise.all(Array.from({ length: 10 }, () =>
-                    world.stack.rest(admin, "POST", path, {
-                        type: "text", content: { text: "teks" } })));
-            }
-        };
+        const { room, tokens, post } = await crowd(world);
 
         await post(80);
 
@@ -223,6 +230,46 @@ export const tests = {
                     ? /"compact":true/ : /"event":"resync_required"/);
             }
         }
+    },
+
+    /* What it then gets is older than where the new connection goes on. */
+    "library: cut off while a room is read anew": async (world) => {
+        const { room, tokens, post } = await crowd(world);
+        const p = await page(world);
+        const state = () => p.page.evaluate(() => globalThis.ani.state);
+        const gone = () => p.heard.split('"resync_required"').length - 1;
+        let open, held = 0;
+        const gate = new Promise((done) => { open = done; });
+
+        await client(p, "ani", tokens.ani);
+        await p.page.evaluate(
+            (id) => globalThis.ani.room(id).load(), room);
+        await p.page.route("**/api/conversations/" + room, async (route) => {
+            const response = await route.fetch();
+
+            if (held++ === 0) {
+                await gate;
+            }
+
+            await route.fulfill({ response }).catch(() => {});
+        });
+
+        p.line.cut();
+        await post(1010);
+        p.line.mend();
+        await p.page.evaluate(() => globalThis.ani.retry());
+        await until(() => held === 1 && gone() === 1, "the first load");
+
+        // more than one page of the history, while nobody hears of it
+        p.line.cut();
+        await until(async () => await state() === "offline", "the cut");
+        await post(120);
+        p.line.mend();
+        await p.page.evaluate(() => globalThis.ani.retry());
+        await until(() => gone() === 2, "the second resync_required");
+        await post(10);
+        open();
+        await same(world, p, "ani", tokens.ani, room);
     },
 
     /* The answer of a count may overtake the events that it counts. */

@@ -37,6 +37,7 @@ class Room:
         self.joined = False
         self.compact = False    # on this connection
         self.held = None        # live events while the room is refetched
+        self.refetch = None     # the task that does it
 
     @property
     def last(self):
@@ -191,6 +192,8 @@ class ChatClient:
         finally:
             self.ready = False
             self.flying.clear()
+            for r in self.rooms.values():
+                self._hold(r, None)         # the next resume asks for all
             for future in self.calls.values():
                 if not future.done():
                     future.set_result(("closed", {}))
@@ -394,14 +397,23 @@ class ChatClient:
 
     # ---- too far behind -------------------------------------------------
 
+    def _hold(self, room, refetch):
+        """Events wait from now on for this task, or for none.  Those that
+        waited for the one before are void: room.last is below them."""
+        if room.refetch is not None:
+            room.refetch.cancel()
+        room.refetch = refetch
+        room.held = None if refetch is None else []
+
     def _resync(self, data):
+        """Also while a refetch is under way: it may have read what was
+        before, and what it holds would end in a hole."""
         self.stats["resyncs"] += 1
         room = self.rooms[data["conversationId"]]
-        if room.held is None:
-            room.held = []
-            task = asyncio.create_task(self._refetch(room, self.ws))
-            self.tasks.add(task)
-            task.add_done_callback(self._refetched)
+        task = asyncio.create_task(self._refetch(room, self.ws))
+        self._hold(room, task)
+        self.tasks.add(task)
+        task.add_done_callback(self._refetched)
 
     def _refetched(self, task):
         self.tasks.discard(task)
@@ -410,25 +422,24 @@ class ChatClient:
 
     async def _refetch(self, room, ws):
         """Take all of the room from REST, then join where that ends.  Live
-        events wait meanwhile."""
+        events wait meanwhile.  With the connection it is over."""
         fresh = None
-        while ws.closed is None and fresh is None:
+        while fresh is None:
             try:
                 fresh = await asyncio.to_thread(self._fetch, room)
             except (OSError, AssertionError, HTTPException) as e:
                 if "503" not in str(e) and isinstance(e, AssertionError):
                     self._wrong(f"{room.id}: refetch: {e!r}")
-                    break
+                    ws.abort()
+                    return
                 await asyncio.sleep(RETRY)
-        if fresh:
-            conversation, rows = fresh
-            room.state.load(conversation, rows)
-            room.note("loaded", room.last)
-            for m in rows:
-                self._message(room, "message_updated", m["seq"], m)
-        held, room.held = room.held, None
-        # without it there is a hole before them: the next resume asks for all
-        for name, data in held if fresh else ():
+        conversation, rows = fresh
+        room.state.load(conversation, rows)
+        room.note("loaded", room.last)
+        for m in rows:
+            self._message(room, "message_updated", m["seq"], m)
+        held, room.held, room.refetch = room.held, None, None
+        for name, data in held:
             if data["seq"] > room.last:
                 self._take(room, name, data)
         if ws.open:
