@@ -249,6 +249,7 @@ struct ngx_http_writeen_room_s {
     int64_t                    seq;        /* last accepted; -1 unknown */
     int64_t                    origin;     /* where the store began to fill a
                                               hole it has more of; or -1 */
+    int64_t                    told;       /* how it stood there: by that */
     ngx_uint_t                 nlinks;
     ngx_uint_t                 nhold;
     ngx_uint_t                 nrecent;

@@ -441,7 +441,6 @@ ngx_http_writeen_catch_reply(void *data, ngx_http_writeen_result_t *res)
         return;
 
     case NGX_HTTP_WRITEEN_R_OLD:
-        op->stood = ngx_http_writeen_result_num(res, 0);
         ngx_http_writeen_catch_cursors(op, res);
         ngx_http_writeen_catch_ask(op, res, ngx_http_writeen_catch_store);
         return;

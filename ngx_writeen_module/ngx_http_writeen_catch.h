@@ -43,6 +43,7 @@ struct ngx_http_writeen_catch_s {
     int64_t                        began;    /* reading, from here; -1 not */
     int64_t                        origin;   /* the store, from here */
     int64_t                        stood;    /* the room's number then */
+    int64_t                        told;     /* how it stood there: compact */
     int64_t                        after;    /* read from here */
     int64_t                        limit;    /* REPLAY: up to here */
     ngx_str_t                      cursors;  /* JSON array, malloc'd */
@@ -207,9 +208,7 @@ typedef struct {
     ngx_http_writeen_worker_t     *worker;
     ngx_http_writeen_load_wait_t   wait;
     int64_t                        asked;    /* its number, here, */
-    int64_t                        stood;    /* in Redis, */
-    ngx_str_t                      cursors;  /* and its cursors, when Redis
-                                                was asked */
+    ngx_str_t                      cursors;  /* in Redis, if it was asked */
     ngx_uint_t                     stands;   /* these were asked for */
     size_t                         len;
     u_char                         id[WRT_ID_MAX];
@@ -253,19 +252,21 @@ ngx_int_t ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk,
     const char *id, size_t n, int64_t known, int64_t max,
     ngx_http_writeen_bus_pt handler, void *data);
 
-/* The body of a CHANGES reply: "<upto> <n>\n", the conversation (on the first
- * page, else empty) and a newline, then two lines an event.  Nothing is copied:
- * all of it is valid as long as the body. */
+/* The body of a CHANGES reply: "<next> <n> <upto>\n", the conversation and a
+ * newline, then two lines an event.  Nothing is copied: all of it is valid as
+ * long as the body. */
 typedef struct {
     u_char                    *pos;
     u_char                    *last;
-    ngx_str_t                  conversation;
-    ngx_uint_t                 n;          /* events announced */
+    ngx_str_t                  conversation; /* as it stands at upto */
+    ngx_uint_t                 n;          /* events announced, of all pages */
+    int64_t                    next;       /* where the next page begins */
+    int64_t                    upto;       /* where the room stands */
 } ngx_http_writeen_lines_t;
 
 /* NGX_OK; NGX_DECLINED: it is none. */
 ngx_int_t ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln,
-    ngx_str_t *body, int64_t *upto);
+    ngx_str_t *body);
 /* The next event, header and JSON.  NGX_OK; NGX_DECLINED: no more are here. */
 ngx_int_t ngx_http_writeen_lines_next(ngx_http_writeen_lines_t *ln,
     ngx_str_t *payload);

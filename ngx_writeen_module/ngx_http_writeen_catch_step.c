@@ -103,7 +103,6 @@ static void
 ngx_http_writeen_catch_store_reply(void *data,
     ngx_http_writeen_reply_t *reply)
 {
-    int64_t                    upto;
     ngx_str_t                  payload;
     ngx_uint_t                 n;
     ngx_http_writeen_catch_t  *op = data;
@@ -114,7 +113,7 @@ ngx_http_writeen_catch_store_reply(void *data,
     }
 
     if (reply->status != 200
-        || ngx_http_writeen_lines_first(&lines, &reply->body, &upto) != NGX_OK)
+        || ngx_http_writeen_lines_first(&lines, &reply->body) != NGX_OK)
     {
         if (reply->status == 413 || reply->status == 404
             || ++op->tries >= NGX_HTTP_WRITEEN_STORE_TRIES)
@@ -129,20 +128,22 @@ ngx_http_writeen_catch_store_reply(void *data,
 
     ngx_http_writeen_count(op->worker, catchups_store_total);
 
-    if (!op->compact) {
+    if (!op->compact || lines.upto > op->told) {
         /*
-         * Also when the log has lost its beginning while we read it, and
-         * conversation_joined is out: what was left of it says nothing of
-         * members and settings, so the client is told how they stand.
+         * Of members and settings the client is told how they stand, once more
+         * when the room has gone on since the page before; and also when the
+         * log has lost its beginning while we read it, and conversation_joined
+         * is out: what was left of it says nothing of them.
          */
         if (op->joined) {
             op->echo_len = 0;
         }
 
         op->compact = 1;
+        op->told = lines.upto;
         op->missed = lines.n;
 
-        if (ngx_http_writeen_catch_joined(op, ngx_max(upto, op->stood),
+        if (ngx_http_writeen_catch_joined(op, ngx_max(lines.upto, op->after),
                                           &lines.conversation)
             != NGX_OK)
         {
@@ -159,7 +160,7 @@ ngx_http_writeen_catch_store_reply(void *data,
         }
     }
 
-    op->after = ngx_max(op->after, upto);
+    op->after = ngx_max(op->after, lines.next);
     op->partial = n < lines.n;
 
     if (op->mode == CATCH_REPLAY && op->after >= op->limit) {
@@ -305,12 +306,12 @@ ngx_http_writeen_lines_line(ngx_http_writeen_lines_t *ln, ngx_str_t *line)
 
 
 ngx_int_t
-ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln, ngx_str_t *body,
-    int64_t *upto)
+ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln, ngx_str_t *body)
 {
-    u_char     *p, *last;
-    ngx_int_t   n;
-    ngx_str_t   line;
+    u_char      *p, *next, *last;
+    int64_t      v[3];
+    ngx_str_t    line;
+    ngx_uint_t   i;
 
     ln->pos = body->data;
     ln->last = body->data + body->len;
@@ -320,20 +321,24 @@ ngx_http_writeen_lines_first(ngx_http_writeen_lines_t *ln, ngx_str_t *body,
     }
 
     last = line.data + line.len;
-    p = ngx_strlchr(line.data, last, ' ');
 
-    if (p == NULL) {
-        return NGX_DECLINED;
+    for (i = 0, p = line.data; i < 3; i++, p = next + 1) {
+        next = (i < 2) ? ngx_strlchr(p, last, ' ') : last;
+
+        if (next == NULL) {
+            return NGX_DECLINED;
+        }
+
+        v[i] = ngx_atoof(p, next - p);
+
+        if (v[i] < 0) {
+            return NGX_DECLINED;
+        }
     }
 
-    *upto = ngx_atoof(line.data, p - line.data);
-    n = ngx_atoi(p + 1, last - p - 1);
-
-    if (*upto < 0 || n < 0) {
-        return NGX_DECLINED;
-    }
-
-    ln->n = n;
+    ln->next = v[0];
+    ln->n = v[1];
+    ln->upto = v[2];
 
     return ngx_http_writeen_lines_line(ln, &ln->conversation);
 }

@@ -101,7 +101,6 @@ ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
     rm->asked = 1;
 
     if (res != NULL) {
-        op->stood = ngx_http_writeen_result_num(res, 0);
         ngx_http_writeen_cursors(res, &op->cursors);
     }
 }
@@ -111,7 +110,6 @@ static void
 ngx_http_writeen_room_store_reply(void *data,
     ngx_http_writeen_reply_t *reply)
 {
-    int64_t                     upto, stood;
     ngx_str_t                   payload, cursors;
     ngx_uint_t                  n;
     ngx_http_writeen_fill_t    *op = data;
@@ -121,7 +119,6 @@ ngx_http_writeen_room_store_reply(void *data,
     ngx_http_writeen_worker_t  *wk;
 
     wk = op->worker;
-    stood = op->stood;
     cursors = op->cursors;
     rm = ngx_http_writeen_room_fill_done(op);
 
@@ -130,17 +127,23 @@ ngx_http_writeen_room_store_reply(void *data,
     }
 
     if (reply->status == 200
-        && ngx_http_writeen_lines_first(&lines, &reply->body, &upto) == NGX_OK)
+        && ngx_http_writeen_lines_first(&lines, &reply->body) == NGX_OK)
     {
         rm->tries = 0;
 
-        if (rm->origin == -1) {
-            rm->origin = rm->seq;
+        if (rm->origin == -1 || lines.upto > rm->told) {
 
+            if (rm->origin == -1) {
+                rm->origin = rm->seq;
+            }
+
+            /* without cursors on a later page: their moves came live */
+
+            rm->told = lines.upto;
             ngx_memzero(&j, sizeof(ngx_http_writeen_joined_t));
             j.cursors = cursors;
             j.conversation = lines.conversation;
-            j.seq = ngx_max(upto, stood);
+            j.seq = ngx_max(lines.upto, rm->seq);
             j.missed = lines.n;
             ngx_http_writeen_room_joined(rm, &j);
         }
@@ -156,7 +159,7 @@ ngx_http_writeen_room_store_reply(void *data,
             rm->origin = -1;
         }
 
-        rm->seq = ngx_max(rm->seq, upto);
+        rm->seq = ngx_max(rm->seq, lines.next);
         ngx_http_writeen_room_unkept(rm, rm->seq);
         ngx_http_writeen_room_fill(wk, rm);
         goto done;

@@ -645,7 +645,7 @@ a find ack data.id=r
 === TEST 38: a catch-up older than the log comes from the store
 --- steps
 room room1 u1 u2 seq=500
-worker CHANGES room1 200 "500 2\n{\"id\":\"room1\",\"title\":\"T\"}\nm 400 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":400,\"message\":{\"id\":\"a\",\"seq\":400}}}\ne 500 u2 -\n{\"event\":\"message_updated\",\"data\":{\"conversationId\":\"room1\",\"seq\":500}}\n"
+worker CHANGES room1 200 "500 2 500\n{\"id\":\"room1\",\"title\":\"T\"}\nm 400 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":400,\"message\":{\"id\":\"a\",\"seq\":400}}}\ne 500 u2 -\n{\"event\":\"message_updated\",\"data\":{\"conversationId\":\"room1\",\"seq\":500}}\n"
 a connect u1
 a send join_conversation {"conversationId":"room1","afterSeq":399}
 a expect conversation_joined data.seq==500 data.compact==true data.recovered==true data.missed==2 data.conversation.title=T
@@ -739,7 +739,7 @@ room room1 u1 u2 seq=500
 post room1 u2 one
 post room1 u2 two
 post room1 u2 three
-worker CHANGES room1 200 "501 2\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 200 "503 1\n\ne 503 u2 -\n{\"event\":\"message_updated\",\"data\":{\"conversationId\":\"room1\",\"seq\":503}}\n"
+worker CHANGES room1 200 "501 2 503\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 200 "503 1 503\n{}\ne 503 u2 -\n{\"event\":\"message_updated\",\"data\":{\"conversationId\":\"room1\",\"seq\":503}}\n"
 a connect u1
 a send join_conversation {"conversationId":"room1","afterSeq":399}
 a expect conversation_joined data.seq==503 data.compact==true data.missed==2

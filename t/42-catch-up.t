@@ -18,7 +18,7 @@ __DATA__
 === TEST 1: the store gives out after the first page: that is said
 --- steps
 room room1 u1 u2 seq=500
-worker CHANGES room1 200 "501 2\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 413
+worker CHANGES room1 200 "501 2 503\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 413
 post room1 u2 one
 post room1 u2 two
 post room1 u2 three
@@ -38,7 +38,7 @@ a quiet
 === TEST 2: or does not answer any more
 --- steps
 room room1 u1 u2 seq=500
-worker CHANGES room1 200 "501 2\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 503
+worker CHANGES room1 200 "501 2 503\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 503
 post room1 u2 one
 post room1 u2 two
 post room1 u2 three
@@ -83,7 +83,7 @@ long x*8000
 === TEST 4: a room that Redis did not have: what was before is asked for
 --- steps
 user u1 room1
-worker CHANGES room1 200 "6 2\n{}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"a\",\"seq\":4}}}\nm 5 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":5,\"message\":{\"id\":\"b\",\"seq\":5}}}\n"
+worker CHANGES room1 200 "6 2 6\n{}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"a\",\"seq\":4}}}\nm 5 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":5,\"message\":{\"id\":\"b\",\"seq\":5}}}\n"
 a connect u1
 room room1 u1 u2 seq=5 lists=0
 post room1 u2 six
@@ -332,4 +332,27 @@ post room1 u2 one
 a expect message_received data.conversationId=room1 data.seq==1
 post room2 u2 one
 a expect message_received data.conversationId=room2 data.seq==1
+a quiet
+
+
+=== TEST 15: the room goes on between two pages of the store: how it stands is said again
+--- steps
+room room1 u1 u2 seq=500
+post room1 u2 one
+post room1 u2 two
+post room1 u2 three
+worker CHANGES room1 200 "501 3 503\n{\"id\":\"room1\",\"title\":\"old\"}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n" then worker CHANGES room1 200 "502 3 504\n{\"id\":\"room1\",\"title\":\"new\"}\nm 502 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":502,\"message\":{\"id\":\"b\",\"seq\":502}}}\n" then worker CHANGES room1 200 "504 2 504\n{\"id\":\"room1\",\"title\":\"new\"}\nm 503 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":503,\"message\":{\"id\":\"c\",\"seq\":503}}}\nm 504 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":504,\"message\":{\"id\":\"d\",\"seq\":504}}}\n"
+a connect u1
+a send join_conversation {"conversationId":"room1","afterSeq":399} id=j1
+a expect ack data.id=j1
+a expect conversation_joined data.id=j1 data.seq==503 data.compact==true data.missed==3 data.conversation.title=old
+a expect message_received data.seq==501
+a expect conversation_joined data.id! data.seq==504 data.compact==true data.missed==3 data.recovered==true data.conversation.title=new data.cursors.length=2 data.online=["u1"]
+a expect message_received data.seq==502
+a expect message_received data.seq==503
+a expect message_received data.seq==504
+calls CHANGES room1 = 3
+redis HSET %conv(room1) seq 504
+post room1 u2 live
+a expect message_received data.seq==505
 a quiet

@@ -226,7 +226,7 @@ until a connect u1
 === TEST 12: what the log has let go of comes from the store, and is said to
 --- steps
 room room1 u1 u2
-worker CHANGES room1 200 "4 2\n{\"id\":\"room1\",\"title\":\"T\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"a\",\"seq\":2}}}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
+worker CHANGES room1 200 "4 2 4\n{\"id\":\"room1\",\"title\":\"T\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"a\",\"seq\":2}}}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
 a connect u1
 a2 connect u1
 post room1 u2 one
@@ -253,7 +253,7 @@ a quiet
 === TEST 13: who was taken out in such a hole hears nothing more
 --- steps
 room room1 u1 u2 u3
-worker CHANGES room1 200 "4 1\n{\"id\":\"room1\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
+worker CHANGES room1 200 "4 1 4\n{\"id\":\"room1\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
 a connect u1
 c connect u3
 post room1 u2 one
@@ -317,7 +317,7 @@ writeen_resume_wait 30s;
 --- steps
 room room1 u1 u2
 room room2 u1 u2
-worker CHANGES room1 200 "4 1\n{\"id\":\"room1\",\"title\":\"T\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
+worker CHANGES room1 200 "4 1 4\n{\"id\":\"room1\",\"title\":\"T\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
 post room1 u2 one
 a handshake token=u1 resume=1
 a response 101
@@ -358,7 +358,7 @@ c quiet 0.3
 === TEST 18: a room that two open at once knows where it stands
 --- steps
 room room1 u1 u2 u3
-worker CHANGES room1 200 "3 1\n{\"id\":\"room1\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"b\",\"seq\":3}}}\n"
+worker CHANGES room1 200 "3 1 3\n{\"id\":\"room1\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"b\",\"seq\":3}}}\n"
 nginx hold
 a handshake token=u1
 c handshake token=u3
@@ -402,7 +402,7 @@ c expect message_received data.seq==6
 === TEST 20: a number that one of them alone has heard of is not given again
 --- steps
 room room1 u1 u2 u3 seq=5
-worker CHANGES room1 200 "8 0\n{\"id\":\"room1\"}\n"
+worker CHANGES room1 200 "8 0 8\n{\"id\":\"room1\"}\n"
 a connect u1
 redis HSET %conv(room1) seq 8
 c connect u3
@@ -452,4 +452,25 @@ a expect message_received data.seq==4
 post room1 u2 five
 a expect message_received data.seq==5
 b expect message_received data.seq==5
+a quiet
+
+
+=== TEST 23: and the room has gone on between two pages of the store
+--- steps
+room room1 u1 u2
+worker CHANGES room1 200 "3 2 4\n{\"id\":\"room1\",\"title\":\"old\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"a\",\"seq\":3}}}\n" then worker CHANGES room1 200 "5 2 5\n{\"id\":\"room1\",\"title\":\"new\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\nm 5 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":5,\"message\":{\"id\":\"c\",\"seq\":5}}}\n"
+a connect u1
+post room1 u2 one
+a expect message_received data.seq==1
+redis HSET %conv(room1) seq 4
+redis DEL %log(room1)
+post room1 u2 five
+a expect conversation_joined data.seq==4 data.compact==true data.missed==2 data.conversation.title=old data.cursors.length=2
+a expect message_received data.seq==3
+a expect conversation_joined data.seq==5 data.compact==true data.missed==2 data.conversation.title=new
+a expect message_received data.seq==4
+a expect message_received data.seq==5
+call CHANGES room1 q~^3.1\b
+post room1 u2 six
+a expect message_received data.seq==6
 a quiet

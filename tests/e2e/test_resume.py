@@ -5,10 +5,12 @@ sees twice after the train left the tunnel.
 """
 
 import asyncio
+import json
 import random
 import time
 
-from harness import net, tokens
+from harness import net, rpc, tokens
+from harness.cast import Cast
 from harness.client import ChatClient
 from harness.scene import (fill, join, message, received, send, seqs, texts,
                            unique, uniques)
@@ -254,6 +256,35 @@ async def test_more_than_a_thousand_is_resync(stack):
     await client.stop()
     assert client.violations == []
     await sender.close()
+
+
+async def test_each_page_of_the_store_says_how_the_room_stands(stack):
+    """What is done to the room between two pages stands in no message of the
+    second one."""
+    cast = await Cast.group(stack, "ann", "bob", title="Before")
+    for n in range(3):
+        r = await cast.do("ann", "POST", "/messages", {
+            "type": "text", "content": {"text": f"m {n}"}})
+        assert r.status == 201, r
+
+    async def page(after):
+        r = await rpc.acall(stack, "CHANGES", cast.room, f"{after} 0 1")
+        assert r.status == 200, r
+        head, doc, _, event = r.raw.decode().splitlines()
+        following, left, upto = map(int, head.split())
+        doc, event = json.loads(doc), json.loads(event)
+        assert doc["seq"] == upto
+        assert event["data"]["seq"] == following or left == 1
+        return following, left, upto, doc["title"], event["event"]
+
+    first = await page(0)
+    assert first == (1, 3, 3, "Before", "message_received")
+    r = await cast.do("ann", "PATCH", "", {"title": "After"})
+    assert r.status == 200, r
+    second = await page(1)
+    assert second == (2, 2, 4, "After", "message_received")
+    assert await page(2) == (4, 1, 4, "After", "message_received")
+    await cast.close()
 
 
 async def test_client_that_knows_more(stack):

@@ -304,24 +304,23 @@ internal_changes_query(const char *q, int64_t *after, int64_t *origin,
 
 
 /*
- * What was changed, and with the first page the conversation as it stands: who
- * catches up in compact form does not get the events that made it so.  The two
- * are to be of one moment, else a room is shown archived before it is; when
- * the store goes on too fast the conversation is the later one.
+ * What was changed, and the conversation as it stands: who catches up in
+ * compact form does not get the events that made it so, on later pages
+ * neither.  The two are to be of one moment, else a room is shown archived
+ * before it is; when the store goes on too fast the conversation is the later
+ * one.
  */
 static store_rc_t
-internal_changes_read(store_t *st, const char *id, int64_t after, int first,
+internal_changes_read(store_t *st, const char *id, int64_t after,
     json_t **list, json_t **doc, int64_t *upto)
 {
     int         tries;
     store_rc_t  rc;
 
-    *doc = NULL;
-
     for (tries = 0; ; tries++) {
         rc = store_changes(st, id, after, WRT_RESUME_MAX, list, upto);
 
-        if (rc != STORE_OK || !first) {
+        if (rc != STORE_OK) {
             return rc;
         }
 
@@ -340,7 +339,6 @@ internal_changes_read(store_t *st, const char *id, int64_t after, int first,
 
         json_decref(*list);
         json_decref(*doc);
-        *doc = NULL;
     }
 }
 
@@ -348,20 +346,20 @@ internal_changes_read(store_t *st, const char *id, int64_t after, int first,
 /* Payloads until they are `bytes`, one at least; the last one's number is
  * then where the next page begins. */
 static void
-internal_changes_page(buf_t *out, json_t *list, const buf_t *document,
+internal_changes_page(buf_t *out, json_t *list, const json_t *doc,
     int64_t origin, int64_t bytes, int64_t upto)
 {
     buf_t    page;
     size_t   i;
     json_t  *m;
-    int64_t  seq;
+    int64_t  seq, next;
 
     memset(&page, 0, sizeof(page));
-    seq = upto;
+    seq = next = upto;
 
     json_array_foreach(list, i, m) {
         if (i > 0 && page.n >= (size_t) bytes) {
-            upto = seq;
+            next = seq;
             break;
         }
 
@@ -369,8 +367,9 @@ internal_changes_page(buf_t *out, json_t *list, const buf_t *document,
         internal_change(&page, m, origin);
     }
 
-    buf_fmt(out, "%lld %zu\n", (long long) upto, json_array_size(list));
-    buf_add(out, document->p, document->n);
+    buf_fmt(out, "%lld %zu %lld\n", (long long) next, json_array_size(list),
+            (long long) upto);
+    buf_json(out, doc);
     buf_text(out, "\n");
     buf_add(out, page.p, page.n);
     buf_free(&page);
@@ -386,7 +385,7 @@ api_rc_t
 internal_changes(api_t *a, call_t *c)
 {
     int          waits;
-    buf_t        out, document;
+    buf_t        out;
     json_t      *list, *doc;
     int64_t      after, origin, bytes, upto;
     store_t     *st;
@@ -415,8 +414,7 @@ internal_changes(api_t *a, call_t *c)
         return API_DONE;
     }
 
-    rc = internal_changes_read(st, c->ids[0], after, after == origin, &list,
-                               &doc, &upto);
+    rc = internal_changes_read(st, c->ids[0], after, &list, &doc, &upto);
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {
@@ -424,14 +422,7 @@ internal_changes(api_t *a, call_t *c)
     }
 
     memset(&out, 0, sizeof(out));
-    memset(&document, 0, sizeof(document));
-
-    if (doc) {
-        buf_json(&document, doc);
-    }
-
-    internal_changes_page(&out, list, &document, origin, bytes, upto);
-    buf_free(&document);
+    internal_changes_page(&out, list, doc, origin, bytes, upto);
     json_decref(doc);
     json_decref(list);
 
