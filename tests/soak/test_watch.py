@@ -19,12 +19,14 @@ from watch import Watch                                       # noqa: E402
 
 # Does what it is told, then says that it has.
 LEAKS = """
-import os, subprocess, sys, threading
+import os, socket, subprocess, sys, threading
 kept = []
 def memory():
     kept.append(os.urandom(1 << 20) * 20)
 def files():
     kept.append(open("/dev/null"))
+def connects(port):
+    kept.append(socket.create_connection(("127.0.0.1", int(port))))
 def threads():
     t = threading.Thread(target=threading.Event().wait, daemon=True)
     t.start()
@@ -33,7 +35,8 @@ def processes():
 def nothing():
     pass
 for line in sys.stdin:
-    globals()[line.strip()]()
+    what, *args = line.split()
+    globals()[what](*args)
     print(flush=True)
 for k in kept:
     if hasattr(k, "kill"):
@@ -71,6 +74,7 @@ def watch(tmp_path):
     w = Watch(SimpleNamespace(
         store="sqlite", dir=tmp_path, blobs=tmp_path / "files",
         spool=tmp_path / "spool", nginx=[], pools=[leaky],
+        fcm=SimpleNamespace(port=redis.port),
         redis_client=redis.client), settle=0.25)
     w.leaky = leaky
     w.begin()
@@ -109,6 +113,16 @@ def test_counted(watch, what):
              "processes": "is new"}
     assert len(problems) == 1 and words[what] in problems[0], problems
     assert "not calm" in problems[0]
+
+
+def test_connections_kept_for_pushes(watch):
+    """Sixteen are kept, as the library keeps; more is a leak."""
+    assert whole(watch) == []
+    for _ in range(16):
+        watch.leaky.does(f"connects {watch.stack.fcm.port}")
+    assert turn(watch) == []
+    problems = turn(watch, f"connects {watch.stack.fcm.port}")
+    assert len(problems) == 1 and "files, was" in problems[0], problems
 
 
 def test_memory(watch):

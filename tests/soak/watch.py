@@ -5,6 +5,7 @@ that is started anew has another number.
 """
 
 import asyncio
+import os
 import re
 import statistics
 import time
@@ -40,6 +41,8 @@ KEYS = [(re.compile(pattern + "$"), life) for pattern, life in (
 EMPTY = re.compile(r"wrt:(\{\d+\}:ingest|files:[0-9a-f]*|rpc|consultations"
                    r"|push:hand|push:due|sessions:due)$")
 LEASED = ("wrt:online", "wrt:hidden")
+# HTTP_IDLE_MAX of worker/push/push_http.c
+PUSH_KEPT = 16
 
 
 def sizes(client):
@@ -100,6 +103,22 @@ def open_files(pid):
         return 0
 
 
+def connections(pid, port):
+    """How many of them are TCP connections to this port, closed ones too."""
+    there = set()
+    for line in Path("/proc", str(pid), "net/tcp").read_text().splitlines():
+        word = line.split()
+        if word[2].endswith(f":{port:04X}"):
+            there.add(f"socket:[{word[9]}]")
+    n = 0
+    for fd in Path("/proc", str(pid), "fd").iterdir():
+        try:
+            n += os.readlink(fd) in there
+        except OSError:
+            pass            # closed meanwhile
+    return n
+
+
 class Watch:
     def __init__(self, stack, settle=SETTLE):
         self.stack, self.settle = stack, settle
@@ -132,13 +151,21 @@ class Watch:
             said = status(pid)
             row = out.setdefault(name, {"files": 0, "threads": 0, "many": 0,
                                         "kib": 0})
-            row["files"] += open_files(pid)
+            row["files"] += open_files(pid) - self.kept(pid)
             row["threads"] += int(said.get("Threads", 0))
             row["many"] += 1
             # what malloc() took; of files that are mapped nothing can leak
             row["kib"] = max(row["kib"], int(
                 said.get("RssAnon", "0").split()[0]))
         return out
+
+    def kept(self, pid):
+        """Connections to where pushes go are kept for the next ones, so many
+        at most as are under way at the same time: that is no leak."""
+        try:
+            return min(PUSH_KEPT, connections(pid, self.stack.fcm.port))
+        except OSError:
+            return 0        # it has ended
 
     # ---- everything else ------------------------------------------------
 
