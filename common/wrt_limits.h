@@ -149,8 +149,9 @@
 #define WRT_BACKLOG_MAX          1000000 /* ingest entries per shard */
 #define WRT_SEND_QUEUE           (256 * 1024) /* bytes queued per socket */
 #define WRT_ROOM_HOLD_MAX        4096   /* live events held while a gap fills */
-#define WRT_ROOM_RECENT_MAX      (256 * 1024) /* bytes of events kept for who
-                                           catches up, per room and worker */
+#define WRT_ROOM_RECENT_MAX      (256 * 1024) /* bytes of these, and of events
+                                           kept for who catches up, per room
+                                           and worker */
 
 /* Rates (docs/directives.md, writeen_rate and writeen_rate_kind) */
 #define WRT_RATE_CONN            60     /* events/s per connection */

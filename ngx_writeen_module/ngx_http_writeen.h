@@ -252,6 +252,7 @@ struct ngx_http_writeen_room_s {
     int64_t                    told;       /* how it stood there: by that */
     ngx_uint_t                 nlinks;
     ngx_uint_t                 nhold;
+    size_t                     hold_bytes;
     ngx_uint_t                 nrecent;
     size_t                     recent_bytes;
     int64_t                    lost;       /* recent lacks some up to here */

@@ -424,6 +424,7 @@ ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
 
         ngx_queue_remove(q);
         rm->nhold--;
+        rm->hold_bytes -= held->msg->len;
 
         if (held->msg->seq > rm->seq) {
             ngx_http_writeen_room_accept(rm, held);

@@ -445,7 +445,9 @@ ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
         return;
     }
 
-    if (rm->nhold >= WRT_ROOM_HOLD_MAX) {
+    if (rm->nhold >= WRT_ROOM_HOLD_MAX
+        || rm->hold_bytes + held->msg->len > WRT_ROOM_RECENT_MAX)
+    {
         /* it is in the log: the fill, or the next one, brings it */
         ngx_http_writeen_room_held_free(held);
         return;
@@ -453,6 +455,7 @@ ngx_http_writeen_room_event(ngx_http_writeen_worker_t *wk,
 
     ngx_queue_insert_tail(&rm->hold, &held->queue);
     rm->nhold++;
+    rm->hold_bytes += held->msg->len;
 
     if (!rm->filling) {
         ngx_http_writeen_count(wk, bus_gaps_total);

@@ -474,3 +474,25 @@ call CHANGES room1 q~^3.1\b
 post room1 u2 six
 a expect message_received data.seq==6
 a quiet
+
+
+=== TEST 24: more comes meanwhile than a room holds: the log brings the rest
+--- with
+writeen_max_message 32k;
+--- steps
+room room1 u1 u2
+worker CHANGES room1 503 then worker CHANGES room1 200 "4 1 4\n{\"id\":\"room1\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n"
+a connect u1
+post room1 u2 one
+a expect message_received data.seq==1
+redis HSET %conv(room1) seq 3
+redis DEL %log(room1)
+post room1 u2 four
+repeat 60 post room1 u2 $i$long
+a find conversation_joined data.seq==4 data.compact==true
+a run room1 4 64
+post room1 u2 last
+a expect message_received data.seq==65
+a quiet
+--- vars
+long x*16000
