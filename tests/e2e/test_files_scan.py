@@ -12,6 +12,7 @@ import pytest
 
 from harness import upload
 from harness.cast import Cast
+from harness.net import until
 from harness.parts import comm, descendants
 from harness.upload import EICAR, Files, info
 
@@ -89,6 +90,57 @@ async def test_found_with_another_upload(make_files_stack, store):
     assert logged() == 2
     assert (await cast.delete("ann", m["id"])).status == 200
     assert logged() == 0
+
+
+def picture(comment):
+    """A JPEG with something in it that is not to be seen."""
+    jpg, at = upload.sample("house.jpg"), 20        # behind the first segment
+    return (jpg[:at] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big")
+            + comment + jpg[at:])
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mongo"])
+async def test_found_and_gone(make_files_stack, store):
+    """What a late finding was told with leaves the log with the picture, and
+    with who sent it, whatever has changed since."""
+    stack = make_files_stack(f"{store}-local", clamd=True)
+    rooms = []
+    for names in ("ann", "bob"), ("cho", "dee"):
+        cast = await Cast.group(stack, *names)
+        r = await Files(cast).upload(names[0], "house.jpg", picture(MARK),
+                                     description="for you alone")
+        assert r.status == 201 and r.data["message"]["type"] == "image", r
+        rooms.append((cast, *names, r.data["message"]["id"]))
+    learn(stack.clamd.signatures)
+    await asyncio.to_thread(stack.clamd.kill)
+    await asyncio.to_thread(stack.clamd.start)
+    r = await Files(cast).upload("dee", "again.jpg", picture(MARK))
+    r.refused(422, "infected")
+
+    def logged(room):
+        key, _ = stack.conversation_key(room)
+        with stack.redis_client() as redis:
+            return sum("for you alone" in entry["p"] for _, entry in
+                       redis.xrange(key.replace(":conv:", ":log:")))
+
+    for cast, _, other, mid in rooms:
+        m = await cast.get(other, mid)
+        assert info(m)["scanStatus"] == "infected"
+        assert (await cast.react(other, mid, "\U0001f44d")).status == 200
+        assert logged(cast.room) == 2
+    cast, who, _, mid = rooms[0]
+    assert (await cast.delete(who, mid)).status == 200
+    assert logged(cast.room) == 0
+
+    cast, who, other, mid = rooms[1]
+    r = await cast.rest("adm", role="admin").acall(
+        "POST", f"/api/admin/users/{cast.ids[who]}/erase")
+    assert r.status == 202, r
+
+    async def gone():
+        return (await cast.get(other, mid))["content"] == {}
+    await until(gone, "the message without its content", 30)
+    assert logged(cast.room) == 0
 
 
 @pytest.mark.parametrize("store", ["sqlite", "mongo"])

@@ -6,7 +6,6 @@
  */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/wrt_utf8.h"
@@ -312,16 +311,15 @@ message_edit(api_t *a, call_t *c)
 static int
 delete_found(api_t *a, call_t *c, const json_t *full, emit_t *e)
 {
-    char         key[WRT_NAME_BUF], about[WRT_ID_MAX + 32];
-    rds_t       *shard;
-    size_t       i;
-    reply_t     *r;
-    unsigned     k;
-    const char  *type, *p;
+    char       key[WRT_NAME_BUF];
+    rds_t     *shard;
+    size_t     i;
+    int64_t    seq;
+    reply_t   *r;
+    unsigned   k;
 
-    type = json_string_value(json_object_get(full, "type"));
-
-    if (type == NULL || strcmp(type, "file") != 0) {
+    if (json_object_get(json_object_get(full, "content"), "fileInfo") == NULL)
+    {
         return 0;
     }
 
@@ -334,8 +332,6 @@ delete_found(api_t *a, call_t *c, const json_t *full, emit_t *e)
     }
 
     wrt_key_log(key, k, c->ids[0], strlen(c->ids[0]));
-    snprintf(about, sizeof(about), "\"messageId\":\"%s\"", c->ids[1]);
-
     r = rds_call(shard, "XRANGE", key, "-", "+");
 
     if (r == NULL || reply_is_error(r)) {
@@ -345,15 +341,10 @@ delete_found(api_t *a, call_t *c, const json_t *full, emit_t *e)
         return -1;
     }
 
-    for (i = 0; i < reply_count(r); i++) {
-        p = reply_text(reply_field(reply_at(reply_at(r, i), 1),
-                                   WRT_F_PAYLOAD));
+    i = 0;
 
-        if (p[0] == WRT_EV_CHANGE && strstr(p, about)
-            && strstr(p, "\"message_updated\""))
-        {
-            emit_op_redact(e, atoll(reply_text(reply_at(reply_at(r, i), 0))));
-        }
+    while ((seq = life_changed(r, &i, c->ids[1])) > 0) {
+        emit_op_redact(e, seq);
     }
 
     reply_free(r);

@@ -323,31 +323,116 @@ withdraw_event(buf_t *out, const char *conversation, const json_t *messages,
 }
 
 
+int64_t
+life_changed(const reply_t *log, size_t *i, const char *message)
+{
+    char            about[WRT_ID_MAX + 32];
+    const char     *p;
+    const reply_t  *e;
+
+    snprintf(about, sizeof(about), "\"messageId\":\"%s\"", message);
+
+    while (*i < reply_count(log)) {
+        e = reply_at(log, (*i)++);
+        p = reply_text(reply_field(reply_at(e, 1), WRT_F_PAYLOAD));
+
+        if (p[0] == WRT_EV_CHANGE && strstr(p, about)
+            && strstr(p, "\"message_updated\""))
+        {
+            return atoll(reply_text(reply_at(e, 0)));
+        }
+    }
+
+    return 0;
+}
+
+
+/* The log, when any of them was changed: the store does not keep the number of
+ * each change that said it (files_found.c).  0, -1. */
+static int
+withdraw_log(rds_t *c, const char *key, const json_t *messages, reply_t **log)
+{
+    int      changed;
+    size_t   i;
+    json_t  *m;
+
+    *log = NULL;
+    changed = 0;
+
+    json_array_foreach(messages, i, m) {
+        changed |= json_array_size(json_object_get(m, "numbers")) > 1;
+    }
+
+    if (!changed) {
+        return 0;
+    }
+
+    *log = rds_call(c, "XRANGE", key, "-", "+");
+
+    if (*log == NULL || reply_is_error(*log)) {
+        rds_fail(c, reply_text(*log));
+        reply_free(*log);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* The entries of the log that say what a message said. */
+static void
+withdraw_message(cmd_t *cmd, const json_t *m, const reply_t *log)
+{
+    char         id[32];
+    size_t       i;
+    json_t      *number;
+    int64_t      seq;
+
+    json_array_foreach(json_object_get(m, "numbers"), i, number) {
+        snprintf(id, sizeof(id), "%lld-0",
+                 (long long) json_integer_value(number));
+        cmd_text(cmd, id);
+    }
+
+    i = 0;
+
+    while ((seq = life_changed(log, &i, json_string_value(
+                                   json_object_get(m, "id")))) > 0)
+    {
+        snprintf(id, sizeof(id), "%lld-0", (long long) seq);
+        cmd_text(cmd, id);
+    }
+}
+
+
 int
 life_withdraw(rds_t *c, cmd_t *cmd, const conf_t *cf,
     const char *conversation, const json_t *messages, const char *why)
 {
     int        rc;
-    char       name[WRT_NAME_BUF], id[32];
+    char       name[WRT_NAME_BUF];
     buf_t      text;
-    size_t     i, j, n;
-    json_t    *m, *number;
+    size_t     i, n, len;
+    json_t    *m;
+    reply_t   *log;
     unsigned   k;
 
     n = strlen(conversation);
     k = wrt_shard(&cf->names, conversation, n);
+    len = wrt_key_log(name, k, conversation, n);
 
-    cmd_begin(cmd, "XDEL");
-    cmd_mem(cmd, name, wrt_key_log(name, k, conversation, n));
-
-    json_array_foreach(messages, i, m) {
-        json_array_foreach(json_object_get(m, "numbers"), j, number) {
-            snprintf(id, sizeof(id), "%lld-0",
-                     (long long) json_integer_value(number));
-            cmd_text(cmd, id);
-        }
+    if (withdraw_log(c, name, messages, &log) != 0) {
+        return -1;
     }
 
+    cmd_begin(cmd, "XDEL");
+    cmd_mem(cmd, name, len);
+
+    json_array_foreach(messages, i, m) {
+        withdraw_message(cmd, m, log);
+    }
+
+    reply_free(log);
     rds_push(c, cmd);
 
     memset(&text, 0, sizeof(text));
