@@ -123,6 +123,15 @@ async def no_notes(stack):
     await until(lambda: asyncio.to_thread(none), "no note is left", 40)
 
 
+async def forgotten(c):
+    """The tutor is, everywhere."""
+    async def erased():
+        r = await c.rest("adm", "admin").aget(
+            "/api/admin/audit", target=c.tia, action="user_erased")
+        return r.data["audit"]
+    await until(erased, "nothing of him to be left", 40)
+
+
 async def test_deleted(make_stack, tmp_path):
     """By who asks first, while nobody else does it; then by the janitor."""
     stack = make_stack(nginx=2)
@@ -302,6 +311,24 @@ async def test_written_up_meanwhile(make_stack):
     assert c.marker not in json.dumps(r.data)
     assert c.marker not in json.dumps(await c.read())
     await no_notes(stack)
+
+
+async def test_erased_with_his_comment(make_stack):
+    """What somebody said of a session is not kept with what it was."""
+    stack = make_stack(nginx=2)
+    c = await Talk.ended(stack)
+    r = await c.call("/satisfaction", {
+        "rating": 4, "comment": f"{c.marker} was a good idea"}, by=c.tutor)
+    assert r.status == 201, r
+    r = await c.rest("adm", "admin").acall(
+        "POST", f"/api/admin/users/{c.tia}/erase")
+    assert r.status == 202, r
+    await forgotten(c)
+    await asyncio.to_thread(record.drained, stack, c.room)
+    left = await asyncio.to_thread(c.written_up)
+    assert c.marker not in left and c.tia not in left
+    r = await c.call("/summary", by=c.student, method="GET")
+    assert r.data["analytics"]["satisfaction"] == 4
 
 
 async def test_never_stored(make_stack):

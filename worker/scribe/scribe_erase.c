@@ -105,11 +105,10 @@ scribe_erase(const scribe_t *w, const json_t *session, const char *user,
     const char *alias)
 {
     int       rc, down;
-    char      at[WRT_TIME_LEN + 1];
     json_t   *record, *t, *parts;
     int64_t   rev;
 
-    record = json_deep_copy(session);
+    record = scribe_next(session);
 
     if (!erase_people(record, user, alias)) {
         json_decref(record);
@@ -123,10 +122,7 @@ scribe_erase(const scribe_t *w, const json_t *session, const char *user,
         return -1;
     }
 
-    rev = json_integer_value(json_object_get(session, "rev")) + 1;
-    wrt_time_format(now_ms(), at);
-    json_object_set_new(record, "rev", json_integer(rev));
-    json_object_set_new(record, "updatedAt", json_string(at));
+    rev = json_integer_value(json_object_get(record, "rev"));
     erase_summary(record);
 
     if (t) {
