@@ -331,6 +331,36 @@ async def test_erased_with_his_comment(make_stack):
     assert r.data["analytics"]["satisfaction"] == 4
 
 
+async def test_erased_meanwhile(make_stack, tmp_path):
+    """Who writes it up has read what somebody said before he was forgotten."""
+    stack = make_stack(nginx=2)
+    c = await Talk.ended(stack)
+    late = c.session
+    rev = late["rev"]
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    put_session(stack, c.room, {**late, "rev": rev + 1, "status": "ended",
+                                "endTime": now})
+    await asyncio.to_thread(record.drained, stack, c.room)
+    r = await c.rest("adm", "admin").acall(
+        "POST", f"/api/admin/users/{c.tia}/erase")
+    assert r.status == 202, r
+
+    async def scrubbed():
+        r = await c.rest(*c.student).aget(
+            f"/api/conversations/{c.room}/messages/{c.quoted}")
+        return r.data["message"]["content"] == {}
+    await until(scrubbed, "what he said to be gone", 30)
+    await asyncio.sleep(2)          # and all else that can be by now
+    put_session(stack, c.room, {**late, "rev": rev + 2})
+    await forgotten(c)
+    await asyncio.to_thread(record.drained, stack, c.room)
+    left = await asyncio.to_thread(c.written_up)
+    assert c.marker not in left and c.tia not in left
+    await c.read()
+    code, out = verify(stack, tmp_path, c.text, late["transcript"]["head"])
+    assert code == 0 and "intact" in out, out
+
+
 async def test_never_stored(make_stack):
     """Sessions that can never be written up hold up nobody."""
     stack = make_stack(nginx=2)

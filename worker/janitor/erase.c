@@ -26,6 +26,8 @@
 #define ERASE_AWAY_MS    2000
 #define ERASE_HELD_MS    5000
 #define ERASE_PAGE       100        /* dead letters, sessions */
+#define ERASE_WRITE_MS   60000      /* so long after its end a session may be
+                                       in the hands of who writes it up */
 
 struct erase_s {
     role_t     *role;
@@ -215,6 +217,15 @@ erase_scrub(erase_t *t, const json_t *e, const char *room, json_t *messages)
 }
 
 
+/* Is it being written up, perhaps by who has read what he said? */
+static int
+erase_is_written(const json_t *s)
+{
+    return strcmp(erase_text(s, "status"), "ended") == 0
+           && now_ms() - scribe_time(s, "endTime") < ERASE_WRITE_MS;
+}
+
+
 /* Sessions that are written up: when to come again; 0: nothing is left. */
 static int
 erase_sessions(erase_t *t, const json_t *e, const char *room)
@@ -250,6 +261,9 @@ erase_sessions(erase_t *t, const json_t *e, const char *room)
             {
                 rc = scribe_erase(&w, s, erase_text(e, "userId"),
                                   erase_text(e, "alias"));
+
+            } else if (rc == 0) {
+                rc = erase_is_written(s);
             }
         }
 
