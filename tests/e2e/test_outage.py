@@ -545,3 +545,33 @@ async def test_a_call_that_another_process_took_over(make_stack):
     await asyncio.sleep(1.5)                # it has looked at what it holds
     assert (await cast.get("ann", mid))["reactions"] == []
     await cast.close()
+
+
+async def test_a_call_is_in_hand_once(make_stack):
+    """Who was slow takes nothing over from himself: the same call would be in
+    his hands twice, and one of them might do it again after the other."""
+    stack = make_stack(nginx=2, servers={"bulk": Server("")},
+                       env={"WORKERS": "1"})
+    cast = await Cast.group(stack, "ann", "bob")
+    await cast.open("ann")
+    mid = (await cast.say("ann", "one"))["messageId"]
+    go_on = upload.hold(stack.worker.role("projector"))
+    await cast.say("ann", "two")            # for the store of this it waits
+
+    async def pending():
+        with stack.redis_client() as redis:
+            return redis.xpending_range("wrt:rpc", "api", "-", "+", 10)
+
+    call = asyncio.create_task(cast.react("bob", mid, THUMB))
+    try:
+        await until(pending, "the call to be in hand")
+        awake = upload.hold(stack.worker.role("api"))
+        await asyncio.sleep(2)
+        awake()
+        await asyncio.sleep(2)              # it has looked at what it holds
+        one, = await pending()
+        assert one["times_delivered"] == 1
+    finally:
+        go_on()
+    assert (await call).status == 200
+    await cast.close()

@@ -306,7 +306,8 @@ api_take(api_t *a, const reply_t *entries, int64_t at, int claimed)
 }
 
 
-/* Nobody has claimed it meanwhile, and nobody does for a while. */
+/* Nobody has claimed it meanwhile, and nobody does for a while: 1.  0: it is
+ * somebody else's, -1: not to be known now. */
 static int
 api_ours(api_t *a, call_t *c)
 {
@@ -323,15 +324,15 @@ api_ours(api_t *a, call_t *c)
 
     hub = api_redis(a, 0);
     if (hub == NULL) {
-        return 0;
+        return -1;
     }
 
     r = rds_call(hub, "XPENDING", WRT_KEY_RPC, WRT_GROUP_API, c->entry,
                  c->entry, "1", a->consumer);
-    ours = reply_count(r) == 1;
+    ours = r == NULL || reply_is_error(r) ? -1 : reply_count(r) == 1;
     reply_free(r);
 
-    if (ours) {
+    if (ours > 0) {
         api_keep_one(a, c);
         c->ours_at = now;
     }
@@ -341,13 +342,20 @@ api_ours(api_t *a, call_t *c)
 
 
 static void
+api_let_go(call_t *c)
+{
+    log_info("not_ours", "method=%s path=\"%s\"", c->method, c->path);
+    call_free(c);
+}
+
+
+static void
 api_run_call(api_t *a, call_t *c)
 {
     api_rc_t  rc;
 
-    if (!api_ours(a, c)) {
-        log_info("not_ours", "method=%s path=\"%s\"", c->method, c->path);
-        call_free(c);
+    if (api_ours(a, c) != 1) {
+        api_let_go(c);
         return;
     }
 
@@ -527,8 +535,27 @@ api_keep_one(api_t *a, const call_t *c)
 }
 
 
-/* Say of those that are parked that we live; of those that somebody may have
- * claimed, api_ours() asks. */
+/* Of the parked ones those that somebody has claimed while we did not say that
+ * we live.  Who does not ask would claim what is left from himself. */
+static void
+api_drop_lost(api_t *a)
+{
+    call_t  *c, **p;
+
+    for (p = &a->parked; (c = *p) != NULL; ) {
+        if (api_ours(a, c) != 0) {
+            p = &c->next;
+            continue;
+        }
+
+        *p = c->next;
+        a->nparked--;
+        api_let_go(c);
+    }
+}
+
+
+/* Say of those that are parked that we live. */
 static void
 api_keep(api_t *a)
 {
@@ -536,6 +563,7 @@ api_keep(api_t *a)
     int64_t    now;
     unsigned   n;
 
+    api_drop_lost(a);
     now = mono_ms();
 
     for (c = a->parked, n = 0; c; c = c->next) {
