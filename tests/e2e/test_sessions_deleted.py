@@ -175,6 +175,36 @@ async def test_first_answers(make_stack):
     await no_notes(stack)
 
 
+async def test_many_ask(make_stack):
+    """Of one process, while the store is late: it is made anew once, else so
+    many transcripts would wait in Redis."""
+    stack = make_stack(nginx=2, env={"WORKERS": "1"})
+    c = await Talk.ended(stack)
+    _, tag = stack.conversation_key(c.room)
+
+    def queued():
+        with stack.redis_of_room(c.room) as redis:
+            return sum(json.loads(p.split("\n", 1)[1])["op"] == "put"
+                       for _, entry in redis.xrange(f"{tag}:ingest")
+                       for p in [entry["p"]] if p.startswith("g "))
+    with stopped(stack, "janitor"):
+        await c.delete()
+        with stopped(stack, "projector"):
+            asked = [asyncio.create_task(c.call(
+                "/summary", by=c.student, method="GET")) for _ in range(4)]
+
+            async def parked():
+                with stack.redis_client() as redis:
+                    return queued() and redis.xpending(
+                        "wrt:rpc", "api")["pending"] == len(asked)
+            await until(parked, "all to be in hand")
+            await asyncio.sleep(0.5)
+            assert queued() == 1
+        for r in await asyncio.gather(*asked):
+            assert r.status == 200 and c.marker not in json.dumps(r.data), r
+    await no_notes(stack)
+
+
 async def test_expired(make_stack, tmp_path):
     """The same of what has had its time."""
     stack = make_stack(nginx=2, env={"RETENTION_S": "1"})

@@ -68,6 +68,7 @@ api_run(role_t *r)
     a.cf = r->cf;
     a.links = mem_zero(r->cf->nredis * sizeof(link_t));
     a.known = mem_zero(API_KNOWN * sizeof(known_t));
+    a.redacted = mem_zero(API_REDACTED * sizeof(redacted_t));
     a.first = mem_zero(r->cf->names.shards * sizeof(stream_id_t));
     a.wanted = mem_zero(r->cf->names.shards);
 
@@ -682,6 +683,7 @@ api_stop(api_t *a)
     cmd_free(&a->cmd);
     free(a->links);
     free(a->known);
+    free(a->redacted);
     free(a->first);
     free(a->wanted);
 }

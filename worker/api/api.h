@@ -146,6 +146,16 @@ typedef struct {
 
 #define API_KNOWN  1024
 
+/* The record of a session without what is gone was queued, to come after that
+ * of this rev. */
+typedef struct {
+    char               id[WRT_ID_MAX + 1];
+    int64_t            rev;
+    int64_t            until;       /* mono: then it may be lost */
+} redacted_t;
+
+#define API_REDACTED  64
+
 struct scribe_s;
 
 struct api_s {
@@ -172,6 +182,8 @@ struct api_s {
 
     blob_t            *blob;        /* where files are; opened when needed */
     known_t           *known;
+    redacted_t        *redacted;
+    unsigned           nredacted;   /* the next one's place */
     stream_id_t       *first;       /* by shard: scratch of api_wait.c */
     char              *wanted;
 

@@ -13,6 +13,8 @@
 #include "worker/api/api.h"
 #include "worker/scribe/scribe.h"
 
+#define REDACT_REST_MS  10000       /* it is waited for, not queued again */
+
 
 static const char *
 redact_text(const json_t *o, const char *key)
@@ -39,6 +41,39 @@ api_gone(api_t *a, call_t *c, const char *room, reply_t **gone)
     }
 
     return 0;
+}
+
+
+/* Has a call before this one queued it?  A transcript may be large, and calls
+ * that ask for the same session many. */
+static int
+redact_is_queued(const api_t *a, const json_t *s)
+{
+    unsigned  i;
+
+    for (i = 0; i < API_REDACTED; i++) {
+        if (mono_ms() < a->redacted[i].until
+            && a->redacted[i].rev
+               == json_integer_value(json_object_get(s, "rev"))
+            && strcmp(a->redacted[i].id, redact_text(s, "id")) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+redact_queued(api_t *a, const json_t *s)
+{
+    redacted_t  *r;
+
+    r = &a->redacted[a->nredacted++ % API_REDACTED];
+    text_copy(r->id, sizeof(r->id), redact_text(s, "id"));
+    r->rev = json_integer_value(json_object_get(s, "rev"));
+    r->until = mono_ms() + REDACT_REST_MS;
 }
 
 
@@ -70,6 +105,10 @@ api_redact(api_t *a, call_t *c, const reply_t *gone, const json_t *s)
         return -1;
     }
 
+    if (redact_is_queued(a, s)) {
+        return api_wait_shard(a, c, room) < 0 ? -1 : 1;
+    }
+
     rc = scribe_redact(&w, s, &queued);
 
     if (rc == STORE_REJECTED) {
@@ -88,7 +127,13 @@ api_redact(api_t *a, call_t *c, const reply_t *gone, const json_t *s)
         return -1;
     }
 
-    return queued ? api_wait_shard(a, c, room) < 0 ? -1 : 1 : 0;
+    if (!queued) {
+        return 0;
+    }
+
+    redact_queued(a, s);
+
+    return api_wait_shard(a, c, room) < 0 ? -1 : 1;
 }
 
 
