@@ -6,7 +6,8 @@ could have two rooms, with half of the talk in each.
 
 import asyncio
 
-from harness import tokens
+from harness import tokens, upload
+from harness.net import until
 from harness.scene import unique, uniques
 from harness.ws import Ws
 
@@ -130,6 +131,40 @@ async def test_a_room_by_somebody_who_is_not_named(stack):
         == 200
     r = await confirm(stack, number, body_of(ani, tia))
     assert r.status == 200 and r.data["conversation"]["id"] == room
+
+
+async def test_a_room_by_somebody_a_moment_ago(make_stack):
+    """The same while the store does not have that room yet."""
+    stack = make_stack(nginx=2)
+    ani, tia, eve = uniques("ani", "tia", "eve")
+    number = unique("consult")
+    go_on = upload.hold(stack.worker.role("projector"))
+    try:
+        first = asyncio.create_task(rest(stack, eve, "student").acall(
+            "POST", "/api/conversations", {
+                "type": "consultation", "consultationId": number,
+                **body_of(ani, tia)}))
+
+        async def made():
+            with stack.redis_client() as redis:
+                return list(redis.scan_iter("wrt:{*}:conv:*", count=1000))
+        await until(made, "the room to be made")
+        then = asyncio.create_task(confirm(
+            stack, number, body_of(ani, tia, topic="Bab 3")))
+        await asyncio.sleep(1)
+    finally:
+        go_on()
+    r = await first
+    assert r.status == 201, r
+    room = r.data["conversation"]["id"]
+    assert (await then).refused(409, "conflict")["field"] == "participants"
+    lms = rest(stack, "lms", "service")
+    assert (await lms.acall(
+        "DELETE", f"/api/conversations/{room}/participants/{eve}")).status \
+        == 200
+    r = await confirm(stack, number, body_of(ani, tia, topic="Bab 3"))
+    assert r.status == 200 and r.data["conversation"]["context"] == {
+        "topic": "Bab 3"}
 
 
 async def test_context_of_a_room_that_is_there(stack):

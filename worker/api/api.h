@@ -316,6 +316,8 @@ api_rc_t conv_answer(api_t *a, call_t *c, int status, const char *said,
 
 /* api_create.c */
 api_rc_t conv_create(api_t *a, call_t *c);
+/* Of a call that waits there: somebody else has made the room. */
+int conv_existed(const call_t *c);
 
 /* The room that a consultation has when nobody names another one.  0, -1. */
 int consult_room(char out[WRT_OID_LEN + 1], const char *consultation);

@@ -461,10 +461,30 @@ consult_known(api_t *a, call_t *c)
 }
 
 
+/* The store has its room by now: one that somebody else has made meanwhile is
+ * looked at as if it had been known before.  As consult_known(). */
+static int
+consult_made(api_t *a, call_t *c)
+{
+    int  rc;
+
+    rc = conv_existed(c) ? consult_known(a, c) : 0;
+
+    if (rc > 0) {
+        c->state_free(c->state);
+        c->state = NULL;
+    }
+
+    return rc;
+}
+
+
 api_rc_t
 consult_confirm(api_t *a, call_t *c)
 {
     int  rc;
+
+    rc = 0;
 
     if (c->step == 0) {
         if (may_consult(c) != 0) {
@@ -472,10 +492,14 @@ consult_confirm(api_t *a, call_t *c)
         }
 
         rc = consult_known(a, c);
+        rc = rc == 0 ? consult_body(c) : rc;
 
-        if (rc < 0 || (rc == 0 && consult_body(c) != 0)) {
-            return API_DONE;
-        }
+    } else if (c->ids[1][0] == '\0') {
+        rc = consult_made(a, c);
+    }
+
+    if (rc < 0) {
+        return API_DONE;
     }
 
     return c->ids[1][0] ? api_change(a, c, consult_decide, settings_answer)

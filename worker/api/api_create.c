@@ -475,6 +475,15 @@ create_answer(api_t *a, call_t *c, const create_t *m)
 }
 
 
+int
+conv_existed(const call_t *c)
+{
+    const create_t  *m = c->state;
+
+    return m->existed;
+}
+
+
 api_rc_t
 conv_create(api_t *a, call_t *c)
 {
