@@ -133,13 +133,15 @@ effects_profile(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 
 
 /* Note that messages of the room are gone, which its sessions may quote:
- * scribe_redact.c.  Without numbers: any of them. */
+ * scribe_redact.c.  Without numbers: any of them.  Each event has a note of its
+ * own, so that who takes one away that he has looked at does not take another
+ * one's that came meanwhile. */
 static void
 effects_gone(rds_t *hub, cmd_t *cmd, const entry_t *e, const json_t *from,
     const json_t *to)
 {
     int64_t  lo, hi;
-    char     note[WRT_ID_MAX + 48];
+    char     note[WRT_ID_MAX + EVENT_ENTRY_SIZE + 48];
 
     lo = json_integer_value(from);
     hi = json_integer_value(to);
@@ -149,8 +151,8 @@ effects_gone(rds_t *hub, cmd_t *cmd, const entry_t *e, const json_t *from,
         hi = (int64_t) 1 << 53;
     }
 
-    snprintf(note, sizeof(note), "%s %lld %lld", e->conversation,
-             (long long) lo, (long long) hi);
+    snprintf(note, sizeof(note), "%s %lld %lld %s", e->conversation,
+             (long long) lo, (long long) hi, e->entry_id);
 
     cmd_begin(cmd, "ZADD");
     cmd_text(cmd, WRT_KEY_SESSIONS_REDACT);
