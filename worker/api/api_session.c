@@ -268,7 +268,8 @@ static int
 list_clean(api_t *a, call_t *c, const store_sessions_t *q, json_t **out,
     int64_t *total)
 {
-    int  rc, any;
+    int      rc, any;
+    json_t  *seen;
 
     *out = NULL;
     any = api_any_gone(a, c);
@@ -281,12 +282,22 @@ list_clean(api_t *a, call_t *c, const store_sessions_t *q, json_t **out,
         return 0;
     }
 
-    /* notes first, then what is answered */
-    rc = api_redact_all(a, c, *out);
-    json_decref(*out);
+    /* notes first, then what is answered; one that was written up in between
+     * was not looked at */
+    seen = *out;
     *out = NULL;
+    rc = api_redact_all(a, c, seen);
+    rc = rc ? rc : list_read(a, c, q, out, total);
 
-    return rc ? rc : list_read(a, c, q, out, total);
+    if (rc == 0 && !json_equal(seen, *out)) {
+        json_decref(*out);
+        *out = NULL;
+        rc = 1;
+    }
+
+    json_decref(seen);
+
+    return rc;
 }
 
 
