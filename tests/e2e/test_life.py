@@ -273,8 +273,12 @@ async def test_killed_in_the_middle(make_stack):
     async def gone():
         return all([await ids(c) == keep[c] for c in casts])
     await until(gone, timeout=40)
+
+    async def counted():            # MongoDB does one after the other
+        return all([(await c.shown("ann"))["metadata"]["messageCount"] == 1
+                    for c in casts])
+    await until(counted)
     for c in casts:
-        assert (await c.shown("ann"))["metadata"]["messageCount"] == 1
         await c.close()
 
 
