@@ -257,17 +257,12 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
 
     rm = op->link ? op->link->room : NULL;
 
-    if (rm != NULL && rm->sub != NGX_HTTP_WRITEEN_SUB_READY) {
+    if (rm != NULL && rm->sub != NGX_HTTP_WRITEEN_SUB_READY
+        && op->mode != CATCH_INFO && op->mode != CATCH_REPLAY)
+    {
         /* room_subscribed calls us again */
-        if (op->link->state != NGX_HTTP_WRITEEN_LINK_LIVE) {
-            op->link->state = NGX_HTTP_WRITEEN_LINK_WAIT;
-            return;
-        }
-
-        if (op->mode != CATCH_INFO && op->mode != CATCH_REPLAY) {
-            ngx_http_writeen_catch_later(op);
-            return;
-        }
+        op->link->state = NGX_HTTP_WRITEEN_LINK_WAIT;
+        return;
     }
 
     if ((op->mode == CATCH_CATCH || op->mode == CATCH_REPLAY || op->large)
@@ -320,6 +315,18 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
         ngx_http_writeen_arg_num(&a, op->op.session->conf->send_queue / 4);
     }
 
+    if (op->mode == CATCH_NOW || op->mode == CATCH_FLOOR
+        || op->mode == CATCH_CATCH)
+    {
+        /* also if it has to wait: what came live would be read once more */
+        op->link->state = NGX_HTTP_WRITEEN_LINK_CATCH;
+
+        if (!op->reading) {
+            op->reading = 1;
+            rm->catching++;
+        }
+    }
+
     if (ngx_http_writeen_bus_call(op->worker,
                                   ngx_http_writeen_bus_server(op->worker, k),
                                   &a, ngx_http_writeen_catch_reply, op)
@@ -330,17 +337,6 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
     }
 
     op->inflight = 1;
-
-    if (op->mode == CATCH_NOW || op->mode == CATCH_FLOOR
-        || op->mode == CATCH_CATCH)
-    {
-        op->link->state = NGX_HTTP_WRITEEN_LINK_CATCH;
-
-        if (!op->reading) {
-            op->reading = 1;
-            rm->catching++;
-        }
-    }
 }
 
 

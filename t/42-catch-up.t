@@ -356,3 +356,41 @@ redis HSET %conv(room1) seq 504
 post room1 u2 live
 a expect message_received data.seq==505
 a quiet
+
+
+=== TEST 16: what comes before it can be asked for does not come twice
+--- steps
+room room1 u1 u2
+post room1 u2 one
+a connect u1
+redis FUNCTION DELETE writeen
+redis CLIENT KILL TYPE normal SKIPME yes
+until healthz 503 down
+a send join_conversation {"conversationId":"room1","afterSeq":0}
+a send ping
+a expect pong
+redis EVAL 'local p=[[m 2 u2 -\n{"event":"message_received","data":{"conversationId":"room1","seq":2}}]] redis.call("XADD",KEYS[1],"2-0","p",p) redis.call("HSET",KEYS[2],"seq",2) return redis.call("PUBLISH",KEYS[3],p)' 3 %log(room1) %conv(room1) %chan(room1)
+sleep 0.2
+server main load
+a expect conversation_joined data.seq==2 data.missed==2
+a expect message_received data.seq==1
+a expect message_received data.seq==2
+post room1 u2 three
+a expect message_received data.seq==3
+a quiet
+
+
+=== TEST 17: nor what a room fills that was lost with the bus
+--- steps
+room room1 u1 u2
+post room1 u2 one
+a connect u1
+server main kill
+until healthz 503 down
+a send join_conversation {"conversationId":"room1","afterSeq":0}
+server main start
+post room1 u2 two
+a caught-up room1 2
+post room1 u2 three
+a expect message_received data.seq==3
+a quiet
