@@ -133,8 +133,8 @@ void ngx_http_writeen_catch_fence(ngx_http_writeen_catch_t *op);
 /* It can not be told what was missed: resync_required, and live from now. */
 void ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op);
 
-/* ngx_http_writeen_catch_reply.c; NGX_DONE: the session is closing or dropped,
- * or the user has left: link and op are not to be touched any more */
+/* ngx_http_writeen_catch_reply.c; NGX_DONE: the session is closing or dropped:
+ * link and op are not to be touched any more */
 
 /* Send one event that was missed.  NGX_OK, NGX_DONE. */
 ngx_int_t ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op,

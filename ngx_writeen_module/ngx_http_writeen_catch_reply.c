@@ -10,19 +10,18 @@ const wrt_slice_t  ngx_http_writeen_join_name =
     { "join_conversation", sizeof("join_conversation") - 1 };
 
 
-/* An event that was missed.  NGX_DONE: that was his own leaving, or the
- * session is being closed; link and op are gone. */
+/* An event that was missed.  If it is his own leaving, he has come back since:
+ * Redis was asked whether he may read this.  NGX_DONE: the session is being
+ * closed; link and op are gone. */
 
 ngx_int_t
 ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op, ngx_str_t *payload)
 {
     wrt_bus_header_t             h;
-    ngx_http_writeen_link_t     *l;
     ngx_http_writeen_msg_t      *msg;
     ngx_http_writeen_session_t  *s;
 
     s = op->op.session;
-    l = op->link;
 
     if (wrt_bus_parse(&h, (char *) payload->data, payload->len) != 0
         || h.kind == WRT_EV_FENCE
@@ -46,13 +45,6 @@ ngx_http_writeen_catch_event(ngx_http_writeen_catch_t *op, ngx_str_t *payload)
     if (s->state != NGX_HTTP_WRITEEN_OPEN
         && s->state != NGX_HTTP_WRITEEN_OPENING)
     {
-        return NGX_DONE;
-    }
-
-    if (h.kind == WRT_EV_LEAVE && h.f[2].n == s->user->node.str.len
-        && ngx_memcmp(h.f[2].p, s->user->uid, h.f[2].n) == 0)
-    {
-        ngx_http_writeen_link_left(l, NULL);
         return NGX_DONE;
     }
 

@@ -394,3 +394,36 @@ a caught-up room1 2
 post room1 u2 three
 a expect message_received data.seq==3
 a quiet
+
+
+=== TEST 18: who left and came back while he was away hears all of it
+--- steps
+room room1 u1 u2
+post room1 u2 one
+emit room1 l u2 u1 {"event":"message_received","data":{"conversationId":"room1","seq":@SEQ@,"message":{"id":"x2","seq":@SEQ@}}}
+emit room1 j u2 u1 {"event":"message_received","data":{"conversationId":"room1","seq":@SEQ@,"message":{"id":"x3","seq":@SEQ@}}}
+post room1 u2 four
+a connect u1
+a send join_conversation {"conversationId":"room1","afterSeq":1}
+a expect conversation_joined data.seq==4 data.missed==3
+a expect message_received data.seq==2
+a expect message_received data.seq==3
+a expect message_received data.seq==4
+post room1 u2 five
+a expect message_received data.seq==5
+# and so does who was here before
+b connect u1
+post room1 u2 six
+a expect message_received data.seq==6
+b expect message_received data.seq==6
+b send join_conversation {"conversationId":"room1","afterSeq":1}
+b expect conversation_joined data.seq==6 data.missed==4
+b expect message_received data.seq==2
+b expect message_received data.seq==3
+b expect message_received data.seq==4
+b expect message_received data.seq==5
+post room1 u2 seven
+a expect message_received data.seq==7
+b expect message_received data.seq==7
+a quiet
+b quiet
