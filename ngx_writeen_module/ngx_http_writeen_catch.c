@@ -168,24 +168,24 @@ ngx_http_writeen_catch_next(ngx_http_writeen_session_t *s)
     ngx_queue_t               *q;
     ngx_http_writeen_catch_t  *op;
 
-    if (ngx_queue_empty(&s->paused)
-        || s->state >= NGX_HTTP_WRITEEN_CLOSING
-        || s->out_bytes > s->conf->send_queue / 4)
+    /* one that can not be asked now does not take its turn */
+
+    while (!ngx_queue_empty(&s->paused)
+           && s->state < NGX_HTTP_WRITEEN_CLOSING
+           && s->out_bytes <= s->conf->send_queue / 4)
     {
-        return;
+        q = ngx_queue_head(&s->paused);
+        op = ngx_queue_data(q, ngx_http_writeen_catch_t, retry);
+
+        if (s->catching && !op->turn) {
+            return;
+        }
+
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+
+        ngx_http_writeen_catch_run(op);
     }
-
-    q = ngx_queue_head(&s->paused);
-    op = ngx_queue_data(q, ngx_http_writeen_catch_t, retry);
-
-    if (s->catching && !op->turn) {
-        return;
-    }
-
-    ngx_queue_remove(q);
-    ngx_queue_init(q);
-
-    ngx_http_writeen_catch_run(op);
 }
 
 
@@ -262,6 +262,7 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
     {
         /* room_subscribed calls us again */
         op->link->state = NGX_HTTP_WRITEEN_LINK_WAIT;
+        ngx_http_writeen_catch_release(op, op->op.session);
         return;
     }
 
@@ -343,6 +344,12 @@ ngx_http_writeen_catch_run(ngx_http_writeen_catch_t *op)
 void
 ngx_http_writeen_catch_later(ngx_http_writeen_catch_t *op)
 {
+    if (op->turn) {
+        /* its server may be away for long: catch_retry lets others read */
+        op->turn = 0;
+        op->op.session->catching = 0;
+    }
+
     ngx_queue_remove(&op->retry);
     ngx_queue_insert_tail(&op->worker->retries, &op->retry);
 }
@@ -371,6 +378,7 @@ ngx_http_writeen_catch_retry(ngx_http_writeen_worker_t *wk)
         ngx_queue_remove(q);
         ngx_queue_init(q);
 
+        ngx_http_writeen_catch_next(op->op.session);
         ngx_http_writeen_catch_run(op);
     }
 }

@@ -113,7 +113,8 @@ ngx_uint_t ngx_http_writeen_catch_arrived(ngx_http_writeen_catch_t *op);
  * op stays. */
 void ngx_http_writeen_catch_release(ngx_http_writeen_catch_t *op,
     ngx_http_writeen_session_t *s);
-/* Run it again in a second, or when Redis is back. */
+/* Run it again in a second, or when Redis is back.  Until then another one may
+ * be the session's reader. */
 void ngx_http_writeen_catch_later(ngx_http_writeen_catch_t *op);
 /* All is said: op is freed, and the link's next one begins. */
 void ngx_http_writeen_catch_done(ngx_http_writeen_catch_t *op);

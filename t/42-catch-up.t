@@ -427,3 +427,26 @@ a expect message_received data.seq==7
 b expect message_received data.seq==7
 a quiet
 b quiet
+
+
+=== TEST 19: one server away: rooms of the other are caught up with
+--- redis: main second
+--- steps
+room $even u1 u2
+room $odd u1 u2
+post $even u2 one
+post $odd u2 one
+a connect u1
+server second pause
+a send join_conversation {"conversationId":"$odd","afterSeq":0}
+a send join_conversation {"conversationId":"$even","afterSeq":0}
+sleep 0.2
+server second kill
+a expect conversation_joined data.conversationId=$even data.missed==1
+a expect message_received data.conversationId=$even data.seq==1
+post $even u2 two
+a expect message_received data.conversationId=$even data.seq==2
+server second start
+a expect conversation_joined data.conversationId=$odd data.missed==1
+a expect message_received data.conversationId=$odd data.seq==1
+a quiet

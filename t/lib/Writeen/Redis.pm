@@ -113,7 +113,8 @@ sub end {
     my $pid = delete $self->{pid} or return;
     delete $self->{sock};
 
-    kill 'CONT', $pid;
+    # killed while it is paused, it answers nothing more
+    kill 'CONT', $pid if $signal ne 'KILL';
     kill $signal, $pid;
     local $?;
     waitpid $pid, 0;
