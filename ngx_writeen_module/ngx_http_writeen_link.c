@@ -165,6 +165,9 @@ ngx_http_writeen_link_free(ngx_http_writeen_link_t *l)
 
         ngx_http_writeen_catch_release(op, s);
 
+        s->nchecks -= op->checks;
+        op->checks = 0;
+
         op->link = NULL;
         op->next = NULL;
 

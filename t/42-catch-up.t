@@ -450,3 +450,19 @@ server second start
 a expect conversation_joined data.conversationId=$odd data.missed==1
 a expect message_received data.conversationId=$odd data.seq==1
 a quiet
+
+
+=== TEST 20: joins of rooms that he is taken out of meanwhile count no longer
+--- steps
+user u1
+repeat 33 room r$i u1 u2 seq=500 lists=0
+worker CHANGES r* 0
+a connect u1
+repeat 32 a send join_conversation {"conversationId":"r$i","afterSeq":399}
+until metric writeen_rooms = 32
+call CHANGES r1 q~^399
+repeat 32 emit r$i l u2 u1 {"event":"message_received","data":{"conversationId":"r$i","seq":@SEQ@,"message":{"id":"x","seq":@SEQ@}}} ops=D m:u1
+repeat 32 a expect error data.conversationId=r$i data.code=not_found
+a send join_conversation {"conversationId":"r33"}
+a expect conversation_joined data.conversationId=r33 data.seq==500
+a quiet
