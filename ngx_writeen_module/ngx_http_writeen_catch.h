@@ -209,6 +209,7 @@ typedef struct {
     ngx_http_writeen_worker_t     *worker;
     ngx_http_writeen_load_wait_t   wait;
     int64_t                        asked;    /* its number, here, */
+    int64_t                        heard;    /* what was held then, or 0 */
     ngx_str_t                      cursors;  /* in Redis, if it was asked */
     ngx_uint_t                     stands;   /* these were asked for */
     size_t                         len;

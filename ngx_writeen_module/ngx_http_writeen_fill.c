@@ -162,6 +162,7 @@ ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
     char                      conv[WRT_NAME_BUF], log[WRT_NAME_BUF];
     ngx_http_writeen_args_t   a;
     ngx_http_writeen_fill_t  *op;
+    ngx_http_writeen_held_t  *held;
 
     op = ngx_http_writeen_room_fill_op(wk, rm);
     if (op == NULL) {
@@ -171,6 +172,12 @@ ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
 
     op->stands = stands;
     op->asked = rm->seq;
+
+    if (!ngx_queue_empty(&rm->hold)) {
+        held = ngx_queue_data(ngx_queue_head(&rm->hold),
+                              ngx_http_writeen_held_t, queue);
+        op->heard = held->msg->seq;
+    }
 
     a.n = 0;
     a.nnum = 0;
@@ -229,7 +236,7 @@ ngx_http_writeen_room_fill_from(ngx_http_writeen_room_t *rm, int64_t floor)
 static void
 ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
 {
-    int64_t                     seq, asked, known;
+    int64_t                     seq, asked, heard, known;
     ngx_str_t                   payload;
     ngx_uint_t                  i, n, stands;
     ngx_http_writeen_fill_t    *op = data;
@@ -239,6 +246,7 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
     wk = op->worker;
     stands = op->stands;
     asked = op->asked;
+    heard = op->heard;
     rm = ngx_http_writeen_room_fill_done(op);
 
     if (rm == NULL) {
@@ -252,6 +260,9 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
     {
         known = ngx_http_writeen_room_fill_from(rm,
                                         ngx_http_writeen_result_num(res, 2));
+
+        /* what was heard before it was asked it has had */
+        known = ngx_max(known, heard);
 
         if (seq < known) {
             ngx_http_writeen_room_fence(wk, rm, known);

@@ -18,9 +18,9 @@
  *    been filled from the log (or from the store when the log is shorter).
  *    A number missing inside what the log still holds was taken out of it.
  * 3. Having lost the bus, a room fills before it accepts anything live.
- * 4. If Redis stands lower than the room or a link of it (a lost second), the
- *    room raises it (wrt_fence) before it goes on: a number is never used
- *    twice.
+ * 4. If Redis stands lower than the room, a link of it or what is held (a lost
+ *    second), the room raises it (wrt_fence) before it goes on: a number is
+ *    never used twice.
  * 5. While a link reads its catch-up, accepted events are kept in `recent`,
  *    those above rm->lost at least, so that nothing falls between its snapshot
  *    and its going live: who has read less than rm->lost reads on.

@@ -496,3 +496,17 @@ a expect message_received data.seq==65
 a quiet
 --- vars
 long x*16000
+
+
+=== TEST 25: a number that was heard of behind a hole is not given again
+--- steps
+room room1 u1 u2
+a connect u1
+post room1 u2 one
+a expect message_received data.seq==1
+# 2 to 4 were there, and have gone with Redis's last second
+redis PUBLISH %chan(room1) 'm 4 u2 -\n{"event":"message_received","data":{"conversationId":"room1","seq":4,"message":{"id":"x4","seq":4}}}'
+until redis HGET %conv(room1) seq = 4
+post room1 u2 five
+a expect message_received data.seq==5
+a quiet
