@@ -284,9 +284,17 @@ static void
 ngx_http_writeen_room_refill(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
-    if (rm->retry && rm->sub == NGX_HTTP_WRITEEN_SUB_READY) {
-        ngx_http_writeen_room_fill(wk, rm);
+    if (!rm->retry) {
+        return;
     }
+
+    if (rm->sub != NGX_HTTP_WRITEEN_SUB_READY) {
+        /* if nobody is in it then, room_subscribed does not */
+        wk->refill = 1;
+        return;
+    }
+
+    ngx_http_writeen_room_fill(wk, rm);
 }
 
 

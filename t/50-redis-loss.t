@@ -510,3 +510,27 @@ until redis HGET %conv(room1) seq = 4
 post room1 u2 five
 a expect message_received data.seq==5
 a quiet
+
+
+=== TEST 26: a room that nobody was in when Redis came back goes on
+--- steps
+room room1 u1 u2
+a connect u1
+post room1 u2 one
+a expect message_received data.seq==1
+redis FUNCTION DELETE writeen
+redis CLIENT KILL TYPE normal SKIPME yes
+until healthz 503 down
+# a hole, and nobody who can be asked about it
+redis EVAL 'local p for n=2,3 do p="m "..n..[[ u2 -\n{"event":"message_received","data":{"conversationId":"room1","seq":]]..n.."}}" redis.call("XADD",KEYS[1],n.."-0","p",p) end redis.call("HSET",KEYS[2],"seq",3) return redis.call("PUBLISH",KEYS[3],p)' 3 %log(room1) %conv(room1) %chan(room1)
+until metric writeen_bus_gaps_total = 1
+server main stop
+sleep 1.5
+a drop
+until metric writeen_connections = 0
+server main start
+server main load
+until b connect u1
+post room1 u2 four
+b expect message_received data.seq==4
+b quiet
