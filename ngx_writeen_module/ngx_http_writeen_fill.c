@@ -15,6 +15,8 @@
 
 static void ngx_http_writeen_room_fill_reply(void *data,
     ngx_http_writeen_result_t *res);
+static void ngx_http_writeen_room_fill_page(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, ngx_http_writeen_result_t *res);
 static void ngx_http_writeen_room_fill_ask(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm, ngx_uint_t stands);
 static void ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
@@ -237,8 +239,7 @@ static void
 ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
 {
     int64_t                     seq, asked, heard, known;
-    ngx_str_t                   payload;
-    ngx_uint_t                  i, n, stands;
+    ngx_uint_t                  stands;
     ngx_http_writeen_fill_t    *op = data;
     ngx_http_writeen_room_t    *rm;
     ngx_http_writeen_worker_t  *wk;
@@ -276,25 +277,18 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
         }
     }
 
+    if (rm->tries == NGX_HTTP_WRITEEN_STORE_TRIES
+        && res->rc == NGX_HTTP_WRITEEN_R_OK)
+    {
+        /* the log reaches back to what the store has told, but not to what it
+         * would have told next: as in catch.c */
+        res->rc = NGX_HTTP_WRITEEN_R_MANY;
+    }
+
     switch (res->rc) {
 
     case NGX_HTTP_WRITEEN_R_OK:
-        n = ngx_http_writeen_result_count(res, 3);
-
-        for (i = 0; i < n; i++) {
-            if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
-                ngx_http_writeen_room_fill_payload(rm, &payload);
-            }
-        }
-
-        if (n != 0 && rm->seq < seq) {
-            /* the next page */
-            ngx_http_writeen_room_fill(wk, rm);
-            return;
-        }
-
-        rm->seq = ngx_max(rm->seq, seq);
-        ngx_http_writeen_room_filled(wk, rm);
+        ngx_http_writeen_room_fill_page(wk, rm, res);
         return;
 
     case NGX_HTTP_WRITEEN_R_OLD:
@@ -327,6 +321,36 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
     default:
         ngx_http_writeen_room_fill_later(wk, rm);
     }
+}
+
+
+/* The log has it. */
+
+static void
+ngx_http_writeen_room_fill_page(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm, ngx_http_writeen_result_t *res)
+{
+    int64_t     seq;
+    ngx_str_t   payload;
+    ngx_uint_t  i, n;
+
+    seq = ngx_http_writeen_result_num(res, 0);
+    n = ngx_http_writeen_result_count(res, 3);
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_writeen_result_sub(res, 3, i, &payload) == NGX_OK) {
+            ngx_http_writeen_room_fill_payload(rm, &payload);
+        }
+    }
+
+    if (n != 0 && rm->seq < seq) {
+        /* the next page */
+        ngx_http_writeen_room_fill(wk, rm);
+        return;
+    }
+
+    rm->seq = ngx_max(rm->seq, seq);
+    ngx_http_writeen_room_filled(wk, rm);
 }
 
 

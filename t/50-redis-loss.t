@@ -534,3 +534,22 @@ until b connect u1
 post room1 u2 four
 b expect message_received data.seq==4
 b quiet
+
+
+=== TEST 27: what the store has begun and does not end is read anew
+--- steps
+room room1 u1 u2
+worker CHANGES room1 200 "4 2 5\n{\"id\":\"room1\"}\nm 4 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":4,\"message\":{\"id\":\"b\",\"seq\":4}}}\n" then worker CHANGES room1 413
+a connect u1
+post room1 u2 one
+a expect message_received data.seq==1
+redis HSET %conv(room1) seq 4
+redis DEL %log(room1)
+post room1 u2 five
+a expect conversation_joined data.seq==5 data.compact==true data.missed==2
+a expect message_received data.seq==4
+# that the log reaches back to 4 says nothing of what was on the next page
+a expect resync_required data.conversationId=room1 data.seq==5 data.afterSeq==4
+post room1 u2 six
+a expect message_received data.seq==6
+a quiet
