@@ -266,6 +266,8 @@ struct ngx_http_writeen_room_s {
     unsigned                   asked:1;    /* a fill's question is out */
     unsigned                   retry:1;    /* a fill waits for another try */
     unsigned                   midway:1;   /* cursor is inside a walk */
+    unsigned                   passed:1;   /* the store has told: somebody's
+                                              leaving may be in that */
     u_char                     id[1];
 };
 

@@ -151,7 +151,7 @@ ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
         return;
     }
 
-    ngx_http_writeen_room_fill_ask(wk, rm, 0);
+    ngx_http_writeen_room_fill_ask(wk, rm, rm->passed);
 }
 
 
@@ -288,6 +288,11 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
     switch (res->rc) {
 
     case NGX_HTTP_WRITEEN_R_OK:
+
+        if (rm->passed && stands) {
+            ngx_http_writeen_room_muster(wk, rm, res);
+        }
+
         ngx_http_writeen_room_fill_page(wk, rm, res);
         return;
 

@@ -6,7 +6,8 @@
  * So the room's members are counted first: who was taken out while nobody
  * heard of it hears no more.  The others get conversation_joined, as with a
  * catch-up of their own: how the room stands, and that what follows is in
- * compact form.
+ * compact form.  They are counted once more when the store has told all, which
+ * takes its time.
  */
 
 #include "ngx_http_writeen_catch.h"
@@ -29,6 +30,7 @@ ngx_http_writeen_room_muster(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_user_t  *u;
 
     wk->musters++;
+    rm->passed = 0;
     n = ngx_http_writeen_result_count(res, 4);
 
     /* who catches up may have asked before that */
@@ -159,6 +161,8 @@ ngx_http_writeen_room_store_reply(void *data,
             rm->origin = -1;
         }
 
+        /* what was held up to there is not looked at any more */
+        rm->passed = 1;
         rm->seq = ngx_max(rm->seq, lines.next);
         ngx_http_writeen_room_unkept(rm, rm->seq);
         ngx_http_writeen_room_fill(wk, rm);

@@ -553,3 +553,35 @@ a expect resync_required data.conversationId=room1 data.seq==5 data.afterSeq==4
 post room1 u2 six
 a expect message_received data.seq==6
 a quiet
+
+
+=== TEST 28: who is taken out while the store tells hears nothing after that
+--- steps
+room room1 u1 u2 u3
+worker CHANGES room1 200 "3 2 5\n{\"id\":\"room1\"}\nm 3 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":3,\"message\":{\"id\":\"a\",\"seq\":3}}}\n" then worker CHANGES room1 200 delay=1 "6 2 6\n{\"id\":\"room1\"}\nm 5 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":5,\"message\":{\"id\":\"b\",\"seq\":5}}}\nm 6 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":6,\"message\":{\"id\":\"c\",\"seq\":6}}}\n"
+a connect u1
+c connect u3
+post room1 u2 one
+a expect message_received data.seq==1
+c expect message_received data.seq==1
+redis HSET %conv(room1) seq 4
+redis DEL %log(room1)
+post room1 u2 five
+a expect conversation_joined data.seq==5
+a expect message_received data.seq==3
+c expect conversation_joined data.seq==5
+c expect message_received data.seq==3
+until calls CHANGES room1 = 2
+# of which his own channel says nothing: it was lost with the hub
+emit room1 l u2 u3 {"event":"message_received","data":{"conversationId":"room1","seq":@SEQ@,"message":{"id":"c","seq":@SEQ@}}} ops=D m:u3
+a expect conversation_joined data.seq==6
+a expect message_received data.seq==5
+a expect message_received data.seq==6
+c expect conversation_joined data.seq==6
+c expect message_received data.seq==5
+c expect message_received data.seq==6
+c expect resync_required data.conversationId=room1 data.afterSeq==6
+post room1 u2 seven
+a expect message_received data.seq==7
+a quiet
+c quiet 0.3
