@@ -284,9 +284,13 @@ ngx_http_writeen_link_enter(ngx_http_writeen_room_t *rm, ngx_str_t *uid,
         next = ngx_queue_next(q);
         s = ngx_queue_data(q, ngx_http_writeen_session_t, user_queue);
 
-        if (s->state == NGX_HTTP_WRITEEN_OPEN
-            && ngx_http_writeen_link_find(s, (char *) rm->id,
-                                          rm->node.str.len) == NULL)
+        if (s->state == NGX_HTTP_WRITEEN_OPENING) {
+            /* as with what his channel says */
+            s->relist = 1;
+
+        } else if (s->state == NGX_HTTP_WRITEEN_OPEN
+                   && ngx_http_writeen_link_find(s, (char *) rm->id,
+                                                 rm->node.str.len) == NULL)
         {
             (void) ngx_http_writeen_link_create(s, (char *) rm->id,
                                                 rm->node.str.len, seq - 1);

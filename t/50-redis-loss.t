@@ -585,3 +585,28 @@ post room1 u2 seven
 a expect message_received data.seq==7
 a quiet
 c quiet 0.3
+
+
+=== TEST 29: who is put in again while his connection opens goes on hearing, too
+--- redis: main second
+--- steps
+room $even u1 u2
+room $odd u1 u2
+post $even u2 one
+server second pause
+a handshake token=u1
+a response 101
+until redis PUBSUB NUMSUB %chan($even) ~ 1
+sleep 0.2
+redis XADD %log($even) 2-0 p 'l 2 u2 u1\n{"event":"message_received","data":{"conversationId":"$even","seq":2,"message":{"id":"x2","seq":2}}}'
+redis XADD %log($even) 3-0 p 'j 3 u2 u1\n{"event":"message_received","data":{"conversationId":"$even","seq":3,"message":{"id":"x3","seq":3}}}'
+redis HSET %conv($even) seq 3
+redis HSET wrt:u:u1:convs $even 3
+post $even u2 four
+sleep 0.2
+server second resume
+a expect connected
+a expect message_received data.conversationId=$even data.seq==4
+post $even u2 five
+a expect message_received data.conversationId=$even data.seq==5
+a quiet
