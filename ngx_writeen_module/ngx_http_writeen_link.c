@@ -211,8 +211,16 @@ ngx_http_writeen_link_free(ngx_http_writeen_link_t *l)
 void
 ngx_http_writeen_link_ready(ngx_http_writeen_link_t *l)
 {
-    if (l->catch_op != NULL && !l->catch_op->inflight) {
-        ngx_http_writeen_catch_run(l->catch_op);
+    ngx_http_writeen_catch_t  *op;
+
+    op = l->catch_op;
+
+    if (op != NULL && !op->inflight) {
+        /* it may be in worker->retries: it is not to be run by that, too */
+        ngx_queue_remove(&op->retry);
+        ngx_queue_init(&op->retry);
+
+        ngx_http_writeen_catch_run(op);
     }
 }
 
