@@ -264,10 +264,15 @@ static void
 ngx_http_writeen_room_lost(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
-    if (rm->sub == NGX_HTTP_WRITEEN_SUB_LEAVING
-        && ngx_http_writeen_room_left(wk, rm))
-    {
-        return;
+    if (rm->sub == NGX_HTTP_WRITEEN_SUB_LEAVING) {
+
+        if (ngx_http_writeen_room_left(wk, rm)) {
+            return;
+        }
+
+        /* as in room_unsubscribed */
+        rm->seq = -1;
+        rm->origin = -1;
     }
 
     /* links that wait for the first subscription go on waiting for this one */
