@@ -250,6 +250,7 @@ struct ngx_http_writeen_room_s {
     int64_t                    origin;     /* where the store began to fill a
                                               hole it has more of; or -1 */
     int64_t                    told;       /* how it stood there: by that */
+    ngx_msec_t                 failing;    /* the store: since when, or 0 */
     ngx_uint_t                 nlinks;
     ngx_uint_t                 nhold;
     size_t                     hold_bytes;
@@ -260,12 +261,12 @@ struct ngx_http_writeen_room_s {
     ngx_uint_t                 ntypists;
     ngx_uint_t                 shard;
     u_char                     sub;
-    u_char                     tries;      /* of the store, for a hole */
     unsigned                   filling:1;
     unsigned                   unseen:1;   /* subscribed anew: fill first */
     unsigned                   asked:1;    /* a fill's question is out */
     unsigned                   retry:1;    /* a fill waits for another try */
     unsigned                   midway:1;   /* cursor is inside a walk */
+    unsigned                   hopeless:1; /* the store will not fill it */
     unsigned                   passed:1;   /* the store has told: somebody's
                                               leaving may be in that */
     u_char                     id[1];
@@ -349,6 +350,9 @@ struct ngx_http_writeen_worker_s {
     uint64_t                   told;       /* number of the last that came */
     uint64_t                   telling;    /* of the last that is done */
     ngx_uint_t                 musters;    /* fill_store.c: so many */
+    ngx_msec_t                 store_failing; /* catch_step.c: since when, 0 */
+    ngx_msec_t                 store_failed;  /* last time */
+    ngx_msec_t                 store_next;    /* not to be asked before */
 
     ngx_event_t                shaker;     /* waiting */
     ngx_event_t                reaper;     /* parting and doomed */

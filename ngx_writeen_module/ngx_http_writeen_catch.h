@@ -14,9 +14,11 @@
 #include "ngx_http_writeen.h"
 
 
-/* So often the store is asked, for WRT_RPC_TIMEOUT_MS at most each time, by a
- * catch-up or for a hole in a room.  Then clients have to read anew. */
-#define NGX_HTTP_WRITEEN_STORE_TRIES  4
+/* ms: so long the store is asked, each second, by a catch-up or for a hole in a
+ * room, where nobody hears what is said meanwhile.  Then clients have to read
+ * anew. */
+#define NGX_HTTP_WRITEEN_STORE_WAIT  15000
+#define NGX_HTTP_WRITEEN_STORE_HOLE  5000
 
 
 /* What is being asked: catch.c. */
@@ -55,7 +57,7 @@ struct ngx_http_writeen_catch_s {
     ngx_str_t                      online;   /* "id","id", malloc'd */
     u_char                        *page;     /* events to give out */
     ngx_uint_t                     npage;
-    ngx_uint_t                     tries;
+    ngx_msec_t                     failing;  /* the store: since when, or 0 */
     ngx_uint_t                     missed;
     size_t                         echo_len;
     size_t                         len;
@@ -129,6 +131,17 @@ void ngx_http_writeen_catch_refuse(ngx_http_writeen_catch_t *op,
 void ngx_http_writeen_catch_load(ngx_http_writeen_catch_t *op);
 /* The log does not reach back: a page from the store. */
 void ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op);
+/* The store did not answer, or said that it can not.  *failing, 0 at first,
+ * is since when the caller knows.  1: it shall not wait any longer, `wait` ms
+ * have passed; so long nobody here has had an answer, or not he. */
+ngx_uint_t ngx_http_writeen_store_failed(ngx_http_writeen_worker_t *wk,
+    ngx_msec_t *failing, ngx_msec_t wait);
+/* It answered. */
+void ngx_http_writeen_store_answered(ngx_http_writeen_worker_t *wk,
+    ngx_msec_t *failing);
+/* Before it is asked.  1: it has not answered for so long that it need not be;
+ * one at a time shall try, each second. */
+ngx_uint_t ngx_http_writeen_store_away(ngx_http_writeen_worker_t *wk);
 /* The client knows a higher number than Redis: raise it. */
 void ngx_http_writeen_catch_fence(ngx_http_writeen_catch_t *op);
 /* It can not be told what was missed: resync_required, and live from now. */

@@ -29,7 +29,9 @@ ngx_http_writeen_catch_load(ngx_http_writeen_catch_t *op)
 
     if (ngx_http_writeen_load(op->worker, id, &op->wait) != NGX_OK) {
 
-        if (++op->tries >= NGX_HTTP_WRITEEN_STORE_TRIES) {
+        if (ngx_http_writeen_store_failed(op->worker, &op->failing,
+                                          NGX_HTTP_WRITEEN_STORE_WAIT))
+        {
             ngx_http_writeen_catch_refuse(op, "unavailable");
             return;
         }
@@ -66,6 +68,11 @@ ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
     u_char                   query[3 * NGX_INT64_LEN + 3];
     ngx_http_writeen_call_t  call;
 
+    if (ngx_http_writeen_store_away(op->worker)) {
+        ngx_http_writeen_catch_give_up(op);
+        return;
+    }
+
     if (!op->compact) {
         /* what the log has given is not new */
         op->origin = op->after;
@@ -86,7 +93,9 @@ ngx_http_writeen_catch_store(ngx_http_writeen_catch_t *op)
                                   ngx_http_writeen_catch_store_reply, op)
         == NULL)
     {
-        if (++op->tries >= NGX_HTTP_WRITEEN_STORE_TRIES) {
+        if (ngx_http_writeen_store_failed(op->worker, &op->failing,
+                                          NGX_HTTP_WRITEEN_STORE_WAIT))
+        {
             ngx_http_writeen_catch_give_up(op);
             return;
         }
@@ -116,7 +125,8 @@ ngx_http_writeen_catch_store_reply(void *data,
         || ngx_http_writeen_lines_first(&lines, &reply->body) != NGX_OK)
     {
         if (reply->status == 413 || reply->status == 404
-            || ++op->tries >= NGX_HTTP_WRITEEN_STORE_TRIES)
+            || ngx_http_writeen_store_failed(op->worker, &op->failing,
+                                             NGX_HTTP_WRITEEN_STORE_WAIT))
         {
             ngx_http_writeen_catch_give_up(op);
             return;
@@ -126,6 +136,7 @@ ngx_http_writeen_catch_store_reply(void *data,
         return;
     }
 
+    ngx_http_writeen_store_answered(op->worker, &op->failing);
     ngx_http_writeen_count(op->worker, catchups_store_total);
 
     if (!op->compact || lines.upto > op->told) {
@@ -170,6 +181,64 @@ ngx_http_writeen_catch_store_reply(void *data,
     }
 
     ngx_http_writeen_catch_run(op);
+}
+
+
+/* When is the store given up?  Not by each on his own: who has a hundred rooms
+ * to catch up with, one after the other, would wait a hundred times. */
+
+ngx_uint_t
+ngx_http_writeen_store_failed(ngx_http_writeen_worker_t *wk,
+    ngx_msec_t *failing, ngx_msec_t wait)
+{
+    ngx_msec_t  now;
+
+    now = ngx_current_msec;
+
+    if (wk->store_failing == 0
+        || now - wk->store_failed >= NGX_HTTP_WRITEEN_STORE_WAIT)
+    {
+        wk->store_failing = now;
+    }
+
+    wk->store_failed = now;
+    wk->store_next = now + 1000;
+
+    if (*failing == 0) {
+        *failing = now;
+    }
+
+    return now - *failing >= wait || now - wk->store_failing >= wait;
+}
+
+
+void
+ngx_http_writeen_store_answered(ngx_http_writeen_worker_t *wk,
+    ngx_msec_t *failing)
+{
+    wk->store_failing = 0;
+    *failing = 0;
+}
+
+
+ngx_uint_t
+ngx_http_writeen_store_away(ngx_http_writeen_worker_t *wk)
+{
+    ngx_msec_t  now;
+
+    now = ngx_current_msec;
+
+    if (wk->store_failing != 0
+        && now - wk->store_failing >= NGX_HTTP_WRITEEN_STORE_WAIT
+        && now - wk->store_failed < NGX_HTTP_WRITEEN_STORE_WAIT
+        && (ngx_msec_int_t) (wk->store_next - now) > 0)
+    {
+        return 1;
+    }
+
+    wk->store_next = now + WRT_RPC_TIMEOUT_MS;
+
+    return 0;
 }
 
 
@@ -236,7 +305,7 @@ ngx_http_writeen_catch_give_up(ngx_http_writeen_catch_t *op)
     op->compact = 0;
     op->partial = 0;
     op->missed = 0;
-    op->tries = 0;
+    op->failing = 0;
     op->asked = -1;
     op->after = -1;
     op->began = -1;

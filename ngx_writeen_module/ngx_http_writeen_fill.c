@@ -277,9 +277,7 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
         }
     }
 
-    if (rm->tries == NGX_HTTP_WRITEEN_STORE_TRIES
-        && res->rc == NGX_HTTP_WRITEEN_R_OK)
-    {
+    if (rm->hopeless && res->rc == NGX_HTTP_WRITEEN_R_OK) {
         /* the log reaches back to what the store has told, but not to what it
          * would have told next: as in catch.c */
         res->rc = NGX_HTTP_WRITEEN_R_MANY;
@@ -307,14 +305,12 @@ ngx_http_writeen_room_fill_reply(void *data, ngx_http_writeen_result_t *res)
         /* that somebody was taken out may be in the hole */
         ngx_http_writeen_room_muster(wk, rm, res);
 
-        if (res->rc == NGX_HTTP_WRITEEN_R_OLD
-            && rm->tries < NGX_HTTP_WRITEEN_STORE_TRIES)
-        {
+        if (res->rc == NGX_HTTP_WRITEEN_R_OLD && !rm->hopeless) {
             ngx_http_writeen_room_fill_store(wk, rm, res);
             return;
         }
 
-        rm->tries = 0;
+        rm->hopeless = 0;
         ngx_http_writeen_room_resync(rm, seq);
         ngx_http_writeen_room_filled(wk, rm);
         return;
@@ -475,7 +471,8 @@ ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
     }
 
     rm->filling = 0;
-    rm->tries = 0;
+    rm->hopeless = 0;
+    rm->failing = 0;
 }
 
 

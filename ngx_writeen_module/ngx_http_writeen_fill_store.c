@@ -15,6 +15,8 @@
 
 static void ngx_http_writeen_room_store_reply(void *data,
     ngx_http_writeen_reply_t *reply);
+static void ngx_http_writeen_room_hopeless(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm);
 static void ngx_http_writeen_room_joined(ngx_http_writeen_room_t *rm,
     ngx_http_writeen_joined_t *j);
 
@@ -72,6 +74,11 @@ ngx_http_writeen_room_fill_store(ngx_http_writeen_worker_t *wk,
     u_char                    query[3 * NGX_INT64_LEN + 3];
     ngx_http_writeen_call_t   call;
     ngx_http_writeen_fill_t  *op;
+
+    if (ngx_http_writeen_store_away(wk)) {
+        ngx_http_writeen_room_hopeless(wk, rm);
+        return;
+    }
 
     op = ngx_http_writeen_room_fill_op(wk, rm);
     if (op == NULL) {
@@ -131,7 +138,7 @@ ngx_http_writeen_room_store_reply(void *data,
     if (reply->status == 200
         && ngx_http_writeen_lines_first(&lines, &reply->body) == NGX_OK)
     {
-        rm->tries = 0;
+        ngx_http_writeen_store_answered(wk, &rm->failing);
 
         if (rm->origin == -1 || lines.upto > rm->told) {
 
@@ -169,22 +176,16 @@ ngx_http_writeen_room_store_reply(void *data,
         goto done;
     }
 
-    if (reply->status == 413 || reply->status == 404) {
-        /* too much for anybody */
-        rm->tries = NGX_HTTP_WRITEEN_STORE_TRIES;
+    /* 413: too much for anybody */
+
+    if (reply->status == 413 || reply->status == 404
+        || ngx_http_writeen_store_failed(wk, &rm->failing,
+                                         NGX_HTTP_WRITEEN_STORE_HOLE))
+    {
+        ngx_http_writeen_room_hopeless(wk, rm);
 
     } else {
-        rm->tries++;
-    }
-
-    if (rm->tries < NGX_HTTP_WRITEEN_STORE_TRIES) {
         ngx_http_writeen_room_fill_later(wk, rm);
-
-    } else {
-        /* they shall read anew, from where the room stands then, and not wait
-         * for the store with all that is being said */
-        rm->origin = -1;
-        ngx_http_writeen_room_fill(wk, rm);
     }
 
 done:
@@ -192,6 +193,19 @@ done:
     if (cursors.data != NULL) {
         ngx_free(cursors.data);
     }
+}
+
+
+/* They shall read anew, from where the room stands then, and not wait for the
+ * store with all that is being said. */
+
+static void
+ngx_http_writeen_room_hopeless(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_room_t *rm)
+{
+    rm->hopeless = 1;
+    rm->origin = -1;
+    ngx_http_writeen_room_fill(wk, rm);
 }
 
 

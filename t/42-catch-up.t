@@ -46,7 +46,7 @@ a connect u1
 a send join_conversation {"conversationId":"room1","afterSeq":399}
 a expect conversation_joined data.seq==503 data.compact==true data.missed==2
 a expect message_received data.seq==501
-a expect conversation_joined within=15 data.seq==503 data.recovered==false data.missed==0
+a expect conversation_joined within=40 data.seq==503 data.recovered==false data.missed==0
 a expect resync_required data.conversationId=room1 data.seq==503
 post room1 u2 live
 a expect message_received data.seq==504
@@ -466,3 +466,43 @@ repeat 32 a expect error data.conversationId=r$i data.code=not_found
 a send join_conversation {"conversationId":"r33"}
 a expect conversation_joined data.conversationId=r33 data.seq==500
 a quiet
+
+
+=== TEST 21: the store is away for some seconds: it is waited for
+--- steps
+room room1 u1 u2 seq=500
+worker CHANGES room1 503
+post room1 u2 one
+a connect u1
+a send join_conversation {"conversationId":"room1","afterSeq":399}
+sleep 6
+worker CHANGES room1 200 "501 1 501\n{}\nm 501 u2 -\n{\"event\":\"message_received\",\"data\":{\"conversationId\":\"room1\",\"seq\":501,\"message\":{\"id\":\"a\",\"seq\":501}}}\n"
+a expect conversation_joined data.seq==501 data.compact==true data.recovered==true data.missed==1
+a expect message_received data.seq==501
+post room1 u2 live
+a expect message_received data.seq==502
+a quiet
+
+
+=== TEST 22: it is away for longer: given up once, not once for each room
+--- steps
+room room1 u1 u2 seq=500
+room room2 u1 u2 seq=500
+room room3 u1 u2 seq=500
+room room4 u1 u2 seq=500
+room room5 u1 u2 seq=500
+worker CHANGES * 0
+a handshake token=u1 resume=1
+a expect connected
+a send resume {"conversations":{"room1":1,"room2":1,"room3":1,"room4":1,"room5":1}}
+a find resync_required within=60 data.seq==500
+repeat 4 a find resync_required within=2
+a times 5 resync_required
+post room5 u2 live
+a find message_received data.conversationId=room5 data.seq==501
+# somebody tries it, a second later: it is back
+sleep 1.2
+worker CHANGES * 200 "500 0 500\n{}\n"
+a send join_conversation {"conversationId":"room1","afterSeq":1} id=j1
+a find conversation_joined data.id=j1 data.compact==true data.recovered==true
+a ignore
