@@ -266,6 +266,8 @@ struct ngx_http_writeen_room_s {
     unsigned                   asked:1;    /* a fill's question is out */
     unsigned                   retry:1;    /* a fill waits for another try */
     unsigned                   midway:1;   /* cursor is inside a walk */
+    unsigned                   again:1;    /* it is older than the present
+                                              subscription */
     unsigned                   hopeless:1; /* the store will not fill it */
     unsigned                   passed:1;   /* the store has told: somebody's
                                               leaving may be in that */

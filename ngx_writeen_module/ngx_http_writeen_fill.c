@@ -142,8 +142,11 @@ ngx_http_writeen_room_fill(ngx_http_writeen_worker_t *wk,
     rm->retry = 0;
 
     if (rm->asked) {
+        rm->again = 1;
         return;
     }
+
+    rm->again = 0;
 
     if (rm->origin != -1) {
         /* what the store began it ends, as in catch.c */
@@ -446,6 +449,12 @@ ngx_http_writeen_room_filled(ngx_http_writeen_worker_t *wk,
 {
     ngx_queue_t              *q;
     ngx_http_writeen_held_t  *held;
+
+    if (rm->again) {
+        /* what came while nobody was subscribed may be in no answer yet */
+        ngx_http_writeen_room_fill(wk, rm);
+        return;
+    }
 
     while (!ngx_queue_empty(&rm->hold)) {
         q = ngx_queue_head(&rm->hold);
