@@ -10,12 +10,21 @@
 # shellcheck disable=SC2034,SC2153,SC2154  # run.sh's
 
 
+# whole VALUE MIN MAX: a number as nginx and the worker read it.
+whole() {
+    case "$1" in
+    '' | 0?* | *[!0-9]* | ??????*)  return 1 ;;
+    esac
+
+    [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+}
+
+
 check_settings() {
     local name
 
-    case "$PORT" in
-    '' | *[!0-9]* | ??????*)  die "PORT is not a port number: $PORT" ;;
-    esac
+    whole "$PORT" 1 65535 || die \
+        "PORT is not a port number, which goes from 1 to 65535: $PORT"
 
     case "$STORE" in
     sqlite)
@@ -51,15 +60,13 @@ check_settings() {
         ;;
     esac
 
-    case "$NGINX_WORKERS" in
-    auto)  ;;
-    '' | *[!0-9]*)
-        die "NGINX_WORKERS is a number or auto, not $NGINX_WORKERS" ;;
-    esac
+    # with none, nginx would take connections and never answer
+    [ "$NGINX_WORKERS" = auto ] || whole "$NGINX_WORKERS" 1 1024 || die \
+        "NGINX_WORKERS is a number from 1 to 1024 or auto," \
+        "not $NGINX_WORKERS"
 
-    case "$SHARDS" in
-    '' | *[!0-9]*)  die "SHARDS is a number from 1 to 1024, not $SHARDS" ;;
-    esac
+    whole "$SHARDS" 1 1024 || die \
+        "SHARDS is a number from 1 to 1024, not $SHARDS"
 
     # nginx refuses it, too, by the name of a file that nobody has seen
     if [ -n "${JWT_SECRET:-}" ] && [ ${#JWT_SECRET} -lt 16 ]; then
@@ -76,8 +83,8 @@ check_settings() {
 }
 
 
-# Does anybody listen where REDIS_URL says?  Its form and what it is used for
-# are checked by nginx and the worker.
+# Does anybody listen where REDIS_URL says?  The rest of its form and what it is
+# used for are checked by nginx and the worker.
 check_redis() {
     local url to
 
@@ -98,7 +105,10 @@ check_redis() {
                 "${to##*:}" 2> /dev/null || continue
             ;;
         *)
-            continue
+            # not shown: there may be a password in it
+            die "REDIS_URL is one or several of" \
+                "redis://[user[:password]@]host[:port][/db] and" \
+                "unix:/path/to.sock, and one of them begins in another way"
             ;;
         esac
 
@@ -272,7 +282,7 @@ setup_files() {
 
 
 setup_nginx() {
-    local load='# the module is compiled in' user='' nofile redis=''
+    local load='# the module is compiled in' user='' nofile redis='' said
 
     [ -z "$nginx_module" ] || load="load_module  \"$nginx_module\";"
 
@@ -316,8 +326,15 @@ setup_nginx() {
         "$root/tools/nginx.conf.in" > "$RUN_DIR/nginx.conf" \
         || die "cannot write $RUN_DIR/nginx.conf"
 
-    if ! "$nginx_bin" -t -q -p "$RUN_DIR" -e stderr -c "$RUN_DIR/nginx.conf"
+    if ! said=$("$nginx_bin" -t -q -p "$RUN_DIR" -e stderr \
+                    -c "$RUN_DIR/nginx.conf" 2>&1)
     then
-        die "nginx does not accept $RUN_DIR/nginx.conf"
+        echo "$said" >&2
+        said=$(sed -n 's/^.*\[emerg\] \([0-9#]*: \)\{0,1\}//p' <<< "$said" \
+               | head -n 1)
+        die "nginx does not accept $RUN_DIR/nginx.conf, which is made of the" \
+            "settings: $said"
     fi
+
+    [ -z "$said" ] || echo "$said" >&2
 }

@@ -230,6 +230,15 @@ log_tail() {
 }
 
 
+# What a pool that does not start said last, for the line that newcomers read:
+# it names the setting and what is allowed.
+last_error() {
+    [ "$1" = worker ] || return 0
+    tail -n 8 "$RUN_DIR/logs/worker.log" \
+        | sed -n 's/^[^ ]* error [^ ]* settings /: /p' | tail -n 1
+}
+
+
 # Restart which of the named parts died.
 watch() {
     local name
@@ -247,7 +256,7 @@ watch() {
 
         if [ -z "$ready" ] && [ "${deaths[$name]}" -ge $start_tries ]; then
             log_tail "$name"
-            die "$name does not stay up, see $RUN_DIR/logs"
+            die "$name does not stay up, see $RUN_DIR/logs$(last_error "$name")"
         fi
 
         sweep "$name" "${pid[$name]}"
