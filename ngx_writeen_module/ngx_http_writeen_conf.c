@@ -365,14 +365,9 @@ ngx_http_writeen_conf_files(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_writeen_conf_check_range(ngx_conf_t *cf,
-    ngx_http_writeen_range_t *range, uintmax_t n)
+ngx_http_writeen_conf_refuse(ngx_conf_t *cf, ngx_http_writeen_range_t *range)
 {
     ngx_str_t  *value;
-
-    if (n >= range->min && n <= range->max) {
-        return NGX_CONF_OK;
-    }
 
     value = cf->args->elts;
 
@@ -384,10 +379,78 @@ ngx_http_writeen_conf_check_range(ngx_conf_t *cf,
 }
 
 
+/*
+ * What nginx's own reader of a slot said.  That something is no time, size or
+ * number ("invalid value") it says without what would be one.
+ */
+static char *
+ngx_http_writeen_conf_read(ngx_conf_t *cf, ngx_command_t *cmd, char *rv)
+{
+    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR
+        || ngx_strncmp(rv, "invalid", sizeof("invalid") - 1) != 0)
+    {
+        return rv;
+    }
+
+    return ngx_http_writeen_conf_refuse(cf, cmd->post);
+}
+
+
+char *
+ngx_http_writeen_conf_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_writeen_conf_read(cf, cmd,
+                                      ngx_conf_set_msec_slot(cf, cmd, conf));
+}
+
+
+char *
+ngx_http_writeen_conf_sec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_writeen_conf_read(cf, cmd,
+                                      ngx_conf_set_sec_slot(cf, cmd, conf));
+}
+
+
+char *
+ngx_http_writeen_conf_size(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_writeen_conf_read(cf, cmd,
+                                      ngx_conf_set_size_slot(cf, cmd, conf));
+}
+
+
+char *
+ngx_http_writeen_conf_num(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_writeen_conf_read(cf, cmd,
+                                      ngx_conf_set_num_slot(cf, cmd, conf));
+}
+
+
+static char *
+ngx_http_writeen_conf_check_range(ngx_conf_t *cf,
+    ngx_http_writeen_range_t *range, uintmax_t n)
+{
+    if (n >= range->min && n <= range->max) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_writeen_conf_refuse(cf, range);
+}
+
+
 char *
 ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post, void *data)
 {
     return ngx_http_writeen_conf_check_range(cf, post, *(ngx_msec_t *) data);
+}
+
+
+char *
+ngx_http_writeen_conf_check_sec(ngx_conf_t *cf, void *post, void *data)
+{
+    return ngx_http_writeen_conf_check_range(cf, post, *(time_t *) data);
 }
 
 

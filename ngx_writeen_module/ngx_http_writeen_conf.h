@@ -153,7 +153,17 @@ char *ngx_http_writeen_conf_files(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_ack(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_writeen_conf_msec(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_sec(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_size(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_writeen_conf_num(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
+    void *data);
+char *ngx_http_writeen_conf_check_sec(ngx_conf_t *cf, void *post,
     void *data);
 char *ngx_http_writeen_conf_check_size(ngx_conf_t *cf, void *post,
     void *data);

@@ -202,7 +202,8 @@ ngx_http_writeen_key_file(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *key)
     file.fd = ngx_open_file(path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
     if (file.fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", &path);
+                           ngx_open_file_n " \"%V\" of \"writeen_jwt_key\" "
+                           "failed", &path);
         return NGX_ERROR;
     }
 
@@ -216,13 +217,15 @@ ngx_http_writeen_key_file(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *key)
     n = ngx_read_file(&file, key->data, NGX_HTTP_WRITEEN_KEY_FILE_MAX + 1, 0);
     if (n == NGX_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_file_n " \"%V\" failed", &path);
+                           ngx_read_file_n " \"%V\" of \"writeen_jwt_key\" "
+                           "failed", &path);
         goto done;
     }
 
     if (n > NGX_HTTP_WRITEEN_KEY_FILE_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is too big for a key", &path);
+                           "\"%V\" of \"writeen_jwt_key\" is too big for a "
+                           "key", &path);
         goto done;
     }
 

@@ -30,6 +30,9 @@ static void ngx_http_writeen_sweep_handler(ngx_event_t *ev);
 static ngx_http_writeen_range_t  ngx_http_writeen_drain_range =
     { ngx_http_writeen_conf_check_msec, 0, 3600000, "0 to 1h" };
 
+static ngx_http_writeen_range_t  ngx_http_writeen_leeway_range =
+    { ngx_http_writeen_conf_check_sec, 0, UINTMAX_MAX, "a time like 5s" };
+
 static ngx_http_writeen_range_t  ngx_http_writeen_ping_range =
     { ngx_http_writeen_conf_check_msec, 1000, 3600000, "1s to 1h" };
 
@@ -88,7 +91,7 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_drain"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_writeen_conf_msec,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_writeen_main_conf_t, drain),
       &ngx_http_writeen_drain_range },
@@ -144,56 +147,56 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_jwt_leeway"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_sec_slot,
+      ngx_http_writeen_conf_sec,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, leeway),
-      NULL },
+      &ngx_http_writeen_leeway_range },
 
     { ngx_string("writeen_ping_interval"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_writeen_conf_msec,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, ping_interval),
       &ngx_http_writeen_ping_range },
 
     { ngx_string("writeen_resume_wait"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_writeen_conf_msec,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, resume_wait),
       &ngx_http_writeen_wait_range },
 
     { ngx_string("writeen_api_timeout"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_writeen_conf_msec,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, api_timeout),
       &ngx_http_writeen_wait_range },
 
     { ngx_string("writeen_max_message"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_writeen_conf_size,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, max_message),
       &ngx_http_writeen_message_range },
 
     { ngx_string("writeen_max_text"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_writeen_conf_size,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, max_text),
       &ngx_http_writeen_text_range },
 
     { ngx_string("writeen_send_queue"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_writeen_conf_size,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, send_queue),
       &ngx_http_writeen_queue_range },
 
     { ngx_string("writeen_user_connections"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
+      ngx_http_writeen_conf_num,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, user_connections),
       &ngx_http_writeen_user_range },
@@ -221,7 +224,7 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_rate_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_writeen_conf_size,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_writeen_main_conf_t, rate_zone),
       &ngx_http_writeen_zone_range },
@@ -256,14 +259,14 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_upload_time"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_writeen_conf_msec,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, upload_time),
       &ngx_http_writeen_time_range },
 
     { ngx_string("writeen_upload_wait"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_writeen_conf_msec,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_writeen_loc_conf_t, upload_wait),
       &ngx_http_writeen_upload_range },

@@ -188,9 +188,9 @@ bad server: writeen_jwt_key HS256 0123456789abcde; ~ "writeen_jwt_key HS256" is 
 bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef key=1; ~ "key=1" in "writeen_jwt_key".*kid=
 bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=; ~ "kid=" in "writeen_jwt_key".*kid=
 bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=a; writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=a; ~ duplicate kid "a" in "writeen_jwt_key"
-bad server: writeen_jwt_key HS256 file:/no/such/file; ~ "/no/such/file"
+bad server: writeen_jwt_key HS256 file:/no/such/file; ~ "/no/such/file" of "writeen_jwt_key" failed
 bad server: writeen_jwt_key HS256 file:; ~ no file.*"writeen_jwt_key"
-bad server: writeen_jwt_key HS256 file:/dev/zero; ~ too big
+bad server: writeen_jwt_key HS256 file:/dev/zero; ~ "/dev/zero" of "writeen_jwt_key" is too big
 bad main: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef; ~ "writeen_jwt_key" directive is not allowed here
 
 
@@ -222,7 +222,7 @@ good server: writeen_jwt_audience a b c;
 bad server: writeen_jwt_audience; ~ invalid number of arguments in "writeen_jwt_audience"
 good server: writeen_jwt_leeway 0;
 good http: writeen_jwt_leeway 1m;
-bad server: writeen_jwt_leeway x; ~ writeen_jwt_leeway
+bad server: writeen_jwt_leeway x; ~ "x" in "writeen_jwt_leeway": a time like 5s is allowed
 bad server: writeen_jwt_leeway 5s; writeen_jwt_leeway 5s; ~ "writeen_jwt_leeway" directive is duplicate
 
 
@@ -232,7 +232,7 @@ bad server: writeen_jwt_leeway 5s; writeen_jwt_leeway 5s; ~ "writeen_jwt_leeway"
 good http: writeen_ping_interval 1s;
 good server: writeen_ping_interval 1h;
 good location: writeen_ping_interval 1m; writeen_websocket on;
-bad server: writeen_ping_interval often; ~ writeen_ping_interval
+bad server: writeen_ping_interval often; ~ "often" in "writeen_ping_interval": 1s to 1h is allowed
 bad server: writeen_ping_interval 0; ~ writeen_ping_interval.*1s to 1h
 bad server: writeen_ping_interval 999ms; ~ writeen_ping_interval.*1s to 1h
 bad server: writeen_ping_interval 3601s; ~ writeen_ping_interval.*1s to 1h
@@ -241,9 +241,9 @@ good server: writeen_resume_wait 100ms;
 good server: writeen_resume_wait 60s;
 bad server: writeen_resume_wait 99ms; ~ writeen_resume_wait.*100ms to 60s
 bad server: writeen_resume_wait 61s; ~ writeen_resume_wait.*100ms to 60s
-bad server: writeen_resume_wait x; ~ writeen_resume_wait
+bad server: writeen_resume_wait x; ~ "x" in "writeen_resume_wait": 100ms to 60s is allowed
 good server: writeen_api_timeout 30s;
-bad server: writeen_api_timeout x; ~ writeen_api_timeout
+bad server: writeen_api_timeout x; ~ "x" in "writeen_api_timeout": 100ms to 60s is allowed
 bad server: writeen_api_timeout 0; ~ writeen_api_timeout.*100ms to 60s
 bad main: writeen_api_timeout 1s; ~ "writeen_api_timeout" directive is not allowed here
 
@@ -255,27 +255,27 @@ good http: writeen_max_message 1m; writeen_send_queue 2m;
 good server: writeen_max_message 1024; writeen_max_text 512;
 bad server: writeen_max_message 1023; writeen_max_text 512; ~ writeen_max_message.*1k to 1m
 bad server: writeen_max_message 1025k; ~ writeen_max_message.*1k to 1m
-bad server: writeen_max_message big; ~ writeen_max_message
+bad server: writeen_max_message big; ~ "big" in "writeen_max_message": 1k to 1m is allowed
 bad server: writeen_max_message 0; ~ writeen_max_message.*1k to 1m
-bad server: writeen_max_message 10g; ~ writeen_max_message
+bad server: writeen_max_message 10g; ~ "10g" in "writeen_max_message": 1k to 1m is allowed
 good http: writeen_user_connections 1;
 good location: writeen_user_connections 1000000; writeen_websocket on;
 bad server: writeen_user_connections 0; ~ writeen_user_connections.*1 to 1000000
 bad server: writeen_user_connections 1000001; ~ writeen_user_connections.*1 to 1000000
-bad server: writeen_user_connections many; ~ writeen_user_connections
+bad server: writeen_user_connections many; ~ "many" in "writeen_user_connections": 1 to 1000000 is allowed
 good http: writeen_max_text 1k;
 good http: writeen_max_text 1;
 good http: writeen_max_text 256k; writeen_max_message 300k; writeen_send_queue 1m;
 bad server: writeen_max_text 0; ~ writeen_max_text.*1 to 256k
 bad server: writeen_max_text 257k; writeen_max_message 300k; writeen_send_queue 1m; ~ writeen_max_text.*1 to 256k
 bad server: writeen_max_text 64k; ~ "writeen_max_text" must be less than "writeen_max_message"
-bad server: writeen_max_text -1; ~ writeen_max_text
+bad server: writeen_max_text -1; ~ "-1" in "writeen_max_text": 1 to 256k is allowed
 bad location: writeen_max_text 64k; writeen_max_message 32k; writeen_api on; ~ "writeen_max_text" must be less than "writeen_max_message"
 good http: writeen_send_queue 1m;
 good http: writeen_send_queue 64m;
 bad http: writeen_send_queue 65m; ~ writeen_send_queue.*16k to 64m
 bad http: writeen_send_queue 100k; ~ "writeen_send_queue" must be at least twice "writeen_max_message"
-bad server: writeen_send_queue x; ~ writeen_send_queue
+bad server: writeen_send_queue x; ~ "x" in "writeen_send_queue": 16k to 64m is allowed
 bad server: writeen_send_queue 0; ~ writeen_send_queue.*16k to 64m
 
 
@@ -316,8 +316,8 @@ bad server: writeen_rate_kind message 30; writeen_rate_kind message 30; ~ duplic
 good http: writeen_rate_zone 64k;
 good http: writeen_rate_zone 1024m;
 bad http: writeen_rate_zone 32k; ~ invalid value "32k" in "writeen_rate_zone": 64k to 1024m is allowed
-bad http: writeen_rate_zone 2g; ~ writeen_rate_zone
-bad http: writeen_rate_zone x; ~ writeen_rate_zone
+bad http: writeen_rate_zone 2g; ~ "2g" in "writeen_rate_zone": 64k to 1024m is allowed
+bad http: writeen_rate_zone x; ~ "x" in "writeen_rate_zone": 64k to 1024m is allowed
 bad http: writeen_rate_zone 8m; writeen_rate_zone 8m; ~ "writeen_rate_zone" directive is duplicate
 bad server: writeen_rate_zone 8m; ~ "writeen_rate_zone" directive is not allowed here
 
