@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/wrt_id.h"
+
 #define TOKEN_SECRET    "writeen-dev-secret-change-me-0123456789"
 #define TOKEN_TTL_S     3600
 
@@ -77,6 +79,34 @@ token_options(token_t *t, int argc, char **argv)
 }
 
 
+/* What nginx would refuse is said here, where it was mistyped. */
+static int
+token_check(const token_t *t)
+{
+    size_t  i;
+
+    static const char *const  roles[] = { "student", "tutor", "service",
+                                          "admin" };
+
+    if (!wrt_id_valid(t->sub, strlen(t->sub))) {
+        fputs("writeen-token: --sub is an id of 1 to 64 letters, digits, "
+              "underscores or hyphens\n", stderr);
+        return -1;
+    }
+
+    for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (strcmp(t->role, roles[i]) == 0) {
+            return 0;
+        }
+    }
+
+    fprintf(stderr, "writeen-token: --role is student, tutor, service or "
+            "admin, not %s\n", t->role);
+
+    return -1;
+}
+
+
 /* The lifetime in seconds; -1 with errno when it is not a number. */
 static int
 token_ttl(const char *s, long *ttl)
@@ -121,6 +151,10 @@ main(int argc, char **argv)
 
     if (token_options(&t, argc, argv) != 0 || token_ttl(t.ttl, &ttl) != 0) {
         fputs(token_usage, stderr);
+        return EXIT_FAILURE;
+    }
+
+    if (token_check(&t) != 0) {
         return EXIT_FAILURE;
     }
 

@@ -39,8 +39,8 @@ $(WORKER): $(WORKER_OBJS) $(SESSION_LIB) $(STORE_LIB) $(BLOB_LIB) \
 	    $(COMMON_LIB) \
 	    -Wl,--as-needed $(WORKER_LIBS)
 
-$(TOKEN): $(BUILD)/worker/token.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -ljwt
+$(TOKEN): $(BUILD)/worker/token.o $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON_LIB) -ljwt
 
 $(BUILD)/worker/%.o: worker/%.c
 	@mkdir -p $(@D)

@@ -7,11 +7,12 @@ newcomer sees nothing else.
 import os
 import signal
 import socket
+import subprocess
 
 import pytest
 
 from harness import tokens, upload
-from harness.parts import Redis, refused
+from harness.parts import BUILD, Redis, refused
 from harness.run import Run
 from harness.scene import message, received, send, texts, unique, uniques
 from harness.ws import Ws
@@ -124,6 +125,21 @@ async def test_settings(make_run, settings, words):
     for word in words:
         assert word in said, said
     assert "hidden" not in run.output()
+
+
+@pytest.mark.parametrize("who, words", [
+    (["--sub", "a b", "--role", "student"], ["--sub", "1 to 64"]),
+    (["--sub", "ani", "--role", "teacher"], ["--role", "tutor", "teacher"]),
+    (["--sub", "ani"], ["usage:"]),
+])
+async def test_token_of_nobody(who, words):
+    """What nginx would refuse is not minted, and is named."""
+    mint = os.environ.get("TOKEN_BIN") or str(BUILD / "writeen-token")
+    got = subprocess.run([mint, *who], capture_output=True, text=True,
+                         check=False)
+    assert got.returncode == 1 and not got.stdout
+    for word in words:
+        assert word in got.stderr, got.stderr
 
 
 async def test_mongodb_that_is_not_there(make_run):
