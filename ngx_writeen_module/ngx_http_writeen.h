@@ -249,7 +249,8 @@ struct ngx_http_writeen_room_s {
     int64_t                    seq;        /* last accepted; -1 unknown */
     int64_t                    origin;     /* where the store began to fill a
                                               hole it has more of; or -1 */
-    int64_t                    told;       /* how it stood there: by that */
+    int64_t                    told;       /* compact: links know of up to here
+                                              how the room stands */
     ngx_msec_t                 failing;    /* the store: since when, or 0 */
     ngx_uint_t                 nlinks;
     ngx_uint_t                 nhold;

@@ -45,7 +45,7 @@ struct ngx_http_writeen_catch_s {
     int64_t                        began;    /* reading, from here; -1 not */
     int64_t                        origin;   /* the store, from here */
     int64_t                        stood;    /* the room's number then */
-    int64_t                        told;     /* how it stood there: compact */
+    int64_t                        told;     /* compact: stands so up to here */
     int64_t                        after;    /* read from here */
     int64_t                        limit;    /* REPLAY: up to here */
     ngx_str_t                      cursors;  /* JSON array, malloc'd */

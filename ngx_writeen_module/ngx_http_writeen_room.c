@@ -183,24 +183,27 @@ ngx_http_writeen_room_subscribed(ngx_http_writeen_worker_t *wk,
 
 
 /* Its subscription is gone.  1: and so is the room now; 0: somebody came in the
- * meantime, if only a message that waits for the store. */
+ * meantime, if only a message that waits for the store: nothing known is sure
+ * any more. */
 
 static ngx_uint_t
 ngx_http_writeen_room_left(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
-    if (!ngx_queue_empty(&rm->links)) {
-        return 0;
+    if (ngx_queue_empty(&rm->links)) {
+
+        if (ngx_queue_empty(&rm->acks)) {
+            ngx_http_writeen_room_free(wk, rm);
+            return 1;
+        }
+
+        rm->idle_since = ngx_current_msec;
+        ngx_queue_remove(&rm->idle);
+        ngx_queue_insert_tail(&wk->idle_rooms, &rm->idle);
     }
 
-    if (ngx_queue_empty(&rm->acks)) {
-        ngx_http_writeen_room_free(wk, rm);
-        return 1;
-    }
-
-    rm->idle_since = ngx_current_msec;
-    ngx_queue_remove(&rm->idle);
-    ngx_queue_insert_tail(&wk->idle_rooms, &rm->idle);
+    rm->seq = -1;
+    rm->origin = -1;
 
     return 0;
 }
@@ -214,16 +217,9 @@ ngx_http_writeen_room_unsubscribed(ngx_http_writeen_worker_t *wk,
         return;
     }
 
-    if (ngx_http_writeen_room_left(wk, rm)) {
-        return;
+    if (!ngx_http_writeen_room_left(wk, rm)) {
+        ngx_http_writeen_room_subscribe(wk, rm);
     }
-
-    /* somebody came while we were leaving: nothing known is sure any more */
-
-    rm->seq = -1;
-    rm->origin = -1;
-
-    ngx_http_writeen_room_subscribe(wk, rm);
 }
 
 
@@ -264,15 +260,10 @@ static void
 ngx_http_writeen_room_lost(ngx_http_writeen_worker_t *wk,
     ngx_http_writeen_room_t *rm)
 {
-    if (rm->sub == NGX_HTTP_WRITEEN_SUB_LEAVING) {
-
-        if (ngx_http_writeen_room_left(wk, rm)) {
-            return;
-        }
-
-        /* as in room_unsubscribed */
-        rm->seq = -1;
-        rm->origin = -1;
+    if (rm->sub == NGX_HTTP_WRITEEN_SUB_LEAVING
+        && ngx_http_writeen_room_left(wk, rm))
+    {
+        return;
     }
 
     /* links that wait for the first subscription go on waiting for this one */
