@@ -543,8 +543,11 @@ int life_publish(store_t *st, rds_t *c, cmd_t *cmd, const conf_t *cf,
  * take what says them out of its log.  0, -1. */
 int life_withdraw(rds_t *c, cmd_t *cmd, const conf_t *cf,
     const char *conversation, const json_t *messages, const char *why);
-/* In a room's log (what XRANGE says), from *i on: the number of the next event
- * that told a message anew; 0: there is none. */
+/* A room's log, by its key, for the caller to free.  NULL: Redis failed, which
+ * was said. */
+reply_t *life_log(rds_t *c, const char *key);
+/* In such a log, from *i on: the number of the next event that told a message
+ * anew; 0: there is none. */
 int64_t life_changed(const reply_t *log, size_t *i, const char *message);
 
 /* Is this pool the one that ends what is due?  1, 0. */

@@ -332,11 +332,9 @@ delete_found(api_t *a, call_t *c, const json_t *full, emit_t *e)
     }
 
     wrt_key_log(key, k, c->ids[0], strlen(c->ids[0]));
-    r = rds_call(shard, "XRANGE", key, "-", "+");
+    r = life_log(shard, key);
 
-    if (r == NULL || reply_is_error(r)) {
-        rds_fail(shard, reply_text(r));
-        reply_free(r);
+    if (r == NULL) {
         api_unavailable(c);
         return -1;
     }

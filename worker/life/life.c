@@ -323,6 +323,23 @@ withdraw_event(buf_t *out, const char *conversation, const json_t *messages,
 }
 
 
+reply_t *
+life_log(rds_t *c, const char *key)
+{
+    reply_t  *r;
+
+    r = rds_call(c, "XRANGE", key, "-", "+");
+
+    if (r == NULL || reply_is_error(r)) {
+        rds_fail(c, reply_text(r));
+        reply_free(r);
+        return NULL;
+    }
+
+    return r;
+}
+
+
 int64_t
 life_changed(const reply_t *log, size_t *i, const char *message)
 {
@@ -367,15 +384,9 @@ withdraw_log(rds_t *c, const char *key, const json_t *messages, reply_t **log)
         return 0;
     }
 
-    *log = rds_call(c, "XRANGE", key, "-", "+");
+    *log = life_log(c, key);
 
-    if (*log == NULL || reply_is_error(*log)) {
-        rds_fail(c, reply_text(*log));
-        reply_free(*log);
-        return -1;
-    }
-
-    return 0;
+    return *log ? 0 : -1;
 }
 
 
