@@ -513,23 +513,40 @@ async def test_what_an_nginx_missed_is_more_than_the_log_keeps(make_stack):
         await w.close()
 
 
-async def test_a_call_that_another_process_took_over(make_stack):
-    """Who was taken for dead comes back: what the other did in his place he
-    does not do again, as it may have been undone since."""
-    stack = make_stack(nginx=2, servers={"bulk": Server("")})
+async def call_that_waits(stack):
+    """A reaction to ann's message is in hand, and waits for a store that is
+    late: the cast, the message, the call, and how the store goes on."""
     cast = await Cast.group(stack, "ann", "bob")
     await cast.open("ann")
     mid = (await cast.say("ann", "one"))["messageId"]
     go_on = upload.hold(stack.worker.role("projector"))
-    await cast.say("ann", "two")            # for the store of this it waits
+    try:
+        await cast.say("ann", "two")        # for the store of this it waits
+        call = asyncio.create_task(cast.react("bob", mid, THUMB))
+        await until(lambda: in_hand(stack), "the call to be in hand")
+    except BaseException:
+        go_on()
+        raise
+    return cast, mid, call, go_on
+
+
+async def in_hand(stack):
+    """What the api processes have taken and not done, as Redis has it."""
+    with stack.redis_client() as redis:
+        return redis.xpending_range("wrt:rpc", "api", "-", "+", 10)
+
+
+async def test_a_call_that_another_process_took_over(make_stack):
+    """Who was taken for dead comes back: what the other did in his place he
+    does not do again, as it may have been undone since."""
+    stack = make_stack(nginx=2, servers={"bulk": Server("")})
+    cast, mid, call, go_on = await call_that_waits(stack)
 
     async def who():
-        with stack.redis_client() as redis:
-            found = redis.xpending_range("wrt:rpc", "api", "-", "+", 10)
-        return found and found[0]["consumer"]
+        one, = await in_hand(stack)
+        return one["consumer"]
 
-    call = asyncio.create_task(cast.react("bob", mid, THUMB))
-    first = await until(who, "the call to be in hand")
+    first = await who()
     awake = upload.hold([int(first.rsplit("-", 1)[1])])
     try:
         async def another():
@@ -552,24 +569,13 @@ async def test_a_call_is_in_hand_once(make_stack):
     his hands twice, and one of them might do it again after the other."""
     stack = make_stack(nginx=2, servers={"bulk": Server("")},
                        env={"WORKERS": "1"})
-    cast = await Cast.group(stack, "ann", "bob")
-    await cast.open("ann")
-    mid = (await cast.say("ann", "one"))["messageId"]
-    go_on = upload.hold(stack.worker.role("projector"))
-    await cast.say("ann", "two")            # for the store of this it waits
-
-    async def pending():
-        with stack.redis_client() as redis:
-            return redis.xpending_range("wrt:rpc", "api", "-", "+", 10)
-
-    call = asyncio.create_task(cast.react("bob", mid, THUMB))
+    cast, _, call, go_on = await call_that_waits(stack)
     try:
-        await until(pending, "the call to be in hand")
         awake = upload.hold(stack.worker.role("api"))
         await asyncio.sleep(2)
         awake()
         await asyncio.sleep(2)              # it has looked at what it holds
-        one, = await pending()
+        one, = await in_hand(stack)
         assert one["times_delivered"] == 1
     finally:
         go_on()

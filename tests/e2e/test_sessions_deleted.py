@@ -322,19 +322,25 @@ async def test_general(make_stack):
     await no_notes(stack)
 
 
+async def being_written(stack, c):
+    """As if its session had ended just now; the record that then comes from
+    who writes it up, and has read everything."""
+    done = c.session
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    put_session(stack, c.room, {**done, "rev": done["rev"] + 1,
+                                "status": "ended", "endTime": now})
+    await asyncio.to_thread(record.drained, stack, c.room)
+    return {**done, "rev": done["rev"] + 2}
+
+
 async def test_written_up_meanwhile(make_stack):
     """Who writes it up has read the message before it was deleted."""
     stack = make_stack(nginx=2)
     c = await Talk.ended(stack)
-    late = c.session
-    rev = late["rev"]
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    put_session(stack, c.room, {**late, "rev": rev + 1, "status": "ended",
-                                "endTime": now})
-    await asyncio.to_thread(record.drained, stack, c.room)
+    late = await being_written(stack, c)
     await c.delete()
     await asyncio.sleep(3)          # everybody has looked
-    put_session(stack, c.room, {**late, "rev": rev + 2})
+    put_session(stack, c.room, late)
     await asyncio.to_thread(record.drained, stack, c.room)
     r = await c.call("/summary", method="GET")
     assert r.data["session"]["status"] == "completed"
@@ -365,12 +371,7 @@ async def test_erased_meanwhile(make_stack, tmp_path):
     """Who writes it up has read what somebody said before he was forgotten."""
     stack = make_stack(nginx=2)
     c = await Talk.ended(stack)
-    late = c.session
-    rev = late["rev"]
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    put_session(stack, c.room, {**late, "rev": rev + 1, "status": "ended",
-                                "endTime": now})
-    await asyncio.to_thread(record.drained, stack, c.room)
+    late = await being_written(stack, c)
     r = await c.rest("adm", "admin").acall(
         "POST", f"/api/admin/users/{c.tia}/erase")
     assert r.status == 202, r
@@ -381,7 +382,7 @@ async def test_erased_meanwhile(make_stack, tmp_path):
         return r.data["message"]["content"] == {}
     await until(scrubbed, "what he said to be gone", 30)
     await asyncio.sleep(2)          # and all else that can be by now
-    put_session(stack, c.room, {**late, "rev": rev + 2})
+    put_session(stack, c.room, late)
     await forgotten(c)
     await asyncio.to_thread(record.drained, stack, c.room)
     left = await asyncio.to_thread(c.written_up)
