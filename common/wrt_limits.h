@@ -76,8 +76,10 @@
 /* Catching up */
 #define WRT_LOG_KEEP             128    /* durable events kept per room */
 #define WRT_LOG_MAX              2048   /* even while not applied */
-#define WRT_LOG_IDLE_S           600    /* log kept once applied */
-#define WRT_CONV_IDLE_S          3600   /* conversation kept once applied */
+#define WRT_REST_S               30     /* after so long without an event a
+                                           conversation is awake no more */
+#define WRT_LOG_IDLE_S           600    /* log kept from then on */
+#define WRT_CONV_IDLE_S          3600   /* conversation kept from then on */
 #define WRT_USER_IDLE_S          (30 * 86400) /* a user's list of rooms */
 #define WRT_ONCE_S               86400  /* clientMessageId remembered */
 #define WRT_RESUME_MAX           1000   /* replayed; more: resync_required */

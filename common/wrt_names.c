@@ -250,6 +250,13 @@ wrt_key_ingest_dead(char *out, unsigned k)
 
 
 size_t
+wrt_key_awake(char *out, unsigned k)
+{
+    return wrt_name_shard(out, 0, k, "}:awake", NULL, 0);
+}
+
+
+size_t
 wrt_key_lease(char *out, unsigned k)
 {
     return wrt_name_shard(out, 0, k, "}:lease", NULL, 0);

@@ -20,13 +20,14 @@
 #define WRT_NAME_BUF  (32 + 2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
 
 /* Functions of writeen.lua */
-#define WRT_LIBRARY_VERSION  "5"
+#define WRT_LIBRARY_VERSION  "6"
 #define WRT_FN_VERSION   "wrt_version"
 #define WRT_FN_SEND      "wrt_send"
 #define WRT_FN_EMIT      "wrt_emit"
 #define WRT_FN_CREATE    "wrt_create"
 #define WRT_FN_LOAD      "wrt_load"
 #define WRT_FN_APPLIED   "wrt_applied"
+#define WRT_FN_REST      "wrt_rest"
 #define WRT_FN_FENCE     "wrt_fence"
 #define WRT_FN_CATCH     "wrt_catch"
 #define WRT_FN_CURSOR    "wrt_cursor"
@@ -192,6 +193,7 @@ size_t wrt_key_profile(char *out, unsigned k, const char *uid, size_t n);
 /* Keys of a shard */
 size_t wrt_key_ingest(char *out, unsigned k);      /* stream */
 size_t wrt_key_ingest_dead(char *out, unsigned k); /* dead letters */
+size_t wrt_key_awake(char *out, unsigned k);       /* set: conversations */
 size_t wrt_key_lease(char *out, unsigned k);       /* string: holder */
 
 /* Keys of a user, on the hub */

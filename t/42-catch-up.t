@@ -506,3 +506,49 @@ worker CHANGES * 200 "500 0 500\n{}\n"
 a send join_conversation {"conversationId":"room1","afterSeq":1} id=j1
 a find conversation_joined data.id=j1 data.compact==true data.recovered==true
 a ignore
+
+
+=== TEST 23: a room is awake until all of it is stored and it is silent
+--- steps
+room room1 u1 u2
+redis TTL %conv(room1) ~ ^(3600|359\d)$
+post room1 u2 one
+redis TTL %conv(room1) = -1
+redis TTL %log(room1) = -1
+redis SMEMBERS %awake(room1) = room1
+# not all of it is stored
+redis FCALL wrt_rest 3 %awake(room1) %conv(room1) %log(room1) 2099-01-01T00:00:00.000Z room1
+redis TTL %conv(room1) = -1
+applied room1 1
+redis TTL %conv(room1) = -1
+# it is not silent
+redis FCALL wrt_rest 3 %awake(room1) %conv(room1) %log(room1) 2020-01-01T00:00:00.000Z room1
+redis TTL %conv(room1) = -1
+redis SMEMBERS %awake(room1) = room1
+redis FCALL wrt_rest 3 %awake(room1) %conv(room1) %log(room1) 2099-01-01T00:00:00.000Z room1
+redis TTL %conv(room1) ~ ^(3600|359\d)$
+redis TTL %log(room1) ~ ^(600|59\d)$
+redis EXISTS %awake(room1) = 0
+post room1 u2 two
+redis TTL %conv(room1) = -1
+redis TTL %log(room1) = -1
+redis SMEMBERS %awake(room1) = room1
+# one that Redis does not have any more
+redis DEL %conv(room1)
+redis FCALL wrt_rest 3 %awake(room1) %conv(room1) %log(room1) 2099-01-01T00:00:00.000Z room1
+redis EXISTS %awake(room1) = 0
+
+
+=== TEST 24: written to by an older version, which had no such set
+--- steps
+room room1 u1 u2
+post room1 u2 one
+redis HDEL %conv(room1) awake
+redis SREM %awake(room1) room1
+applied room1 1
+redis TTL %conv(room1) ~ ^(3600|359\d)$
+redis TTL %log(room1) ~ ^(600|59\d)$
+post room1 u2 two
+redis TTL %conv(room1) = -1
+redis TTL %log(room1) = -1
+redis SMEMBERS %awake(room1) = room1

@@ -112,6 +112,9 @@ void cmd_begin(cmd_t *cmd, const char *name);
 void cmd_mem(cmd_t *cmd, const void *p, size_t n);
 void cmd_text(cmd_t *cmd, const char *s);
 void cmd_num(cmd_t *cmd, int64_t v);
+/* The four keys of a conversation of shard k that whatever makes an event of it
+ * wants. */
+void cmd_room(cmd_t *cmd, unsigned k, const char *id, size_t n);
 void cmd_free(cmd_t *cmd);
 
 rds_t *rds_create(const conf_t *cf, unsigned server);

@@ -25,12 +25,18 @@
 -- event, ISO 8601), m:<uid> = <permissions>|<role>|<seq at which he joined>,
 -- r:<uid> and d:<uid> = <seq> <time> of the read and the delivered cursor,
 -- moved = entry in ingest of the last move of one, consult = the consultation
--- that messages belong to now.
+-- that messages belong to now, awake = is in the shard's set of that name.
+--
+-- Awake is a conversation from its first event on until all of it is in the
+-- store and it has been silent for a while (wrt_rest): it and its log do not
+-- expire.  They could be given their time again with each event that the store
+-- has, but that would be four commands and four lines of the append-only file
+-- for each, which the next event takes back.
 --
 -- What is called for each message hands numbers on as text: Lua has floating
 -- point only, and writes it down anew each time.
 
-local VERSION = '5'
+local VERSION = '6'
 
 local LOG_KEEP = 128        -- WRT_LOG_KEEP
 local LOG_MAX = 2048        -- WRT_LOG_MAX
@@ -44,20 +50,22 @@ local FIND_MAX = 256        -- events of a log searched for a message
 local PRESENCE_S = 2592000  -- WRT_PRESENCE_S
 
 -- Number an event, log it, queue it for the projector, publish it.
--- `h` holds seq and applied as they were before.
-local function append(conv, log, ingest, chan, cid, seq, applied, payload,
-                      extra, at)
+-- KEYS conv log ingest awake.  applied and awake are as they were before.
+local function append(keys, chan, cid, seq, applied, awake, payload, extra, at)
+    local conv, log = keys[1], keys[2]
     local n = string.format('%d', seq)
 
-    if applied == seq - 1 then
-        -- it was fully applied, so both may have been counting down
+    if awake then
+        redis.call('HSET', conv, 'seq', n, 'at', at)
+    else
+        redis.call('HSET', conv, 'seq', n, 'at', at, 'awake', '1')
+        redis.call('SADD', keys[4], cid)
         redis.call('PERSIST', conv)
         redis.call('PERSIST', log)
     end
 
-    redis.call('HSET', conv, 'seq', n, 'at', at)
     redis.call('XADD', log, n .. '-0', 'p', payload)
-    redis.call('XADD', ingest, '*', 'c', cid, 'p', payload, 'x', extra)
+    redis.call('XADD', keys[3], '*', 'c', cid, 'p', payload, 'x', extra)
 
     if seq % TRIM_EVERY == 0 then
         -- what the store does not have yet stays, up to LOG_MAX
@@ -84,11 +92,11 @@ end
 
 -- Who sends into a room that is archived until somebody does reopens it: an
 -- event of its own, before the message.
-local function reopen(keys, args, seq, applied, at)
+local function reopen(keys, args, seq, applied, awake, at)
     local cid, uid = args[2], args[3]
 
     redis.call('HSET', keys[1], 'state', 'active')
-    append(keys[1], keys[2], keys[3], args[1], cid, seq, applied,
+    append(keys, args[1], cid, seq, applied, awake,
            'e ' .. seq .. ' ' .. uid .. ' -\n'
            .. '{"event":"conversation_updated","data":{"conversationId":"'
            .. cid .. '","seq":' .. seq .. ',"updatedBy":"' .. uid
@@ -97,62 +105,72 @@ local function reopen(keys, args, seq, applied, at)
            '{"set":{"archived":false}}', at)
 end
 
+-- The first ack again.
+local function dup(first)
+    local m, s, t = string.match(first, '^(%S+) (%d+) (%S+)$')
+    return {'dup', tonumber(s), m, t}
+end
+
 -- A message.
--- KEYS conv log ingest [once]   ARGV chan cid uid mid pre head extra at backlog
--- [need]
+-- KEYS conv log ingest awake [once]   ARGV chan cid uid mid pre head extra at
+-- backlog [need]
 -- need: the letter of the permission, 'w' when left out.
 -- The event is  pre seq head at '","seq":' seq '}}}' : pre ends before the
 -- number of data.seq, head ends after `"createdAt":"` of the message; in a room
 -- with a consultation `,"consultationId":"..."` stands before the braces.
 -- Answers {ok|dup, seq, mid, at, consultation or ''}.
 local function send(keys, args)
-    local conv, log, ingest, once = keys[1], keys[2], keys[3], keys[4]
+    local conv, once = keys[1], keys[5]
     local uid, mid, at = args[3], args[4], args[8]
     local h = redis.call('HMGET', conv, 'seq', 'applied', 'state', 'at',
-                         'm:' .. uid, 'consult')
+                         'm:' .. uid, 'consult', 'awake')
 
     if not h[1] then return {'noload'} end
     if not h[5] then return {'denied'} end
 
-    if once then
-        local first = redis.call('GET', once)
-        if first then
-            local m, s, t = string.match(first, '^(%S+) (%d+) (%S+)$')
-            return {'dup', tonumber(s), m, t}
-        end
+    local why
+    if not may(h[5], args[10] or 'w') then
+        why = 'forbidden'
+    elseif h[3] ~= 'active' and h[3] ~= 'reopen' then
+        why = 'archived'
+    elseif full(keys[3], args[9]) then
+        why = 'backlog'
     end
 
-    if not may(h[5], args[10] or 'w') then return {'forbidden'} end
-    if h[3] ~= 'active' and h[3] ~= 'reopen' then return {'archived'} end
-    if full(ingest, args[9]) then return {'backlog'} end
+    if why then
+        -- what has been acked stays so
+        local first = once and redis.call('GET', once)
+        return first and dup(first) or {why}
+    end
 
     -- a room's times never go back, whichever node's clock made them
     if h[4] and h[4] > at then at = h[4] end
 
-    local seq = tonumber(h[1]) + 1
+    local seq, applied = tonumber(h[1]) + 1, tonumber(h[2])
+    if h[3] == 'reopen' then seq = seq + 1 end
+    local n = string.format('%d', seq)
+
+    if once then
+        local first = redis.call('SET', once, mid .. ' ' .. n .. ' ' .. at,
+                                 'EX', ONCE_S, 'NX', 'GET')
+        if first then return dup(first) end
+    end
 
     if h[3] == 'reopen' then
-        reopen(keys, args, seq, tonumber(h[2]), at)
-        seq = seq + 1
+        reopen(keys, args, seq - 1, applied, h[7], at)
     end
 
     local consult = h[6] and ',"consultationId":"' .. h[6] .. '"' or ''
-    local n = string.format('%d', seq)
     local payload = 'm ' .. n .. ' ' .. uid .. ' -\n' .. args[5] .. n
                     .. args[6] .. at .. '","seq":' .. n .. consult .. '}}}'
 
-    append(conv, log, ingest, args[1], args[2], seq, tonumber(h[2]), payload,
-           args[7], at)
-
-    if once then
-        redis.call('SET', once, mid .. ' ' .. n .. ' ' .. at, 'EX', ONCE_S)
-    end
+    append(keys, args[1], args[2], seq, applied, h[7], payload, args[7], at)
 
     return {'ok', seq, mid, at, h[6] or ''}
 end
 
 -- Any other durable event.
--- KEYS conv log ingest [version]
+-- KEYS conv log ingest awake [version]
 -- ARGV chan cid actor need live kind target event extra at backlog expect
 --      [op...]
 -- need: a permission letter that the actor must have, 'm' that he is a member,
@@ -187,10 +205,10 @@ local function guard(conv, args, first)
 end
 
 local function emit(keys, args)
-    local conv, log, ingest, version = keys[1], keys[2], keys[3], keys[4]
+    local conv, log, version = keys[1], keys[2], keys[5]
     local actor, need, at = args[3], args[4], args[10]
     local h = redis.call('HMGET', conv, 'seq', 'applied', 'at', 'm:' .. actor,
-                         'state')
+                         'state', 'awake')
 
     if not h[1] then return {'noload'} end
     if need ~= '' then
@@ -207,7 +225,7 @@ local function emit(keys, args)
         if v > tonumber(args[12]) then return {'stale', v} end
     end
 
-    if full(ingest, args[11]) then return {'backlog'} end
+    if full(keys[3], args[11]) then return {'backlog'} end
     if h[3] and h[3] > at then at = h[3] end
 
     local seq = tonumber(h[1]) + 1
@@ -230,7 +248,7 @@ local function emit(keys, args)
         redis.call('SET', version, seq, 'EX', VERSION_S)
     end
 
-    append(conv, log, ingest, args[1], args[2], seq, tonumber(h[2]),
+    append(keys, args[1], args[2], seq, tonumber(h[2]), h[6],
            args[6] .. ' ' .. seq .. ' ' .. actor .. ' ' .. args[7] .. '\n'
            .. fill(args[8]), fill(args[9]), at)
 
@@ -299,20 +317,46 @@ local function load(keys, args)
     return {'ok', tonumber(args[1])}
 end
 
+-- Nothing waits to be stored: it may be forgotten when nobody asks for it.
+local function expire(conv, log)
+    redis.call('EXPIRE', conv, CONV_IDLE_S)
+    redis.call('EXPIRE', log, LOG_IDLE_S)
+end
+
 -- The store has everything up to these numbers.
 -- KEYS (conv log)...   ARGV seq...
 local function applied(keys, args)
     for i = 1, #args do
-        local conv, log = keys[2 * i - 1], keys[2 * i]
-        local h = redis.call('HMGET', conv, 'seq', 'applied')
+        local conv = keys[2 * i - 1]
+        local h = redis.call('HMGET', conv, 'seq', 'applied', 'awake')
         local n = tonumber(args[i])
 
         if h[1] and n > tonumber(h[2]) then
             redis.call('HSET', conv, 'applied', args[i])
-            if n >= tonumber(h[1]) then
-                redis.call('EXPIRE', conv, CONV_IDLE_S)
-                redis.call('EXPIRE', log, LOG_IDLE_S)
+            -- a new one, or one that an older version of this file wrote to
+            if not h[3] and n >= tonumber(h[1]) then
+                expire(conv, keys[2 * i])
             end
+        end
+    end
+
+    return {'ok'}
+end
+
+-- Those of these conversations that have been silent since `before` (ISO 8601),
+-- and whose every event is stored, are awake no more.
+-- KEYS awake (conv log)...   ARGV before cid...
+local function rest(keys, args)
+    for i = 2, #args do
+        local conv = keys[2 * i - 2]
+        local h = redis.call('HMGET', conv, 'seq', 'applied', 'at')
+
+        if not h[1] then
+            redis.call('SREM', keys[1], args[i])
+        elseif h[1] == h[2] and (h[3] or '') < args[1] then
+            redis.call('HDEL', conv, 'awake')
+            redis.call('SREM', keys[1], args[i])
+            expire(conv, keys[2 * i - 1])
         end
     end
 
@@ -321,9 +365,9 @@ end
 
 -- Somebody knows a higher number than we do (a lost second after power loss):
 -- never give a number twice.  One marker event stands for the hole.
--- KEYS conv log ingest   ARGV chan cid known at max
+-- KEYS conv log ingest awake   ARGV chan cid known at max
 local function fence(keys, args)
-    local h = redis.call('HMGET', keys[1], 'seq', 'applied', 'at')
+    local h = redis.call('HMGET', keys[1], 'seq', 'applied', 'at', 'awake')
     local known, at = tonumber(args[3]), args[4]
 
     if not h[1] then return {'noload'} end
@@ -333,12 +377,8 @@ local function fence(keys, args)
     if known - seq > tonumber(args[5]) then return {'many', seq} end
     if h[3] and h[3] > at then at = h[3] end
 
-    if tonumber(h[2]) == seq then
-        redis.call('PERSIST', keys[1])
-        redis.call('PERSIST', keys[2])
-    end
-    append(keys[1], keys[2], keys[3], args[1], args[2], known,
-           tonumber(h[2]), 'f ' .. known .. ' ' .. seq .. ' -\n', '', at)
+    append(keys, args[1], args[2], known, tonumber(h[2]), h[4],
+           'f ' .. known .. ' ' .. seq .. ' -\n', '', at)
 
     return {'ok', known}
 end
@@ -595,6 +635,8 @@ local function show(keys, chan, uid, status)
         end
     end
 
+    if n == 0 then return 1 end         -- nobody is to know
+
     redis.call('PUBLISH', chan, 'p 0 ' .. uid .. ' ' .. n
         .. '\n{"event":"user_presence","data":{"userId":"' .. uid
         .. '","status":"' .. status .. '","lastSeen":'
@@ -735,6 +777,7 @@ redis.register_function('wrt_emit', emit)
 redis.register_function('wrt_create', create)
 redis.register_function('wrt_load', load)
 redis.register_function('wrt_applied', applied)
+redis.register_function('wrt_rest', rest)
 redis.register_function('wrt_fence', fence)
 redis.register_function('wrt_catch', catch)
 redis.register_function('wrt_cursor', cursor)

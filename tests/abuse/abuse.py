@@ -139,7 +139,7 @@ class Bench:
                         ":conv:" in key or ":log:" in key):
                     if key.rsplit(":", 1)[1] in self.rooms:
                         continue
-                if re.fullmatch(r"wrt:\{\d+\}:ingest", key):
+                if re.fullmatch(r"wrt:\{\d+\}:(ingest|awake)", key):
                     continue
                 if c.ttl(key) == -1:
                     out.add(key)

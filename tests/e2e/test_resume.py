@@ -441,3 +441,31 @@ async def test_many_rooms_in_one_resume(stack):
         assert own == list(range(2, i % 4 + 1))
     await sender.close()
     await ws.close()
+
+
+async def test_a_silent_room_may_be_forgotten(stack):
+    """All of it is stored and nobody says anything: Redis lets go of it, and
+    it comes back from the store, where it was."""
+    ann, bob, room, sender = await two_members(stack)
+    await send(sender, room, "one")
+    await asyncio.to_thread(stack.wait_applied)
+    conv, tag = stack.conversation_key(room)
+    log = f"{tag}:log:{room}"
+    with stack.redis_of_room(room) as c:
+        assert (c.ttl(conv), c.ttl(log)) == (-1, -1)
+        assert c.sismember(f"{tag}:awake", room)
+        # silent for long
+        c.hset(conv, "at", "2026-01-01T00:00:00.000Z")
+        await asyncio.to_thread(
+            net.wait_until, lambda: c.ttl(conv) > 0, 60, "its time to live")
+        assert 0 < c.ttl(log) <= 600
+        assert not c.sismember(f"{tag}:awake", room)
+        c.delete(conv, log)
+        assert (await send(sender, room, "two"))["seq"] == 2
+        await asyncio.to_thread(stack.wait_applied)
+        assert c.ttl(conv) == -1
+    ws = await Ws.hello(stack.ws(), bob)
+    await join(ws, room, 0)
+    assert texts(await received(ws, 2)) == ["one", "two"]
+    await sender.close()
+    await ws.close()

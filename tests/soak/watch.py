@@ -32,14 +32,14 @@ KEYS = [(re.compile(pattern + "$"), life) for pattern, life in (
     (r"wrt:upload:.*", DAY), (r"wrt:blob:.*", 600),
     (r"wrt:(consultations|push):lease", 5), (r"wrt:life", 15),
     (r"wrt:hb:(api|projector)", 5),
-    (r"wrt:\{\d+\}:ingest", None), (r"wrt:files:[0-9a-f]*", None),
+    (r"wrt:\{\d+\}:(ingest|awake)", None), (r"wrt:files:[0-9a-f]*", None),
     (r"wrt:(config|rpc|metrics|projectors|consultations)", None),
     (r"wrt:(online|hidden|sessions:due|push:due|push:hand)", None),
 )]
 # Of these nothing may be left when all is done, but what waits in wrt:push:due
 # for somebody to have read what he was shown.
-EMPTY = re.compile(r"wrt:(\{\d+\}:ingest|files:[0-9a-f]*|rpc|consultations"
-                   r"|push:hand|push:due|sessions:due)$")
+EMPTY = re.compile(r"wrt:(\{\d+\}:(ingest|awake)|files:[0-9a-f]*|rpc"
+                   r"|consultations|push:hand|push:due|sessions:due)$")
 LEASED = ("wrt:online", "wrt:hidden")
 # HTTP_IDLE_MAX of worker/push/push_http.c
 PUSH_KEPT = 16
@@ -52,8 +52,11 @@ def sizes(client):
     for key in client.scan_iter(count=1000):
         if not EMPTY.match(key) and key not in LEASED:
             continue
-        if client.type(key) == "stream":
+        kind = client.type(key)
+        if kind == "stream":
             out[key] = client.xlen(key)
+        elif kind == "set":
+            out[key] = client.scard(key)
         else:
             out[key] = [i for i in client.zrange(key, 0, -1)
                         if not i.startswith("w ")][:3]

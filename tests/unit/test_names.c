@@ -141,6 +141,7 @@ one_slot_per_shard(void **state)
         wrt_key_ingest(out, k);
         assert_int_equal(slot(out), want);
         wrt_key_ingest_dead(out, k);
+        wrt_key_awake(out, k);
         assert_int_equal(slot(out), want);
         wrt_key_lease(out, k);
         assert_int_equal(slot(out), want);
@@ -172,6 +173,7 @@ names(void **state)
     NAME(wrt_key_profile(out, 3, "u1", 2), "wrt:{3}:prof:u1");
     NAME(wrt_key_ingest(out, 10), "wrt:{10}:ingest");
     NAME(wrt_key_ingest_dead(out, 1023), "wrt:{1023}:ingest:dead");
+    NAME(wrt_key_awake(out, 10), "wrt:{10}:awake");
     NAME(wrt_key_lease(out, 2), "wrt:{2}:lease");
     NAME(wrt_key_user_convs(out, "u1", 2), "wrt:u:u1:convs");
     NAME(wrt_key_user_conns(out, "u1", 2), "wrt:u:u1:conns");

@@ -167,10 +167,8 @@ emit_call(api_t *a, call_t *c, rds_t *shard, unsigned k, const access_t *x,
 
     cmd_begin(cmd, "FCALL");
     cmd_text(cmd, WRT_FN_EMIT);
-    cmd_num(cmd, 4);
-    cmd_mem(cmd, key, wrt_key_conv(key, k, e->conversation, n));
-    cmd_mem(cmd, key, wrt_key_log(key, k, e->conversation, n));
-    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_num(cmd, 5);
+    cmd_room(cmd, k, e->conversation, n);
     cmd_mem(cmd, key, wrt_key_version(key, k, e->conversation, n,
                                       e->message, strlen(e->message)));
     cmd_mem(cmd, key, wrt_chan_room(key, &a->cf->names, k, e->conversation,

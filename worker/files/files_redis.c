@@ -547,10 +547,8 @@ files_send_call(files_t *f, const job_t *j, rds_t *c, const char *text,
 
     cmd_begin(cmd, "FCALL");
     cmd_text(cmd, WRT_FN_SEND);
-    cmd_num(cmd, 4);
-    cmd_mem(cmd, key, wrt_key_conv(key, k, j->conversation, n));
-    cmd_mem(cmd, key, wrt_key_log(key, k, j->conversation, n));
-    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_num(cmd, 5);
+    cmd_room(cmd, k, j->conversation, n);
     cmd_mem(cmd, key, files_once(j, k, key));
     cmd_mem(cmd, key, wrt_chan_room(key, &f->cf->names, k, j->conversation,
                                     n));
@@ -751,10 +749,8 @@ files_changed(files_t *f, const char *conversation, const char *id,
     cmd = &f->cmd;
     cmd_begin(cmd, "FCALL");
     cmd_text(cmd, WRT_FN_EMIT);
-    cmd_num(cmd, 4);
-    cmd_mem(cmd, key, wrt_key_conv(key, k, conversation, n));
-    cmd_mem(cmd, key, wrt_key_log(key, k, conversation, n));
-    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_num(cmd, 5);
+    cmd_room(cmd, k, conversation, n);
     cmd_mem(cmd, key, wrt_key_version(key, k, conversation, n, id,
                                       strlen(id)));
     cmd_mem(cmd, key, wrt_chan_room(key, &f->cf->names, k, conversation, n));

@@ -239,10 +239,8 @@ emit_run(rds_t *c, cmd_t *cmd, const conf_t *cf, const life_event_t *e)
 
     cmd_begin(cmd, "FCALL");
     cmd_text(cmd, WRT_FN_EMIT);
-    cmd_num(cmd, 4);
-    cmd_mem(cmd, key, wrt_key_conv(key, k, e->conversation, n));
-    cmd_mem(cmd, key, wrt_key_log(key, k, e->conversation, n));
-    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_num(cmd, 5);
+    cmd_room(cmd, k, e->conversation, n);
     cmd_mem(cmd, key, wrt_key_version(key, k, e->conversation, n, "-", 1));
     cmd_mem(cmd, key, wrt_chan_room(key, &cf->names, k, e->conversation, n));
     cmd_text(cmd, e->conversation);

@@ -244,6 +244,18 @@ cmd_num(cmd_t *cmd, int64_t v)
 
 
 void
+cmd_room(cmd_t *cmd, unsigned k, const char *id, size_t n)
+{
+    char  key[WRT_NAME_BUF];
+
+    cmd_mem(cmd, key, wrt_key_conv(key, k, id, n));
+    cmd_mem(cmd, key, wrt_key_log(key, k, id, n));
+    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_mem(cmd, key, wrt_key_awake(key, k));
+}
+
+
+void
 cmd_free(cmd_t *cmd)
 {
     buf_free(&cmd->args);

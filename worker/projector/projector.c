@@ -204,6 +204,8 @@ projector_turn(projector_t *p)
         return;
     }
 
+    projector_rest(p);
+
     if (projector_read(p) != 0) {
         projector_drop(p);
         return;
@@ -307,8 +309,11 @@ projector_read(projector_t *p)
     p->nasked = n;
     part = projector_part(p);
 
-    /* 0 would be for ever */
     block = lease_wait_ms(&p->leases);
+    block = p->rest_at - mono_ms() < block ? (int) (p->rest_at - mono_ms())
+            : block;
+
+    /* 0 would be for ever */
     block = block < 1 ? 1 : block > PROJECTOR_BLOCK_MS ? PROJECTOR_BLOCK_MS
             : block;
 

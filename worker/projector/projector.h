@@ -65,6 +65,11 @@ typedef struct {
     unsigned      calm:1;           /* not behind: it may rest */
 
     uint64_t     *checked;          /* see reemit.c */
+
+    int64_t       rest_at;          /* mono: the next step of rest.c */
+    unsigned      rest_lease;       /* the shard that it is at */
+    char          rest_cursor[24];  /* of its SSCAN; "" at the beginning */
+
     int64_t       tidy_at;          /* mono: when store_tidy() is due */
 
     cmd_t         cmd;              /* scratch */
@@ -78,6 +83,10 @@ void projector_worked(void *data);
  * STORE_DOWN: the store does not answer.  STORE_REJECTED: Redis failed.  In
  * the latter two the batch is to be read again. */
 store_rc_t projector_apply(projector_t *p);
+
+/* rest.c: conversations that have been silent for long enough may be forgotten
+ * by Redis again.  A step, if one is due; a failure shows on the connection. */
+void projector_rest(projector_t *p);
 
 /* reemit.c: has Redis been started anew?  Then watch for numbers that are
  * given twice. */

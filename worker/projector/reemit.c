@@ -28,10 +28,8 @@ reemit_fence(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned k,
 
     cmd_begin(cmd, "FCALL");
     cmd_text(cmd, WRT_FN_FENCE);
-    cmd_num(cmd, 3);
-    cmd_mem(cmd, key, wrt_key_conv(key, k, id, n));
-    cmd_mem(cmd, key, wrt_key_log(key, k, id, n));
-    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_num(cmd, 4);
+    cmd_room(cmd, k, id, n);
     cmd_mem(cmd, key, wrt_chan_room(key, &cf->names, k, id, n));
     cmd_text(cmd, id);
     cmd_num(cmd, seq);
@@ -129,10 +127,8 @@ reemit_event(rds_t *c, cmd_t *cmd, const conf_t *cf, unsigned k,
 
     cmd_begin(cmd, "FCALL");
     cmd_text(cmd, WRT_FN_EMIT);
-    cmd_num(cmd, 3);
-    cmd_mem(cmd, key, wrt_key_conv(key, k, e->conversation, n));
-    cmd_mem(cmd, key, wrt_key_log(key, k, e->conversation, n));
-    cmd_mem(cmd, key, wrt_key_ingest(key, k));
+    cmd_num(cmd, 4);
+    cmd_room(cmd, k, e->conversation, n);
     cmd_mem(cmd, key, wrt_chan_room(key, &cf->names, k, e->conversation, n));
     cmd_text(cmd, e->conversation);
     cmd_text(cmd, e->actor[0] ? e->actor : "-");

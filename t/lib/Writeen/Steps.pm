@@ -175,7 +175,7 @@ sub expand {
     my ($self, $line) = @_;
     my %key = (
         conv => 'wrt:{%d}:conv:%s', log => 'wrt:{%d}:log:%s',
-        ingest => 'wrt:{%d}:ingest', chan => 'room',
+        ingest => 'wrt:{%d}:ingest', awake => 'wrt:{%d}:awake', chan => 'room',
         once => 'wrt:{%d}:once:%s',
     );
 
@@ -187,7 +187,7 @@ sub expand {
               { $self->{vars}{$1} // die "\$$1 is not set\n" }ge;
 
     $line =~ s/%shard\(([^()]+)\)/$self->shard($1)/ge;
-    $line =~ s{%(conv|log|ingest|chan|once)\(([^(),]+)((?:,[^(),]+)*)\)}
+    $line =~ s{%(conv|log|ingest|awake|chan|once)\(([^(),]+)((?:,[^(),]+)*)\)}
               {
                   my ($what, $id, $more) = ($1, $2, $3);
                   $what eq 'chan'

@@ -127,8 +127,8 @@ sub step_post {
     }), 1;
     $head =~ s/\}$/,"createdAt":"/;
 
-    $self->fcall($self->home($id), 'wrt_send', 3,
-                 (map { $self->expand("%$_($id)") } qw(conv log ingest)),
+    $self->fcall($self->home($id), 'wrt_send', 4,
+                 (map { $self->expand("%$_($id)") } qw(conv log ingest awake)),
                  $self->channel($id), $id, $uid, $mid,
                  '{"event":"message_received","data":{"conversationId":"'
                  . $id . '","seq":', $head, '', now_iso(), 1000000);
@@ -146,8 +146,8 @@ sub step_emit {
     $json =~ s/\@SEQ\@/\x01/g;
     $json =~ s/\@AT\@/\x02/g;
 
-    $self->fcall($self->home($id), 'wrt_emit', 3,
-                 (map { $self->expand("%$_($id)") } qw(conv log ingest)),
+    $self->fcall($self->home($id), 'wrt_emit', 4,
+                 (map { $self->expand("%$_($id)") } qw(conv log ingest awake)),
                  $self->channel($id), $id, $actor, '', '', $kind,
                  $target, $json, '', now_iso(), 1000000, 0,
                  words($ops // ''));
