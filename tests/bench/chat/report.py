@@ -4,8 +4,8 @@
 import statistics
 
 ORDER = ["floor", "nchan-mem", "nchan-nostore", "nchan-dist", "nchan-jwt",
-         "centrifuge", "centrifuge-hist", "gohub", "gohub-nodb", "writeen",
-         "writeen-mongo", "writeen-w2"]
+         "centrifuge", "centrifuge-hist", "gohub", "gohub-set", "gohub-nodb",
+         "writeen", "writeen-mongo", "writeen-mongo-alone", "writeen-w2"]
 OURS = ("writeen", "writeen-mongo")
 
 # What each ratio is of: scenario, value, ours, theirs, at most.
@@ -19,6 +19,9 @@ RATIOS = [
                            ("centrifuge-hist", 0.45))],
     ("rooms-5k", "stack", "writeen", "gohub", 0.4),
     ("rooms-5k", "stack", "writeen-mongo", "gohub", 0.5),
+    # the same mongod for both
+    ("rooms-5k", "stack", "writeen-mongo", "gohub-set", 0.5),
+    ("rooms-5k", "stack", "writeen-mongo-alone", "gohub", 0.5),
     *[("rooms-5k", "p99", ours, theirs, 1) for ours in OURS
       for theirs in ("nchan-nostore", "centrifuge-hist", "gohub")],
     *[("connect-5k", "connect", "writeen", theirs, most)

@@ -106,9 +106,10 @@ class Starter:
         return self.part(Redis("redis", self.folder / "redis",
                                self.folder / "redis.log"))
 
-    def mongod(self):
-        return self.part(Mongod("mongod", self.folder / "mongod",
-                                self.folder / "mongod.log"))
+    def mongod(self, replica_set):
+        kind = parts.Mongod if replica_set else Mongod
+        return self.part(kind("mongod", self.folder / "mongod",
+                              self.folder / "mongod.log"))
 
     def program(self, name, port, *command):
         return self.part(Program(name, self.folder, port, *command))
@@ -161,9 +162,9 @@ def centrifuge(s, *flags):
     return Peer(port, "centrifugo", server=server.pid, redis=redis.pid)
 
 
-def gohub(s, database=True):
+def gohub(s, database=True, replica_set=False):
     port, redis = net.free_port(), s.redis()
-    mongod = s.mongod() if database else None
+    mongod = s.mongod(replica_set) if database else None
     server = s.program("gohub", port, BUILT / "gohub", "-addr",
                        f"127.0.0.1:{port}", "-redis",
                        f"127.0.0.1:{redis.port}", "-secret", tokens.SECRET,
@@ -175,9 +176,9 @@ def gohub(s, database=True):
     return peer
 
 
-def writeen(s, store, workers=1):
+def writeen(s, store, workers=1, replica_set=True):
     stack = Stack(f"bench-chat-{store}", store, nginx_workers=workers,
-                  connections=30000, servers={
+                  mongo_set=replica_set, connections=30000, servers={
                       "bench": Server(SERVER.format(log="/dev/null"),
                                       "backlog=4096")})
     s.stack.enter_context(stack)
@@ -201,9 +202,11 @@ PEERS = {
     "centrifuge": centrifuge,
     "centrifuge-hist": lambda s: centrifuge(s, "-history"),
     "gohub": gohub,
+    "gohub-set": lambda s: gohub(s, replica_set=True),
     "gohub-nodb": lambda s: gohub(s, database=False),
     "writeen": lambda s: writeen(s, "sqlite"),
     "writeen-mongo": lambda s: writeen(s, "mongo"),
+    "writeen-mongo-alone": lambda s: writeen(s, "mongo", replica_set=False),
     "writeen-w2": lambda s: writeen(s, "sqlite", 2),
 }
 
