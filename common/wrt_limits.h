@@ -173,6 +173,7 @@
 /* Liveness */
 #define WRT_PING_INTERVAL_MS     25000
 #define WRT_CLOSE_WAIT_MS        2000   /* for the peer's Close */
+#define WRT_CLOSE_SLOW_MS        30000  /* for a slow one to read up to ours */
 #define WRT_CANARY_MS            1000   /* bus canary period */
 #define WRT_CANARY_LATE_MS       5000   /* bus counts as silent */
 #define WRT_HEARTBEAT_MS         1000   /* worker heartbeat period */

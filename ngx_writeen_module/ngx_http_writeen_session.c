@@ -304,7 +304,11 @@ ngx_http_writeen_session_close(ngx_http_writeen_session_t *s,
 
     ngx_http_writeen_session_leave(s);
 
-    s->deadline = ngx_current_msec + WRT_CLOSE_WAIT_MS;
+    /* The kernel's buffers are full for one who is slow: our Close has to
+     * wait until he reads, or he would never know why. */
+    s->deadline = ngx_current_msec + (code == WRT_CLOSE_SLOW
+                                      ? WRT_CLOSE_SLOW_MS
+                                      : WRT_CLOSE_WAIT_MS);
     s->has_deadline = 1;
     ngx_http_writeen_session_timer(s);
 }
