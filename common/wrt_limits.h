@@ -179,7 +179,7 @@
 #define WRT_HEARTBEAT_MS         1000   /* worker heartbeat period */
 #define WRT_HEARTBEAT_TTL_MS     5000
 #define WRT_LEASE_TTL_MS         5000   /* projector's hold on a shard */
-#define WRT_LEASE_USER_MS        15000  /* a user's connection counts */
+#define WRT_LEASE_USER_MS        12000  /* a user's connection counts */
 #define WRT_LEASE_RENEW_MS       5000
 
 /* Redis */

@@ -15,7 +15,7 @@ from harness.scene import TIME, join, unique, uniques
 from harness.ws import Ws
 
 GRACE = 10              # WRT_PRESENCE_GRACE_MS
-LEASE = 15              # WRT_LEASE_USER_MS
+LEASE = 12              # WRT_LEASE_USER_MS
 SWEEP = 1               # WRT_PRESENCE_SWEEP_MS
 SLACK = 6               # two busy cores
 USERS = 2000
