@@ -533,6 +533,12 @@ post room1 u2 two
 redis TTL %conv(room1) = -1
 redis TTL %log(room1) = -1
 redis SMEMBERS %awake(room1) = room1
+# the store has more than Redis, which lost its last second
+applied room1 3
+redis FCALL wrt_rest 3 %awake(room1) %conv(room1) %log(room1) 2099-01-01T00:00:00.000Z room1
+redis TTL %conv(room1) ~ ^(3600|359\d)$
+post room1 u2 three
+redis TTL %conv(room1) = -1
 # one that Redis does not have any more
 redis DEL %conv(room1)
 redis FCALL wrt_rest 3 %awake(room1) %conv(room1) %log(room1) 2099-01-01T00:00:00.000Z room1

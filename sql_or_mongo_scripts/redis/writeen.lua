@@ -353,7 +353,9 @@ local function rest(keys, args)
 
         if not h[1] then
             redis.call('SREM', keys[1], args[i])
-        elseif h[1] == h[2] and (h[3] or '') < args[1] then
+        elseif tonumber(h[2]) >= tonumber(h[1])
+            and (h[3] or '') < args[1]
+        then
             redis.call('HDEL', conv, 'awake')
             redis.call('SREM', keys[1], args[i])
             expire(conv, keys[2 * i - 1])

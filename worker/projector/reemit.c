@@ -282,8 +282,11 @@ reemit_watch(projector_t *p)
     }
 
     /* it was started anew: a hash that it lost something of is gone, or
-     * loaded again, once it has been idle */
+     * loaded again, once it has been silent, been found so (rest.c) and been
+     * idle */
     text_copy(p->guard->run_id, sizeof(p->guard->run_id), run);
-    p->guard->watch_until = mono_ms() + (int64_t) (WRT_CONV_IDLE_S + 60) * 1000;
+    p->guard->watch_until = mono_ms() + (int64_t) (2 * WRT_REST_S
+                                                   + WRT_CONV_IDLE_S + 60)
+                                        * 1000;
     memset(p->checked, 0, PROJECTOR_CHECKED * sizeof(uint64_t));
 }
