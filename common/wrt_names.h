@@ -19,26 +19,27 @@
 /* "wrt@15:{1023}:once:" + 2 ids + clientMessageId, NUL */
 #define WRT_NAME_BUF  (32 + 2 * (WRT_ID_MAX + 1) + WRT_CLIENT_MSG_ID_MAX)
 
-/* Functions of writeen.lua */
+/* Functions of writeen.lua: by name and version, but for the one that tells the
+ * version */
 #define WRT_LIBRARY_VERSION  "6"
 #define WRT_FN_VERSION   "wrt_version"
-#define WRT_FN_SEND      "wrt_send"
-#define WRT_FN_EMIT      "wrt_emit"
-#define WRT_FN_CREATE    "wrt_create"
-#define WRT_FN_LOAD      "wrt_load"
-#define WRT_FN_APPLIED   "wrt_applied"
-#define WRT_FN_REST      "wrt_rest"
-#define WRT_FN_FENCE     "wrt_fence"
-#define WRT_FN_CATCH     "wrt_catch"
-#define WRT_FN_CURSOR    "wrt_cursor"
-#define WRT_FN_TYPING    "wrt_typing"
-#define WRT_FN_PROFILE   "wrt_profile"
-#define WRT_FN_HERE      "wrt_here"
-#define WRT_FN_GONE      "wrt_gone"
-#define WRT_FN_LEFT      "wrt_left"
-#define WRT_FN_STATUS    "wrt_status"
-#define WRT_FN_RECORD    "wrt_record"
-#define WRT_FN_BLOB      "wrt_blob"
+#define WRT_FN_SEND      "wrt_send_" WRT_LIBRARY_VERSION
+#define WRT_FN_EMIT      "wrt_emit_" WRT_LIBRARY_VERSION
+#define WRT_FN_CREATE    "wrt_create_" WRT_LIBRARY_VERSION
+#define WRT_FN_LOAD      "wrt_load_" WRT_LIBRARY_VERSION
+#define WRT_FN_APPLIED   "wrt_applied_" WRT_LIBRARY_VERSION
+#define WRT_FN_REST      "wrt_rest_" WRT_LIBRARY_VERSION
+#define WRT_FN_FENCE     "wrt_fence_" WRT_LIBRARY_VERSION
+#define WRT_FN_CATCH     "wrt_catch_" WRT_LIBRARY_VERSION
+#define WRT_FN_CURSOR    "wrt_cursor_" WRT_LIBRARY_VERSION
+#define WRT_FN_TYPING    "wrt_typing_" WRT_LIBRARY_VERSION
+#define WRT_FN_PROFILE   "wrt_profile_" WRT_LIBRARY_VERSION
+#define WRT_FN_HERE      "wrt_here_" WRT_LIBRARY_VERSION
+#define WRT_FN_GONE      "wrt_gone_" WRT_LIBRARY_VERSION
+#define WRT_FN_LEFT      "wrt_left_" WRT_LIBRARY_VERSION
+#define WRT_FN_STATUS    "wrt_status_" WRT_LIBRARY_VERSION
+#define WRT_FN_RECORD    "wrt_record_" WRT_LIBRARY_VERSION
+#define WRT_FN_BLOB      "wrt_blob_" WRT_LIBRARY_VERSION
 
 /* What wrt_emit replaces in events, extra fields and values */
 #define WRT_EMIT_SEQ     "\001"

@@ -95,12 +95,13 @@ ngx_http_writeen_bus_reply(redisAsyncContext *ac, void *reply, void *data)
         { NULL, NGX_HTTP_WRITEEN_R_OK }
     };
 
-    void                        *hdata;
-    ngx_uint_t                   i, function;
-    redisReply                  *r = reply;
-    ngx_http_writeen_bus_pt      handler;
-    ngx_http_writeen_result_t    res;
-    ngx_http_writeen_bus_cmd_t  *cmd = data;
+    void                         *hdata;
+    ngx_uint_t                    i, function;
+    redisReply                   *r = reply;
+    ngx_http_writeen_bus_pt       handler;
+    ngx_http_writeen_result_t     res;
+    ngx_http_writeen_bus_cmd_t   *cmd = data;
+    ngx_http_writeen_bus_conn_t  *bc;
 
     handler = cmd->handler;
     hdata = cmd->data;
@@ -142,6 +143,16 @@ ngx_http_writeen_bus_reply(redisAsyncContext *ac, void *reply, void *data)
     }
 
     handler(hdata, &res);
+
+    /* the library was replaced: the next connection looks at its version */
+
+    bc = ac->data;
+
+    if (res.rc == NGX_HTTP_WRITEEN_R_ERROR && function && bc != NULL
+        && ngx_strstr(r->str, "Function not found") != NULL)
+    {
+        ngx_http_writeen_bus_drop(bc, r->str);
+    }
 }
 
 

@@ -217,3 +217,24 @@ a response 503 error.code=unavailable
 until log ~ (?i)version
 server main load
 until a connect u1
+
+
+=== TEST 14: the library is replaced by another version while nginx is connected
+--- steps
+room room1 u1 u2
+a connect u1
+a send send_message {"conversationId":"room1","content":{"text":"x"}} id=s1
+a find ack data.id=s1
+redis FUNCTION LOAD REPLACE '#!lua name=writeen\nredis.register_function("wrt_version", function() return "9" end)\nredis.register_function("wrt_send_9", function() return {"ok", 7} end)'
+a send send_message {"conversationId":"room1","content":{"text":"y"}} id=s2
+a find error data.id=s2 data.code=unavailable data.retryable==true
+until log ~ no function library of version
+b handshake token=u2
+b response 503 error.code=unavailable
+redis HGET %conv(room1) seq = 1
+server main load
+until b connect u2
+post room1 u2 later
+a find message_received data.seq==2
+b expect message_received data.seq==2
+a ignore

@@ -342,6 +342,7 @@ def everywhere(stack, marker):
                 kind = kind.decode() if isinstance(kind, bytes) else kind
                 read = {"stream": lambda: c.xrange(key),
                         "hash": lambda: c.hgetall(key),
+                        "set": lambda: c.smembers(key),
                         "zset": lambda: c.zrange(key, 0, -1),
                         "string": lambda: c.get(key),
                         "none": lambda: None}[kind]     # gone meanwhile

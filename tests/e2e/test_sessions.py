@@ -112,6 +112,7 @@ async def test_the_flow(stack):
         assert e["data"]["seq"] == session["startSeq"] == 1
 
     await said(ani, c, "Selamat pagi, berapa responden untuk kuesioner?")
+    await asyncio.sleep(0.02)           # an answer takes time
     await said(tia, c, "Kuesioner perlu 150 responden.",
                "Tolong kirim kuesioner besok.")
     await said(ani, c, "Baik, saya akan kirim kuesioner besok.")

@@ -64,12 +64,24 @@ sub ask_redis {
 }
 
 
+# A function of writeen.lua as Redis knows it: with the library's version.
+sub function {
+    my ($name) = @_;
+
+    open my $h, '<', 'common/wrt_names.h' or die "common/wrt_names.h: $!\n";
+    my ($version) = do { local $/; <$h> } =~ /LIBRARY_VERSION\s+"(\d+)"/
+        or die "common/wrt_names.h has no version\n";
+
+    return "${name}_$version";
+}
+
+
 # Call a function of writeen.lua; dies unless it answers ok (or exists).
 sub fcall {
-    my ($self, $server, @args) = @_;
+    my ($self, $server, $name, @args) = @_;
 
-    my $reply = $self->ask_redis($server, 'FCALL', @args);
-    die "@args: " . flat($reply) . "\n"
+    my $reply = $self->ask_redis($server, 'FCALL', function($name), @args);
+    die "$name @args: " . flat($reply) . "\n"
         if ref $reply ne 'ARRAY' || $reply->[0] !~ /^(?:ok|exists)$/;
 
     return $reply;
@@ -160,6 +172,7 @@ sub step_redis {
 
     my ($cmd, $op, $want) = $text =~ /^(.*?)(?:\s+(=|!?~|!=|->)\s+(.*))?$/s;
     my @args = words($cmd);
+    $args[1] = function($args[1]) if $args[0] eq 'FCALL';
     my $reply = ($server ? $self->{servers}{$server} : $self->hub)
                     ->cmd(@args);
     my $got = flat($reply);

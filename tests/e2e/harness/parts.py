@@ -9,6 +9,7 @@ import atexit
 import base64
 import hashlib
 import os
+import re
 import resource
 import secrets
 import shutil
@@ -203,6 +204,12 @@ def descendants_of_group(pgid):
             except ProcessLookupError:
                 pass
     return out
+
+
+def function(name):
+    """A function of writeen.lua as Redis knows it: with its version."""
+    text = (REPO / "common/wrt_names.h").read_text()
+    return name + "_" + re.search(r'LIBRARY_VERSION\s+"(\d+)"', text)[1]
 
 
 class Redis(Part):

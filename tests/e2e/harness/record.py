@@ -5,6 +5,7 @@ import json
 import secrets
 
 from .net import wait_until
+from .parts import function
 
 
 def drained(stack, room):
@@ -21,7 +22,7 @@ def put(stack, room, op):
     """What is for the projector alone; returns when it is stored."""
     _, tag = stack.conversation_key(room)
     with stack.redis_of_room(room) as c:
-        said = c.fcall("wrt_record", 1, f"{tag}:ingest", room,
+        said = c.fcall(function("wrt_record"), 1, f"{tag}:ingest", room,
                        "b 0 - -\n" + json.dumps(op), "", 1000000)
     assert said[0] in (b"ok", "ok"), said
     drained(stack, room)

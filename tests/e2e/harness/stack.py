@@ -22,7 +22,7 @@ from pathlib import Path
 
 from . import db, net, tokens
 from .logs import LogWatch, SanitizerFiles
-from .parts import (BUILD, Clamd, Minio, Mongod, Nginx, Redis, Worker,
+from .parts import (BUILD, Clamd, Minio, Mongod, Nginx, Redis, Worker, function,
                     nginx_binary)
 from .rest import Rest
 
@@ -388,9 +388,9 @@ class Stack:
         conv, tag = self.conversation_key(room)
         with self.redis_of_room(room) as c:
             return c.fcall(
-                "wrt_cursor", 3, conv, f"{tag}:ingest", f"{tag}:log:{room}",
-                f"{tag}:room:{room}", room, kind, "2030-01-01T00:00:00.000Z",
-                1000000, user, mid, seq)
+                function("wrt_cursor"), 3, conv, f"{tag}:ingest",
+                f"{tag}:log:{room}", f"{tag}:room:{room}", room, kind,
+                "2030-01-01T00:00:00.000Z", 1000000, user, mid, seq)
 
     def redis_of_room(self, room):
         """A client of the server that has the room."""
