@@ -144,6 +144,45 @@ async def test_found_and_gone(make_files_stack, store):
 
 
 @pytest.mark.parametrize("store", ["sqlite", "mongo"])
+async def test_found_and_not_yet_stored(make_files_stack, store):
+    """Its bytes are gone, and the store calls it clean for a moment more: who
+    asks then is told what it is, not that there is no such file."""
+    stack = make_files_stack(f"{store}-local", clamd=True)
+    cast = await Cast.group(stack, "ann", "bob")
+    files = Files(cast)
+    r = await files.upload("ann", "house.jpg", picture(MARK))
+    assert r.status == 201, r
+    id = info(r.data["message"])["fileId"]
+    link = (await files.get("bob", f"/api/files/{id}/link", method="POST")
+            ).data["url"]
+    blobs = {p for p in stack.blobs.rglob(
+        hashlib.sha256(picture(MARK)).hexdigest() + "*")}
+    assert len(blobs) > 1                       # with its thumbnails
+    learn(stack.clamd.signatures)
+    await asyncio.to_thread(stack.clamd.kill)
+    await asyncio.to_thread(stack.clamd.start)
+
+    async def gone():
+        return not any(p.exists() for p in blobs)
+
+    go_on = upload.hold(stack.worker.role("projector"))
+    try:
+        again = asyncio.create_task(
+            files.upload("bob", "again.jpg", picture(MARK)))
+        await until(gone, "the bytes to go")
+        asked = [asyncio.create_task(x) for x in (
+            files.download("bob", id), files.download("ann", id),
+            files.thumbnail("bob", id, "small"),
+            stack.rest(None, 1, "main").acall("GET", link))]
+        await asyncio.sleep(1)
+    finally:
+        go_on()
+    for r in await asyncio.gather(*asked):
+        r.refused(422, "infected")
+    (await again).refused(422, "infected")
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mongo"])
 async def test_found_by_looking_again(make_files_stack, store, tmp_path):
     """By libclamav with newer signatures, while nobody sends anything."""
     (tmp_path / "old.ndb").write_text(f"Old-Worm:0:*:{b'x1y2z3'.hex()}\n")

@@ -426,10 +426,28 @@ file_accessed(api_t *a, const call_t *c, const file_t *f)
 }
 
 
+/* Of what is found infected after all, the bytes go when its record has been
+ * queued (files_found.c), so the store may have called it clean for the last
+ * time.  The record is read once more when the store has what was queued. */
+static api_rc_t
+file_again(api_t *a, call_t *c, const file_t *f)
+{
+    if (api_wait_shard(a, c, f->conversation) < 0) {
+        return API_DONE;
+    }
+
+    c->state = mem_zero(1);         /* the next time it is missing */
+    c->state_free = free;
+
+    return API_WAIT;
+}
+
+
 /* FILE's answer about one of the file's blobs; takes `data` with what is
  * known of it. */
 static api_rc_t
-file_answer(api_t *a, call_t *c, const char *key, json_t *data)
+file_answer(api_t *a, call_t *c, const file_t *f, const char *key,
+    json_t *data)
 {
     blob_t       *b;
     blob_rc_t     rc;
@@ -450,6 +468,10 @@ file_answer(api_t *a, call_t *c, const char *key, json_t *data)
     }
 
     json_decref(data);
+
+    if (rc == BLOB_NOT_FOUND && c->state == NULL) {
+        return file_again(a, c, f);
+    }
 
     if (rc == BLOB_NOT_FOUND) {
         log_error("blob_missing", "file=%s key=%s", c->ids[0], key);
@@ -490,7 +512,7 @@ file_original(api_t *a, call_t *c, const file_t *f)
                      "size", json_object_get(f->record, "fileSize"));
     buf_free(&says);
 
-    return file_answer(a, c, key, data);
+    return file_answer(a, c, f, key, data);
 }
 
 
@@ -511,7 +533,7 @@ file_thumbnail(api_t *a, call_t *c, const file_t *f, const char *size)
                              "contentType", type, "disposition", "inline",
                              "etag", key, "scanStatus", f->seen.status,
                              "size", json_object_get(t, "fileSize"));
-            return file_answer(a, c, key, data);
+            return file_answer(a, c, f, key, data);
         }
     }
 
@@ -522,8 +544,9 @@ file_thumbnail(api_t *a, call_t *c, const file_t *f, const char *size)
 api_rc_t
 internal_file(api_t *a, call_t *c)
 {
-    int     rc;
-    file_t  f;
+    int       rc;
+    file_t    f;
+    api_rc_t  done;
 
     if (c->identity == NULL && file_by_link(a, c, c->ids[0]) != 0) {
         return API_DONE;
@@ -539,12 +562,14 @@ internal_file(api_t *a, call_t *c)
         return rc < 0 ? API_DONE : API_WAIT;
     }
 
+    done = API_DONE;
+
     if (may_get_file(c, &f.access, &f.seen) == 0) {
 
         if (strcmp(c->ids[1], "original") == 0) {
-            (void) file_original(a, c, &f);
+            done = file_original(a, c, &f);
         } else {
-            (void) file_thumbnail(a, c, &f, c->ids[1]);
+            done = file_thumbnail(a, c, &f, c->ids[1]);
         }
 
         if (c->status == 200 && strncmp(c->query, "first&", 6) == 0) {
@@ -554,7 +579,7 @@ internal_file(api_t *a, call_t *c)
 
     file_free(&f);
 
-    return API_DONE;
+    return done;
 }
 
 
