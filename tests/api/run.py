@@ -50,6 +50,7 @@ checks.positive_data_acceptance.enabled = false
     "reschedule_consultation",      # a time, in one of two places
     "upload",                       # what is in the file
     "put_push_settings",            # known time zones; end is not start
+    "mute",                         # until is in the future
     "messages", "search",           # what a word is, in any script
 ))
 

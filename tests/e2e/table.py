@@ -206,7 +206,8 @@ ROWS = [
     Row("mute", ("PUT", A + "/mute", {"muted": True}), ok=ROOM,
         changes=False,
         bad=[({"muted": v}, "muted") for v in (None, 1, "true", [])]
-        + [({"until": v}, "until") for v in (5, "", "soon", [])]),
+        + [({"until": v}, "until") for v in (
+            5, "", "soon", [], "2024-01-01T00:00:00Z")]),
 
     # ---- the room's life ------------------------------------------------
     Row("title", ("PATCH", A, {"title": "Kelas B"}), ok=LEADERS, no=PLAIN,

@@ -348,7 +348,7 @@ def has(door, name, field, change):
         return True
     return field.split(".")[0] in (door[2] or {}) or field.split(".")[0] in (
         "type", "clientMessageId", "replyTo", "role", "permissions",
-        "avatar")
+        "avatar", "until")
 
 
 async def wrong(stack, row, ask, door):

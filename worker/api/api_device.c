@@ -452,6 +452,12 @@ push_mute_event(call_t *c, const wrt_envelope_t *e)
             return NULL;
         }
 
+        if (muted && ms <= now_ms()) {
+            push_refuse(c, "until", "until must be in the future; leave it "
+                        "out to mute without an end");
+            return NULL;
+        }
+
         wrt_time_format(ms, at);
     }
 

@@ -9,6 +9,7 @@ The first one made the room.  Of two sockets of one user the second is "ann2".
 """
 
 import asyncio
+from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
 from . import tokens
@@ -79,6 +80,18 @@ class Cast:
     async def get(self, name, mid, nginx=1):
         r = await self.do(name, "GET", f"/messages/{mid}", nginx=nginx)
         return r.data["message"]
+
+    async def mute_a_moment(self, name):
+        """Muted until a time that has passed when this returns."""
+        for seconds in 1, 4, 16, 64:    # on a busy machine the call is slow
+            end = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+            r = await self.do(name, "PUT", "/mute", {
+                "muted": True, "until": end.isoformat()})
+            if r.status == 200:
+                break
+            r.refused(400, "invalid_request")
+        assert r.status == 200, r
+        await asyncio.sleep(seconds)
 
     async def shown(self, name, nginx=1, role=None):
         """The room's document."""
