@@ -343,3 +343,53 @@ wrt_redis_url_parse(wrt_redis_url_t *u, const char *p, size_t n)
            " unix:/path/to.sock[?db=N][&user=...][&password=...];"
            " TLS (rediss://) is not supported";
 }
+
+
+/* Slashes in a row are one: unix:///run/redis.sock is often written. */
+static int
+wrt_url_same_path(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        if (*a == '/') {
+            a += strspn(a, "/");
+            b += strspn(b, "/");
+
+        } else {
+            a++;
+            b++;
+        }
+    }
+
+    return *a == *b;
+}
+
+
+static char
+wrt_url_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char) (c | 0x20) : c;
+}
+
+
+static int
+wrt_url_same_host(const char *a, const char *b)
+{
+    while (*a && wrt_url_lower(*a) == wrt_url_lower(*b)) {
+        a++;
+        b++;
+    }
+
+    return *a == *b;
+}
+
+
+int
+wrt_redis_url_same(const wrt_redis_url_t *a, const wrt_redis_url_t *b)
+{
+    if (a->port != b->port) {
+        return 0;
+    }
+
+    return a->port == 0 ? wrt_url_same_path(a->host, b->host)
+                        : wrt_url_same_host(a->host, b->host);
+}

@@ -28,4 +28,10 @@ typedef struct {
  */
 const char *wrt_redis_url_parse(wrt_redis_url_t *u, const char *p, size_t n);
 
+/*
+ * Is it one server, as it is written, whatever the user and the database?
+ * Nobody is asked for a name: it is another server than its address.
+ */
+int wrt_redis_url_same(const wrt_redis_url_t *a, const wrt_redis_url_t *b);
+
 #endif

@@ -18,7 +18,7 @@ ngx_http_writeen_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                     i;
     ngx_addr_t                    *addr;
     const char                    *why;
-    wrt_redis_url_t               *url;
+    wrt_redis_url_t               *url, *first;
     ngx_http_writeen_main_conf_t  *wmcf = conf;
 
     if (wmcf->redis.nelts != 0) {
@@ -50,6 +50,21 @@ ngx_http_writeen_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid server %ui in \"writeen_redis\": %s",
                                i, why);
+            return NGX_CONF_ERROR;
+        }
+
+        first = wmcf->redis.elts;
+
+        while (!wrt_redis_url_same(first, url)) {
+            first++;
+        }
+
+        if (first != url) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid server %ui in \"writeen_redis\": it "
+                               "is server %ui again; name each server once, "
+                               "in the order of the worker's REDIS_URL",
+                               i, (ngx_uint_t) (i - (url - first)));
             return NGX_CONF_ERROR;
         }
 

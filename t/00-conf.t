@@ -116,6 +116,12 @@ bad http: writeen_redis unix:relative.sock; ~ writeen_redis
 bad http: writeen_redis unix:/x?what=1; ~ writeen_redis
 bad http: writeen_redis redis://no-such-host.invalid; ~ host not found.*"writeen_redis"
 bad http: writeen_redis redis://127.0.0.1; writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is duplicate
+good http: writeen_redis redis://127.0.0.1 redis://127.0.0.2 redis://[::1] redis://127.0.0.1:6380 redis://localhost;
+bad http: writeen_redis redis://127.0.0.1:6379 redis://127.0.0.1; ~ invalid server 2 in "writeen_redis": it is server 1 again; name each server once
+bad http: writeen_redis redis://127.0.0.1 redis://127.0.0.2 redis://[::1] redis://:top-secret@127.0.0.2:6379/3; ~ (?s)^(?!.*top-secret).*invalid server 4 in "writeen_redis": it is server 2 again
+bad http: writeen_redis redis://[fe80::a] redis://[FE80::A]:6379; ~ server 2 in "writeen_redis": it is server 1 again
+bad http: writeen_redis redis://localhost redis://LocalHost; ~ server 2 in "writeen_redis": it is server 1 again
+bad http: writeen_redis unix:/run/redis.sock unix:///run/redis.sock?db=1; ~ server 2 in "writeen_redis": it is server 1 again
 bad http: writeen_redis $many; ~ writeen_redis.*16
 bad server: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not allowed here
 bad location: writeen_redis redis://127.0.0.1; ~ "writeen_redis" directive is not allowed here

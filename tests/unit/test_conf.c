@@ -443,7 +443,9 @@ errors(void **state)
         { "REDIS_URL", " , ", NULL, NULL },
         { "REDIS_URL", "redis://h:0", NULL, NULL },
         { "REDIS_URL", "redis://:secret@h:x", NULL, NULL },
-        { "REDIS_URL", "redis://h/1 redis://h/2", NULL, NULL },
+        { "REDIS_URL", "redis://h/1 redis://g/2", NULL, NULL },
+        { "REDIS_URL", "redis://h redis://g redis://h", NULL, NULL },
+        { "REDIS_URL", "redis://h redis://u:secret@h:6379", NULL, NULL },
         { "REDIS_URL", "redis://a redis://b redis://c redis://d redis://e "
                        "redis://f redis://g redis://h redis://i redis://j "
                        "redis://k redis://l redis://m redis://n redis://o "

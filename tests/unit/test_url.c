@@ -262,6 +262,53 @@ credentials_bounded(void **state)
 }
 
 
+static void
+same(void **state)
+{
+    size_t           i;
+    wrt_redis_url_t  a, b;
+
+    static const struct {
+        const char  *a, *b;
+        int          same;
+    } t[] = {
+        { "redis://127.0.0.1", "redis://127.0.0.1:6379", 1 },
+        { "redis://127.0.0.1", "redis://127.0.0.1:6380", 0 },
+        { "redis://127.0.0.1", "redis://127.0.0.2", 0 },
+        { "redis://u:p@h:1/2", "redis://:q@h:1", 1 },
+        { "redis://redis-1", "redis://Redis-1", 1 },
+        { "redis://redis-1", "redis://redis-11", 0 },
+        { "redis://localhost", "redis://127.0.0.1", 0 },
+        { "redis://[::1]", "redis://u@[::1]:6379", 1 },
+        { "redis://[fe80::A]", "redis://[FE80::a]", 1 },
+        { "redis://[::1]", "redis://[::2]", 0 },
+        { "redis://[fe80::1%eth0]", "redis://[fe80::1%eth0]", 1 },
+        { "redis://[fe80::1%eth0]", "redis://[fe80::1%eth1]", 0 },
+        { "unix:/run/r.sock", "unix:/run/r.sock?db=3", 1 },
+        { "unix:/run/r.sock", "unix:///run//r.sock", 1 },
+        { "unix:/run/r.sock", "unix:/run/r.sock2", 0 },
+        { "unix:/run/r.sock", "unix:/runr.sock", 0 },
+        { "unix:/run/r", "unix:/run/r/", 0 },
+        { "unix:/h", "redis://h", 0 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        assert_null(parse(&a, t[i].a));
+        assert_null(parse(&b, t[i].b));
+
+        if (wrt_redis_url_same(&a, &b) != t[i].same
+            || wrt_redis_url_same(&b, &a) != t[i].same)
+        {
+            fail_msg("%s, %s: not %d", t[i].a, t[i].b, t[i].same);
+        }
+
+        assert_int_equal(wrt_redis_url_same(&a, &a), 1);
+    }
+}
+
+
 /* Neither a crash nor a password in the message, wherever it is cut. */
 static void
 cut_and_secret(void **state)
@@ -298,6 +345,7 @@ main(void)
         cmocka_unit_test(bad),
         cmocka_unit_test(every_byte),
         cmocka_unit_test(credentials_bounded),
+        cmocka_unit_test(same),
         cmocka_unit_test(cut_and_secret),
     };
 

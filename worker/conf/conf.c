@@ -222,6 +222,15 @@ conf_redis(conf_ctx_t *x, const char *name, const char *value)
                               why);
         }
 
+        for (i = 0; i < cf->nredis; i++) {
+            if (wrt_redis_url_same(&cf->redis[i], &u)) {
+                return conf_error(x, "%s: server %u is server %u again; name "
+                                  "each server once, in the order of "
+                                  "writeen_redis", name, cf->nredis + 1,
+                                  i + 1);
+            }
+        }
+
         name_out = cf->redis_name[cf->nredis];
 
         if (u.port) {
