@@ -209,6 +209,30 @@ ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/*
+ * Is what follows the scheme without a port, or with one that there is?  An
+ * IPv6 address stands in brackets.
+ */
+static ngx_uint_t
+ngx_http_writeen_conf_port(u_char *host, u_char *last)
+{
+    u_char     *p;
+    ngx_int_t   port;
+
+    p = host[0] == '[' ? ngx_strlchr(host, last, ']') : NULL;
+    p = ngx_strlchr(p ? p : host, last, ':');
+
+    if (p == NULL) {
+        return 1;
+    }
+
+    p++;
+    port = ngx_atoi(p, last - p);
+
+    return port >= 1 && port <= 65535;
+}
+
+
 /* writeen_origin origin... | *; */
 
 char *
@@ -248,6 +272,16 @@ ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                "invalid origin \"%V\" in \"writeen_origin\": "
                                "\"*\" or scheme://host[:port] without a path "
                                "is allowed", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        if (!ngx_http_writeen_conf_port(p + 3, value[i].data + value[i].len))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid port in origin \"%V\" in "
+                               "\"writeen_origin\": a number from 1 to 65535 "
+                               "is allowed, or no \":\" for the scheme's own",
+                               &value[i]);
             return NGX_CONF_ERROR;
         }
 

@@ -334,6 +334,16 @@ bad server: writeen_rate_zone 8m; ~ "writeen_rate_zone" directive is not allowed
 good http: writeen_origin *;
 good server: writeen_origin https://a.example http://localhost:3000;
 good location: writeen_origin https://a.example; writeen_api on;
+good server: writeen_origin http://a.example:1 https://a.example:65535 http://[::1] http://[::1]:3000 app-x://abc;
+bad server: writeen_origin https://a.example:99999; ~ invalid port in origin "https://a\.example:99999" in "writeen_origin": a number from 1 to 65535
+bad server: writeen_origin https://a.example:65536; ~ port.*"writeen_origin".*1 to 65535
+bad server: writeen_origin https://a.example https://b.example:0; ~ port.*"https://b\.example:0".*1 to 65535
+bad server: writeen_origin https://a.example:; ~ port.*"writeen_origin".*1 to 65535
+bad server: writeen_origin https://a.example:http; ~ port.*"writeen_origin".*1 to 65535
+bad server: writeen_origin https://a.example:-1; ~ port.*"writeen_origin".*1 to 65535
+bad server: writeen_origin https://a.example:18446744073709551617; ~ port.*"writeen_origin".*1 to 65535
+bad server: writeen_origin http://[::1]:99999; ~ port.*"writeen_origin".*1 to 65535
+bad server: writeen_origin http://::1; ~ port.*"writeen_origin".*1 to 65535
 bad server: writeen_origin; ~ invalid number of arguments in "writeen_origin"
 bad server: writeen_origin a.example; ~ "a\.example".*"writeen_origin".*://
 bad server: writeen_origin https://a.example/; ~ "https://a\.example/".*"writeen_origin"
