@@ -338,6 +338,10 @@ async def test_history_pages(stack):
     assert page(afterSeq=120, limit=10)[0] == list(range(130, 120, -1))
     assert page(afterSeq=120, limit=10)[1]["hasMore"] is False
     assert page(afterSeq=130)[0] == []
+    # together
+    assert page(afterSeq=100, limit=10, page=2)[0] == list(range(120, 110, -1))
+    assert page(afterSeq=100, beforeSeq=106)[0] == list(range(105, 100, -1))
+    assert page(beforeSeq=41, limit=30, page=2)[0] == list(range(10, 0, -1))
     # before a time: walk down by it; equal times must not lose a message
     before, seen = None, []
     while True:

@@ -20,21 +20,18 @@ page(const store_page_t *q, const char *ids, int expect_more)
 }
 
 
+/* m1..m8; 4 is a hole, m5 and m6 have the same time, m3, m5 and m7 reply to
+ * m1. */
 static void
-paging(void **state)
+put_pages(void)
 {
-    int           i;
-    char          id[16];
-    events_t      l = { 0 };
-    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL, 0, 0 };
-
-    (void) state;
+    int       i;
+    char      id[16];
+    events_t  l = { 0 };
 
     events_create(&l, "c1", "direct", "s1 t1", 0);
     events_create(&l, "c2", "direct", "s1 t1", 0);
     events_message(&l, "c2", 1, "n1", "s1", "elsewhere", NULL, 500);
-
-    /* m1..m8; 4 is a hole, m5 and m6 have the same time */
 
     for (i = 1; i <= 9; i++) {
         sprintf(id, "m%d", i - (i > 4));
@@ -45,6 +42,16 @@ paging(void **state)
         }
     }
     events_put(st, &l);
+}
+
+
+static void
+paging(void **state)
+{
+    store_page_t  q = { "c1", 1, 3, -1, -1, -1, NULL, 0, 0 };
+
+    (void) state;
+    put_pages();
 
     page(&q, "m8 m7 m6", 1);
     q.page = 2;
@@ -88,25 +95,13 @@ paging(void **state)
     q.before_ms = 0;
     page(&q, "", 0);
 
-    /* precedence: time, before, after, page */
-    q.before_ms = STORE_TEST_T0 + 2000;
-    q.before_seq = 3;
-    q.after_seq = 2;
-    q.page = 2;
-    page(&q, "m1", 0);
+    /* a thread */
     q.before_ms = -1;
-    page(&q, "m2 m1", 0);
-    q.before_seq = -1;
-    page(&q, "m4 m3", 1);
-    q.after_seq = -1;
-    page(&q, "m6 m5", 1);
-
-    /* a thread: replies to m1 are m3, m5, m7 */
     q.thread_of = "m1";
-    q.page = 1;
     page(&q, "m7 m5", 1);
     q.page = 2;
     page(&q, "m3", 0);
+    q.page = 1;
     q.before_seq = 6;
     page(&q, "m3", 0);
     q.before_seq = -1;
@@ -117,6 +112,58 @@ paging(void **state)
     page(&q, "m5 m3", 0);
     q.thread_of = "m2";
     page(&q, "", 0);
+}
+
+
+/* What is used together all counts. */
+static void
+paging_together(void **state)
+{
+    store_page_t  q = { "c1", 2, 2, STORE_TEST_T0 + 6001, -1, -1, NULL, 0, 0 };
+
+    (void) state;
+    put_pages();
+
+    page(&q, "m4 m3", 1);
+    q.page = 3;
+    page(&q, "m2 m1", 0);
+
+    q.before_ms = -1;
+    q.before_seq = 7;
+    q.page = 2;
+    page(&q, "m3 m2", 1);
+
+    q.before_seq = -1;
+    q.after_seq = 2;
+    page(&q, "m6 m5", 1);
+    q.page = 3;
+    page(&q, "m8 m7", 0);
+
+    q.before_seq = 7;
+    q.page = 1;
+    page(&q, "m4 m3", 1);
+    q.page = 2;
+    page(&q, "m5", 0);
+
+    q.page = 1;
+    q.before_ms = STORE_TEST_T0 + 6001;
+    q.after_seq = 3;
+    page(&q, "m5 m4", 0);
+    q.before_seq = -1;
+    q.before_ms = STORE_TEST_T0 + 6000;
+    page(&q, "m4", 0);
+    q.thread_of = "m1";
+    page(&q, "", 0);
+    q.after_seq = 2;
+    page(&q, "m3", 0);
+
+    q.thread_of = NULL;
+    q.after_seq = -1;
+    q.before_seq = 4;
+    page(&q, "m3 m2", 1);
+    q.before_seq = 9;
+    q.before_ms = STORE_TEST_T0 + 2000;
+    page(&q, "m1", 0);
 }
 
 
@@ -210,6 +257,7 @@ bounds(void **state)
 
 const struct CMUnitTest  suite_page[] = {
     SUITE_TEST(paging),
+    SUITE_TEST(paging_together),
     SUITE_TEST(paging_times),
     SUITE_TEST(bounds)
 };

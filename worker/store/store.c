@@ -179,7 +179,6 @@ store_conversations(store_t *st, const store_list_t *q, json_t **out,
 }
 
 
-/* Of the four ways to page one is left: precedence as store.h says. */
 store_rc_t
 store_messages(store_t *st, const store_page_t *q, json_t **out, int *more)
 {
@@ -189,21 +188,8 @@ store_messages(store_t *st, const store_page_t *q, json_t **out, int *more)
     *more = 0;
 
     page = *q;
+    page.page = page.page < 1 ? 1 : page.page;
     page.limit = clamp(page.limit, WRT_PAGE_MESSAGES_MAX);
-
-    if (page.before_ms >= 0) {
-        page.before_seq = -1;
-    }
-
-    if (page.before_ms >= 0 || page.before_seq >= 0) {
-        page.after_seq = -1;
-    }
-
-    if (page.before_ms >= 0 || page.before_seq >= 0 || page.after_seq >= 0
-        || page.page < 1)
-    {
-        page.page = 1;
-    }
 
     return finish(st, st->ops->messages(st, &page, out, more), out);
 }

@@ -45,15 +45,15 @@ typedef enum {
 
 typedef struct store_s  store_t;
 
-/* A page of messages.  At most one of before_ms, before_seq, after_seq, page
- * > 1 is used, in that order of precedence; all newest first. */
+/* A page of the messages within all bounds that are given, newest first.  The
+ * first page is that of the newest ones; with after_seq, of the oldest. */
 typedef struct {
     const char  *conversation;
     int          page;          /* 1.. */
     int          limit;         /* 1..WRT_PAGE_MESSAGES_MAX */
     int64_t      before_ms;     /* -1: none; created before (exclusive) */
     int64_t      before_seq;    /* -1: none */
-    int64_t      after_seq;     /* -1: none; the ones right after it */
+    int64_t      after_seq;     /* -1: none */
     const char  *thread_of;     /* message id or NULL: replies to it */
 
     /* what the caller knows already, which saves a look */

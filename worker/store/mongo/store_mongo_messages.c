@@ -205,9 +205,9 @@ page_query(const store_page_t *q, int64_t upto)
 
     if (q->after_seq >= 0) {
         BSON_APPEND_INT64(&cond, "$gt", q->after_seq);
-        BSON_APPEND_INT64(&cond, "$lte", upto);
+    }
 
-    } else if (q->before_seq >= 0 && q->before_seq <= upto) {
+    if (q->before_seq >= 0 && q->before_seq <= upto) {
         BSON_APPEND_INT64(&cond, "$lt", q->before_seq);
 
     } else {
@@ -239,7 +239,7 @@ find_page(store_mongo_t *st, const store_page_t *q, int64_t upto,
     opts = bson_new();
     BSON_APPEND_DOCUMENT_BEGIN(opts, "sort", &sort);
 
-    if (q->before_ms >= 0) {
+    if (q->before_ms >= 0 && q->after_seq < 0) {
         BSON_APPEND_INT32(&sort, "createdAt", -1);
     }
 

@@ -270,7 +270,7 @@ number_at(store_sqlite_t *st, int64_t conv, int64_t upto, int64_t ms,
 }
 
 
-/* ?1 conversation, ?2 bound, ?3 limit, ?4 offset, ?5 thread */
+/* ?1 conversation, ?2 before, ?3 limit, ?4 offset, ?5 thread, ?6 after */
 static sqlite3_stmt *
 page_statement(store_sqlite_t *st, const store_page_t *q, int64_t before)
 {
@@ -281,41 +281,36 @@ page_statement(store_sqlite_t *st, const store_page_t *q, int64_t before)
         { SQ_PAGE, MSG_COLUMNS " WHERE m.conversation = ?1 AND m.seq < ?2"
           " ORDER BY m.seq DESC LIMIT ?3 OFFSET ?4" },
         { SQ_PAGE_AFTER, MSG_COLUMNS " WHERE m.conversation = ?1"
-          " AND m.seq > ?2 ORDER BY m.seq LIMIT ?3 OFFSET ?4" },
+          " AND m.seq > ?6 AND m.seq < ?2"
+          " ORDER BY m.seq LIMIT ?3 OFFSET ?4" },
         { SQ_THREAD, MSG_COLUMNS " WHERE m.conversation = ?1"
           " AND m.seq < ?2 AND m.reply_to = ?5"
           " ORDER BY m.seq DESC LIMIT ?3 OFFSET ?4" },
         { SQ_THREAD_AFTER, MSG_COLUMNS " WHERE m.conversation = ?1"
-          " AND m.seq > ?2 AND m.reply_to = ?5"
+          " AND m.seq > ?6 AND m.seq < ?2 AND m.reply_to = ?5"
           " ORDER BY m.seq LIMIT ?3 OFFSET ?4" }
     };
 
     int            i;
-    int64_t        bound;
     sqlite3_stmt  *s;
 
-    if (q->after_seq >= 0) {
-        i = 1;
-        bound = q->after_seq;
-
-    } else {
-        i = 0;
-        bound = before;
-    }
-
-    i += q->thread_of ? 2 : 0;
+    i = (q->after_seq >= 0 ? 1 : 0) + (q->thread_of ? 2 : 0);
 
     s = sq_get(st, sql[i].id, sql[i].sql);
     if (s == NULL) {
         return NULL;
     }
 
-    sqlite3_bind_int64(s, 2, bound);
+    sqlite3_bind_int64(s, 2, before);
     sqlite3_bind_int64(s, 3, (int64_t) q->limit + 1);
     sqlite3_bind_int64(s, 4, (int64_t) (q->page - 1) * q->limit);
 
     if (q->thread_of) {
         sq_bind_text(s, 5, q->thread_of);
+    }
+
+    if (q->after_seq >= 0) {
+        sqlite3_bind_int64(s, 6, q->after_seq);
     }
 
     return s;
@@ -351,12 +346,16 @@ page(store_sqlite_t *st, const store_page_t *q, json_t **out, int *more)
         return rc;
     }
 
-    before = q->before_seq >= 0 ? q->before_seq : INT64_MAX;
+    before = INT64_MAX;
 
     if (q->before_ms >= 0
         && number_at(st, conv, seq, q->before_ms, &before) != STORE_OK)
     {
         return STORE_DOWN;
+    }
+
+    if (q->before_seq >= 0 && q->before_seq < before) {
+        before = q->before_seq;
     }
 
     s = page_statement(st, q, before);
