@@ -454,11 +454,17 @@ ngx_http_writeen_api_resume(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_writeen_api_name(ngx_http_writeen_api_t *api)
 {
-    ngx_int_t  rc;
-    ngx_str_t  name, avatar;
+    ngx_int_t                     rc;
+    ngx_str_t                     name, avatar;
+    ngx_http_writeen_identity_t  *id;
+
+    /* he may never connect, nor ask for anything: history is to know him */
+
+    id = &api->identity;
+    ngx_http_writeen_profile_put(&id->uid, &id->name, &id->avatar, &id->role);
 
     rc = ngx_http_writeen_profile_ask(ngx_http_writeen_worker,
-                                      &api->identity.uid, &name, &avatar,
+                                      &id->uid, &name, &avatar,
                                       ngx_http_writeen_api_named, api,
                                       &api->ask);
 
@@ -467,8 +473,8 @@ ngx_http_writeen_api_name(ngx_http_writeen_api_t *api)
     }
 
     if (rc == NGX_OK
-        && ngx_http_writeen_profile_copy(api->request->pool, &api->identity,
-                                         &name, &avatar)
+        && ngx_http_writeen_profile_copy(api->request->pool, id, &name,
+                                         &avatar)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -15,8 +15,9 @@ typedef struct ngx_http_writeen_profile_ask_s  ngx_http_writeen_profile_ask_t;
 typedef void (*ngx_http_writeen_profile_pt)(void *data, ngx_str_t *name,
     ngx_str_t *avatar);
 
-/* Queue for the store what the session's token says. */
-void ngx_http_writeen_profile_put(ngx_http_writeen_session_t *s);
+/* Queue for the store what a token says of its user. */
+void ngx_http_writeen_profile_put(ngx_str_t *uid, ngx_str_t *name,
+    ngx_str_t *avatar, ngx_str_t *role);
 /* A service's JSON; what is no such JSON changes nothing. */
 void ngx_http_writeen_profile_set(ngx_http_writeen_user_t *u,
     ngx_str_t *json);

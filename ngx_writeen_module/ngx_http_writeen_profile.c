@@ -47,35 +47,34 @@ static void ngx_http_writeen_profile_done(
 /* Let the store know what this token says about its user. */
 
 void
-ngx_http_writeen_profile_put(ngx_http_writeen_session_t *s)
+ngx_http_writeen_profile_put(ngx_str_t *uid, ngx_str_t *name,
+    ngx_str_t *avatar, ngx_str_t *role)
 {
     char                      key[WRT_NAME_BUF], ingest[WRT_NAME_BUF];
     u_char                   *p, *buf;
-    ngx_str_t                *uid;
     ngx_uint_t                k;
     ngx_http_writeen_args_t   a;
 
-    if (s->name.len == 0) {
+    if (name->len == 0) {
         return;
     }
 
-    uid = &s->user->node.str;
     k = wrt_shard(&ngx_http_writeen_worker->names, (char *) uid->data,
                   uid->len);
 
-    buf = ngx_alloc(64 + 6 * (s->name.len + s->avatar.len) + s->role.len,
+    buf = ngx_alloc(64 + 6 * (name->len + avatar->len) + role->len,
                     ngx_http_writeen_worker->log);
     if (buf == NULL) {
         return;
     }
 
     p = ngx_cpymem(buf, "{\"name\":\"", sizeof("{\"name\":\"") - 1);
-    p += wrt_json_escape((char *) p, (char *) s->name.data, s->name.len);
+    p += wrt_json_escape((char *) p, (char *) name->data, name->len);
 
-    if (s->avatar.len != 0) {
+    if (avatar->len != 0) {
         p = ngx_cpymem(p, "\",\"avatar\":\"", sizeof("\",\"avatar\":\"") - 1);
-        p += wrt_json_escape((char *) p, (char *) s->avatar.data,
-                             s->avatar.len);
+        p += wrt_json_escape((char *) p, (char *) avatar->data,
+                             avatar->len);
         p = ngx_cpymem(p, "\"", 1);
 
     } else {
@@ -83,7 +82,7 @@ ngx_http_writeen_profile_put(ngx_http_writeen_session_t *s)
                        sizeof("\",\"avatar\":null") - 1);
     }
 
-    p = ngx_sprintf(p, ",\"role\":\"%V\"}", &s->role);
+    p = ngx_sprintf(p, ",\"role\":\"%V\"}", role);
 
     a.n = 0;
     a.nnum = 0;

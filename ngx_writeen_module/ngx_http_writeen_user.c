@@ -413,7 +413,8 @@ ngx_http_writeen_user_list(ngx_http_writeen_session_t *s)
     /* not before: so both commands leave in one write */
 
     if (!s->listed) {
-        ngx_http_writeen_profile_put(s);
+        ngx_http_writeen_profile_put(&s->user->node.str, &s->name,
+                                     &s->avatar, &s->role);
     }
 
     ngx_http_writeen_list_run(op);

@@ -177,3 +177,25 @@ async def test_named_and_forgotten(stack):
     (await rest_of(stack, eve).aget(f"/api/users/{ann}/presence")).refused(
         404, "not_found")
     await b.close()
+
+
+async def test_who_does_nothing_but_send_by_rest(stack):
+    """History has the name, though he never connected nor read."""
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    m = await post(stack, ann, room, "a", name="Ann A",
+                   avatar="https://a.example/1.png")
+    assert m["sender"]["name"] == "Ann A"
+    await asyncio.to_thread(stack.wait_applied)
+    sender = (await history(stack, bob, room))[m["id"]]
+    assert sender == {"name": "Ann A", "avatar": "https://a.example/1.png"}
+    # called otherwise by his next token
+    m = await post(stack, ann, room, "b", name="Ann B")
+    await asyncio.to_thread(stack.wait_applied)
+    sender = (await history(stack, bob, room))[m["id"]]
+    assert sender == {"name": "Ann B", "avatar": None}
+    # what a service says stays
+    kept = await put(stack, ann, "Dr. Ann")
+    m = await post(stack, ann, room, "c", name="Ann B")
+    await asyncio.to_thread(stack.wait_applied)
+    assert (await history(stack, bob, room))[m["id"]] == kept
