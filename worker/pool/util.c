@@ -6,6 +6,7 @@
  * in Redis.
  */
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,14 +232,36 @@ buf_json_array(buf_t *b, const json_t *list)
 }
 
 
+/* In as few digits as say which number it is: 0.563 and not
+ * 0.56299999999999994. */
+static void
+buf_json_real(buf_t *b, const json_t *v)
+{
+    char    real[64];
+    size_t  n, digits;
+
+    n = 0;
+
+    for (digits = 15; digits <= 17; digits++) {
+        n = json_dumpb(v, real, sizeof(real) - 1,
+                       JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+        n = n < sizeof(real) ? n : 0;
+        real[n] = '\0';
+
+        if (!islessgreater(strtod(real, NULL), json_real_value(v))) {
+            break;
+        }
+    }
+
+    buf_add(b, real, n);
+}
+
+
 /* jansson's own dumping looks for loops, which takes longer than all the rest:
  * a page of history has hundreds of objects. */
 void
 buf_json(buf_t *b, const json_t *v)
 {
-    char    real[64];
-    size_t  n;
-
     if (v == NULL) {
         /* jansson got no memory when the value was made */
         log_error("no_memory", "what=json");
@@ -265,8 +288,7 @@ buf_json(buf_t *b, const json_t *v)
         break;
 
     case JSON_REAL:
-        n = json_dumpb(v, real, sizeof(real), JSON_ENCODE_ANY);
-        buf_add(b, real, n <= sizeof(real) ? n : 0);
+        buf_json_real(b, v);
         break;
 
     case JSON_TRUE:
