@@ -20,6 +20,7 @@ UNIT_BINS    := $(STORE_MONGO) $(WORDS_TEST) $(BUILD)/unit/test_store_mem \
 STORE_SHARED := tests/unit/store_test.c tests/unit/store_suite.c \
                 tests/unit/store_suite_write.c tests/unit/store_suite_read.c \
                 tests/unit/store_suite_change.c \
+                tests/unit/store_suite_once.c \
                 tests/unit/store_suite_file.c tests/unit/store_test_file.c \
                 tests/unit/store_suite_device.c \
                 tests/unit/store_test_device.c \

@@ -54,9 +54,19 @@ add_message(model_room_t *r, const char *id, int sender, int client,
     model_msg_t  *m;
 
     for (i = 0; client >= 0 && i < r->nmsgs; i++) {
-        if (r->msg[i].sender == sender && r->msg[i].client == client) {
+        m = &r->msg[i];
+
+        if (m->sender != sender || m->client != client) {
+            continue;
+        }
+
+        if (m->deleted_at < 0
+            && strcmp(m->nedits ? m->edit[0].was : m->text, text) == 0)
+        {
             return;
         }
+
+        client = -1;
     }
 
     assert_true(r->nmsgs < MODEL_MESSAGES);
@@ -128,12 +138,18 @@ make_message(int k)
     r->seq += 1 + (below(12) == 0);     /* now and then a hole */
     r->at = clock_ms;
     sender = below(MODEL_USERS);
-    client = below(4) ? below(400) : -1;
+    client = below(4) ? below(40) : -1;
 
     sprintf(id, "m%zu", model_events.n);
     sprintf(cmid, "k%d", client);
-    random_text(text);
     parent = NULL;
+
+    if (client < 0 || below(2)) {
+        random_text(text);
+
+    } else {
+        sprintf(text, "again %d", below(2));
+    }
 
     /* mostly to one of the same room */
 

@@ -183,6 +183,7 @@ check_preview(const model_room_t *r, const model_msg_t *m, const json_t *doc)
 static void
 check_message(store_t *st, int k, const model_msg_t *m, const json_t *doc)
 {
+    char                 cmid[16];
     json_t              *by, *full;
     const model_room_t  *r;
 
@@ -208,6 +209,14 @@ check_message(store_t *st, int k, const model_msg_t *m, const json_t *doc)
     } else if (!m->system) {
         member_is(doc, "content", json_pack("{s:s}", "text", m->text),
                   m->id);
+    }
+
+    if (m->client < 0) {
+        assert_null(json_object_get(doc, "clientMessageId"));
+
+    } else {
+        sprintf(cmid, "k%d", m->client);
+        member_is(doc, "clientMessageId", json_string(cmid), m->id);
     }
 
     check_preview(r, m, doc);

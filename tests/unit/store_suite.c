@@ -124,6 +124,7 @@ store_suite(const backend_t *b, const struct CMUnitTest *more, size_t n)
         size_t                    n;
     } list[] = {
         { suite_write, suite_write_count },
+        { suite_once, suite_once_count },
         { suite_read, suite_read_count },
         { suite_page, suite_page_count },
         { suite_change, suite_change_count },

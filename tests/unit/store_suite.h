@@ -29,6 +29,8 @@ json_t *pick(json_t *doc, const char *a, const char *b);
 
 extern const struct CMUnitTest  suite_write[];
 extern const size_t             suite_write_count;
+extern const struct CMUnitTest  suite_once[];
+extern const size_t             suite_once_count;
 extern const struct CMUnitTest  suite_read[];
 extern const size_t             suite_read_count;
 extern const struct CMUnitTest  suite_page[];

@@ -242,12 +242,12 @@ repeats(void **state)
     expect_equal(after, before, "after repeats");
     json_decref(after);
 
-    /* the same clientMessageId again: its number stays unused */
+    /* the same under the same clientMessageId: its number stays unused */
 
-    events_message(&again, "c1", 10, "m10", "s1", "once more", "k3", 30000);
+    events_message(&again, "c1", 10, "m10", "s1", "x", "k3", 30000);
     events_message(&again, "c1", 11, "m11", "t1", "not his", "k3", 31000);
     events_message(&again, "c1", 12, "m12", "s1", "new", "k12", 32000);
-    events_message(&again, "c1", 13, "m13", "s1", "new again", "k12", 33000);
+    events_message(&again, "c1", 13, "m13", "s1", "new", "k12", 33000);
     events_message(&again, "c1", 14, "m1", "s1", "id again", NULL, 34000);
     events_put(st, &again);
 

@@ -158,6 +158,8 @@ void events_story(events_t *l, int n);
 void events_mixed(events_t *l);
 /* The same, and what has had its time, in c3. */
 void events_all(events_t *l);
+/* A clientMessageId that is used again and again; c1. */
+void events_once(events_t *l);
 /* events_mixed(), and more after it. */
 void events_long(events_t *l);
 

@@ -91,23 +91,54 @@ expected_of(void (*story)(events_t *))
 }
 
 
-/* A batch that stops before each of its writes in turn, and comes again, in
- * one piece and in two. */
+/* All in a batch that stops before each of its writes of a kind in turn, and
+ * comes again, in two pieces (0: in one).  Returns how many there were. */
+static int
+stop_each(const events_t *l, const json_t *expected, const char *command,
+    size_t piece)
+{
+    int          skip, stopped;
+    size_t       bad;
+    json_t      *got;
+    store_t     *st;
+    store_rc_t   rc;
+
+    for (skip = 0, stopped = 1; stopped; skip++) {
+        st = backend_open(&mongo_backend);
+
+        fail_from(command, NULL, skip, 0);
+        rc = store_apply(st, l->ev, l->n, &bad);
+        fail_never();
+
+        stopped = (rc != STORE_OK);
+        if (stopped) {
+            assert_int_equal(rc, STORE_DOWN);
+            assert_non_null(strstr(store_error(st), "MongoDB"));
+        }
+
+        assert_int_equal(events_apply(st, l, 0, piece), 0);
+        assert_int_equal(events_apply(st, l, piece, l->n), 0);
+
+        got = look(st);
+        expect_equal(got, expected, command);
+        json_decref(got);
+        store_close(st);
+    }
+
+    return skip;
+}
+
+
 static void
 stopped_anywhere(void **state)
 {
-    int        skip, halves, stopped;
-    size_t     bad;
-    json_t    *expected, *got;
-    store_t   *st;
-    store_rc_t rc;
+    size_t     c, piece;
+    json_t    *expected;
     events_t   l = { 0 };
 
     static const char *const  commands[] = {
         "insert", "update", "find", "delete", "aggregate"
     };
-
-    size_t  c;
 
     (void) state;
 
@@ -115,37 +146,36 @@ stopped_anywhere(void **state)
     events_all(&l);
 
     for (c = 0; c < UNIT_COUNT(commands); c++) {
-        for (halves = 0; halves < 2; halves++) {
-            for (skip = 0, stopped = 1; stopped; skip++) {
-                st = backend_open(&mongo_backend);
-
-                fail_from(commands[c], NULL, skip, 0);
-                rc = store_apply(st, l.ev, l.n, &bad);
-                fail_never();
-
-                stopped = (rc != STORE_OK);
-                if (stopped) {
-                    assert_int_equal(rc, STORE_DOWN);
-                    assert_non_null(strstr(store_error(st), "MongoDB"));
-                }
-
-                if (halves) {
-                    assert_int_equal(events_apply(st, &l, 0, 5), 0);
-                    assert_int_equal(events_apply(st, &l, 5, l.n), 0);
-
-                } else {
-                    assert_int_equal(events_apply(st, &l, 0, l.n), 0);
-                }
-
-                got = look(st);
-                expect_equal(got, expected, commands[c]);
-                json_decref(got);
-                store_close(st);
-            }
+        for (piece = 0; piece <= 5; piece += 5) {
 
             /* it was really stopped in several places; counted is once */
-            assert_true(skip > (c + 1 < UNIT_COUNT(commands) ? 2 : 1));
+            assert_true(stop_each(&l, expected, commands[c], piece)
+                        > (c + 1 < UNIT_COUNT(commands) ? 2 : 1));
         }
+    }
+
+    json_decref(expected);
+    events_free(&l);
+}
+
+
+/* What is stored without its clientMessageId is known again. */
+static void
+stopped_once(void **state)
+{
+    size_t     piece;
+    json_t    *expected;
+    events_t   l = { 0 };
+
+    (void) state;
+
+    expected = expected_of(events_once);
+    events_once(&l);
+
+    for (piece = 0; piece <= 8; piece += 8) {
+        assert_true(stop_each(&l, expected, "insert", piece) > 4);
+        assert_true(stop_each(&l, expected, "update", piece) > 2);
+        assert_true(stop_each(&l, expected, "find", piece) > 4);
     }
 
     json_decref(expected);
@@ -331,7 +361,7 @@ remnants(void **state)
     assert_int_equal(json_integer_value(json_object_get(v, "seq")), 5);
     assert_int_equal(json_integer_value(json_object_get(
                          json_object_get(v, "metadata"), "messageCount")),
-                     4);
+                     5);
     json_decref(v);
 
     events_message(&l, "c1", 6, "new6", "s1", "x", "k7", 4000);
@@ -341,7 +371,7 @@ remnants(void **state)
     expect_json(json_incref(json_object_get(json_array_get(v, 1),
                                             "content")),
                 "{'text':'id taken'}");
-    assert_string_equal(ids_of(v), "new6 same4 new3 new2 m1");
+    assert_string_equal(ids_of(v), "new6 same4 new4 new3 new2 m1");
 
     store_close(st);
 }
@@ -453,15 +483,26 @@ poison(void **state)
     assert_int_equal(bad, 0);
     events_free(&l);
 
+    /* one that waits for another with its clientMessageId */
+    events_message(&l, "c1", 6, "m6", "t1", "x", "k1", 6000);
+    events_message(&l, "c1", 7, "m7", "t1", "poison", "k1", 6000);
+    events_message(&l, "c1", 8, "m8", "t1", "y", "k1", 6000);
+    assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_REJECTED);
+    assert_int_equal(bad, 1);
+    assert_int_equal(events_apply(st, &l, 2, l.n), 0);
+    assert_int_equal(store_messages(st, &q, &v, &more), STORE_OK);
+    assert_string_equal(ids_of(v), "m8 m6 m5 m3 m1");
+    events_free(&l);
+
     /* an edit */
-    events_edit(&l, "c1", 7, "m1", "s1", "fine", 7000);
-    events_edit(&l, "c1", 8, "m3", "s1", "poison", 8000);
-    events_edit(&l, "c1", 9, "m1", "s1", "finer", 9000);
+    events_edit(&l, "c1", 9, "m1", "s1", "fine", 7000);
+    events_edit(&l, "c1", 10, "m3", "s1", "poison", 8000);
+    events_edit(&l, "c1", 11, "m1", "s1", "finer", 9000);
     assert_int_equal(store_apply(st, l.ev, l.n, &bad), STORE_REJECTED);
     assert_int_equal(bad, 1);
     assert_non_null(strstr(store_error(st), "m3"));
     assert_int_equal(store_conversation_state(st, "c1", &v), STORE_OK);
-    assert_int_equal(json_integer_value(json_object_get(v, "seq")), 7);
+    assert_int_equal(json_integer_value(json_object_get(v, "seq")), 9);
     json_decref(v);
     assert_int_equal(events_apply(st, &l, 2, l.n), 0);
     assert_int_equal(store_message_full(st, "c1", "m1", &v), STORE_OK);
@@ -555,6 +596,7 @@ main(void)
 
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(stopped_anywhere),
+        cmocka_unit_test(stopped_once),
         cmocka_unit_test(under_way),
         cmocka_unit_test(change_under_way),
         cmocka_unit_test(remnants),

@@ -509,7 +509,7 @@ text_index(void **state)
     st = backend_open(&sqlite_backend);
     events_create(&l, "c1", "group", "s1 t1", 0);
     events_message(&l, "c1", 1, "m1", "s1", "Please review it", "k1", 1000);
-    events_message(&l, "c1", 2, "m2", "s1", "review again", "k1", 2000);
+    events_message(&l, "c1", 2, "m2", "s1", "Please review it", "k1", 2000);
     events_message(&l, "c1", 3, "m3", "t1", "Caf\xc3\xa9 review", NULL, 3000);
     events_member(&l, 'j', "c1", 4, "m4", "t1", "s2", 4000, NULL);
     events_message(&l, "c1", 5, "m5", "t1", "review", NULL, 5000);
@@ -588,7 +588,8 @@ plans(void **state)
     events_story(&l, 100);
     events_sessions(&l, "c1", "s1");
     events_consultation(&l, "c9", "k9", 0);
-    events_message(&l, "c9", 1, "m9", "s1", "x", NULL, 0);
+    events_message(&l, "c9", 1, "m9", "s1", "x", "k1", 0);
+    events_message(&l, "c9", 2, "m10", "s1", "y", "k1", 0);
     events_gone(&l, "c3");
     events_erased(&l, "c3");
     events_put(base, &l);

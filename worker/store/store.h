@@ -113,10 +113,12 @@ store_rc_t store_ping(store_t *st);
  * On STORE_REJECTED *bad is the index of an event that can never be stored;
  * nothing after it was applied.  On STORE_DOWN repeat the whole call later.
  * A message whose (conversation, sender, clientMessageId) is there already
- * under another seq is not stored twice: its number stays unused.  So does that
- * of a change of a message that is not there or is deleted.  Of a message's
- * edits the newest WRT_EDITS_MAX are kept; what was deleted stays in the
- * database, where no query of this interface shows it.
+ * under another seq is not stored twice when that one was sent with the same
+ * type, content and replyTo and is not deleted: its number stays unused.
+ * Otherwise it is another message, and stored without its clientMessageId.  The
+ * number of a change of a message that is not there or is deleted stays unused,
+ * too.  Of a message's edits the newest WRT_EDITS_MAX are kept; what was
+ * deleted stays in the database, where no query of this interface shows it.
  */
 store_rc_t store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad);
 

@@ -220,8 +220,8 @@ struct store_op_s {
                                        a file, not a person's doing; public:
                                        it is; consultation: begins with this
                                        number */
-    unsigned         skip:1;        /* message: its clientMessageId is taken
-                                       by an earlier one of the batch */
+    unsigned         later:1;       /* message: an earlier one of the batch
+                                       has its clientMessageId, too */
     unsigned         stored:1;      /* message: is in the store; set by the
                                        store before store_plan_sum() */
 };
@@ -503,6 +503,11 @@ typedef struct {
     int64_t          edited_at;
     int64_t          deleted_at;
 } store_msg_row_t;
+
+/* store_plan_check.c: is this, which is stored under the op's clientMessageId
+ * (read with its history), what the op brings once more?  If not, the op's is
+ * another one, to be stored without it. */
+int store_plan_again(const store_op_t *op, const store_msg_row_t *m);
 
 typedef struct {
     int64_t          seq;

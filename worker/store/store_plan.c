@@ -257,9 +257,7 @@ plan_message(store_plan_t *p, store_op_t *op, const event_t *ev)
         place = store_map_put(&p->once_map, key,
                               join_key(key, op->conv->id, op->sender,
                                        op->client_id));
-        if (*place) {
-            op->skip = 1;
-        }
+        op->later = *place != NULL;
         *place = op;
     }
 

@@ -90,6 +90,50 @@ store_permissions_parse(const json_t *list)
 }
 
 
+static const char *
+file_id(const json_t *content)
+{
+    return store_plan_text(json_object_get(content, "fileInfo"), "fileId");
+}
+
+
+/*
+ * As it was sent: of one that was edited since the history has the text, as
+ * long as it goes back so far; of a file's the file is the same, whatever was
+ * found in it.  One that was deleted before is not what was sent.
+ */
+int
+store_plan_again(const store_op_t *op, const store_msg_row_t *m)
+{
+    const char    *text, *was;
+    const json_t  *first;
+
+    if (strcmp(op->type, m->type) != 0
+        || strcmp(op->reply_to ? op->reply_to : "",
+                  m->reply_to ? m->reply_to : "") != 0
+        || (m->deleted_at >= 0 && m->change_seq < op->seq))
+    {
+        return 0;
+    }
+
+    if (file_id(op->content) && file_id(m->content)) {
+        return strcmp(file_id(op->content), file_id(m->content)) == 0;
+    }
+
+    first = json_array_get(m->history, 0);
+
+    if (first == NULL) {
+        return json_equal(op->content, m->content);
+    }
+
+    text = store_plan_text(op->content, "text");
+    was = store_plan_text(first, "previousContent");
+
+    return json_array_size(m->history) < WRT_EDITS_MAX && text && was
+           && strcmp(text, was) == 0;
+}
+
+
 const char *
 store_plan_preview(const char *type, const json_t *content, size_t *n)
 {

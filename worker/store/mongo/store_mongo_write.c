@@ -12,8 +12,17 @@
  *                                            again (Redis lost its last second
  *                                            with the power); removed, the new
  *                                            one inserted
- *   anything else                             the sender's clientMessageId
- *                                            (or id) is used: passed over
+ *   the sender's clientMessageId is used by   a retry that Redis did not know
+ *   a message with the same content           any more: passed over
+ *   that of one with other content, or one    another message, whoever gave it
+ *   that is deleted                           that clientMessageId once more:
+ *                                            inserted without it
+ *   anything else                             its id is used: passed over
+ *
+ * Messages whose clientMessageId an earlier one of the batch has are not
+ * inserted with the others, but settled in the same way after them, in order:
+ * what is stored does not depend on where a batch begins.  The first message
+ * keeps the clientMessageId, so that each repeat is compared with the same one.
  */
 
 #include <string.h>
@@ -241,12 +250,14 @@ make_message(store_mongo_t *st, bson_t *b, const store_op_t *op)
 }
 
 
+/* `reply` is the caller's to destroy; *bad as mg_write_messages(). */
 static store_rc_t
 insert(store_mongo_t *st, store_op_t **ops, size_t n, mg_result_t *res,
-    bson_t *reply)
+    bson_t *reply, size_t *bad)
 {
     size_t                    i;
     bson_t                    doc;
+    store_rc_t                rc;
     mongoc_bulk_operation_t  *bulk;
 
     bulk = mg_bulk(st->messages, false);
@@ -260,7 +271,9 @@ insert(store_mongo_t *st, store_op_t **ops, size_t n, mg_result_t *res,
 
     bson_destroy(&doc);
 
-    return mg_bulk_run(st, bulk, "insert messages", res, reply);
+    rc = mg_bulk_run(st, bulk, "insert messages", res, reply);
+
+    return rc == STORE_OK ? rc : mg_find_bad(st, ops, n, reply, bad);
 }
 
 
@@ -301,7 +314,7 @@ mg_find_bad(store_mongo_t *st, store_op_t **ops, size_t n, const bson_t *reply,
 }
 
 
-/* The refused messages that are there under their own number: stored. */
+/* Those of these messages that are there under their own number: stored. */
 static store_rc_t
 find_stored(store_mongo_t *st, store_op_t **ops, size_t n)
 {
@@ -389,11 +402,10 @@ remove_message(store_mongo_t *st, const store_op_t *op, const json_t *row)
 }
 
 
-/* Remnants that stand in the way of one message; *removed = 1 when there
- * were any. */
+/* Remnants that stand in the way of one message. */
 static store_rc_t
 remove_remnants(store_mongo_t *st, const store_plan_t *p,
-    const store_op_t *op, int *removed)
+    const store_op_t *op)
 {
     size_t       i;
     bson_t       query, above, either, one;
@@ -437,7 +449,6 @@ remove_remnants(store_mongo_t *st, const store_plan_t *p,
     json_array_foreach(rows, i, row) {
         if (rc == STORE_OK && !of_batch(p, row)) {
             rc = remove_message(st, op, row);
-            *removed = 1;
         }
     }
 
@@ -447,30 +458,106 @@ remove_remnants(store_mongo_t *st, const store_plan_t *p,
 }
 
 
-/* What do the refusals mean?  See the head of this file. */
-static store_rc_t
-settle_repeats(store_mongo_t *st, store_plan_t *p, store_op_t **ops, size_t n)
+/* Does the batch delete that message before this one comes?  Changes are
+ * written after all messages. */
+static int
+deleted_before(const store_plan_t *p, const store_op_t *op, const char *id)
 {
-    int           removed;
-    size_t        i;
-    store_rc_t    rc;
-    mg_result_t   res;
+    const store_op_t  *o;
 
-    removed = 0;
+    for (o = p->ops; o < op; o++) {
+        if (o->kind == STORE_OP_DELETE && o->conv == op->conv
+            && strcmp(o->id, id) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Is the clientMessageId used?  *again = 1: by the same message; by another
+ * one: the op has none any more. */
+static store_rc_t
+settle_client_id(store_mongo_t *st, const store_plan_t *p, store_op_t *op,
+    int *again)
+{
+    bson_t         *query;
+    store_rc_t      rc;
+    mg_messages_t   l;
+
+    memset(&l, 0, sizeof(mg_messages_t));
+
+    query = BCON_NEW("conversationId", BCON_UTF8(op->conv->id),
+                     "senderId", BCON_UTF8(op->sender),
+                     "metadata.clientMessageId", BCON_UTF8(op->client_id));
+    rc = mg_find_messages(st, query, NULL, STORE_WITH_HISTORY, &l);
+
+    if (rc == STORE_OK && l.n) {
+        *again = store_plan_again(op, &l.row[0])
+                 && !deleted_before(p, op, l.row[0].id);
+
+        if (!*again) {
+            op->client_id = NULL;
+        }
+    }
+
+    mg_drop_messages(&l);
+
+    return rc;
+}
+
+
+/* One that is not stored: what does that mean?  See the head of this file. */
+static store_rc_t
+settle(store_mongo_t *st, const store_plan_t *p, store_op_t *op, size_t *bad)
+{
+    int          again;
+    bson_t       reply;
+    store_rc_t   rc;
+    mg_result_t  res;
+
+    again = 0;
+    rc = remove_remnants(st, p, op);
+
+    if (rc == STORE_OK && op->client_id) {
+        rc = settle_client_id(st, p, op, &again);
+    }
+
+    if (rc != STORE_OK || again) {
+        return rc;
+    }
+
+    rc = insert(st, &op, 1, &res, &reply, bad);
+    op->stored = rc == STORE_OK && res.inserted == 1;
+    bson_destroy(&reply);
+
+    return rc;
+}
+
+
+static store_rc_t
+settle_all(store_mongo_t *st, store_plan_t *p, size_t *bad)
+{
+    size_t        i, n;
+    store_op_t  **ops;
+    store_rc_t    rc;
+
+    n = 0;
+    ops = store_alloc(p->arena, p->nops * sizeof(store_op_t *));
+
+    for (i = 0; i < p->nops; i++) {
+        if (p->ops[i].kind == STORE_OP_MESSAGE && !p->ops[i].stored) {
+            ops[n++] = &p->ops[i];
+        }
+    }
+
     rc = find_stored(st, ops, n);
 
     for (i = 0; rc == STORE_OK && i < n; i++) {
-        if (ops[i]->stored) {
-            continue;
-        }
-
-        rc = remove_remnants(st, p, ops[i], &removed);
-
-        /* what stood in the way of an earlier one may have in this one's */
-
-        if (rc == STORE_OK && removed) {
-            rc = insert(st, &ops[i], 1, &res, NULL);
-            ops[i]->stored = res.inserted == 1;
+        if (!ops[i]->stored) {
+            rc = settle(st, p, ops[i], bad);
         }
     }
 
@@ -481,57 +568,56 @@ settle_repeats(store_mongo_t *st, store_plan_t *p, store_op_t **ops, size_t n)
 store_rc_t
 mg_write_messages(store_mongo_t *st, store_plan_t *p, size_t *bad)
 {
-    int            code;
-    size_t         i, n, nrefused, index;
+    int            code, open;
+    size_t         i, n, index;
     bson_t         reply;
     store_rc_t     rc;
     const char    *text;
-    store_op_t   **ops, **refused;
+    store_op_t   **ops;
     bson_iter_t    it;
     mg_result_t    res;
 
     n = 0;
+    open = 0;
     ops = store_alloc(p->arena, p->n * sizeof(store_op_t *));
 
     for (i = 0; i < p->nops; i++) {
-        if (p->ops[i].kind == STORE_OP_MESSAGE && !p->ops[i].skip) {
-            p->ops[i].stored = 1;
-            ops[n++] = &p->ops[i];
+        if (p->ops[i].kind != STORE_OP_MESSAGE) {
+            continue;
         }
+
+        if (p->ops[i].later) {
+            open = 1;
+            continue;
+        }
+
+        p->ops[i].stored = 1;
+        ops[n++] = &p->ops[i];
     }
 
     if (n == 0) {
         return STORE_OK;
     }
 
-    rc = insert(st, ops, n, &res, &reply);
+    rc = insert(st, ops, n, &res, &reply, bad);
 
-    if (rc != STORE_OK) {
-        rc = mg_find_bad(st, ops, n, &reply, bad);
-
-    } else if ((size_t) res.inserted + res.repeats != n) {
+    if (rc == STORE_OK && (size_t) res.inserted + res.repeats != n) {
         rc = store_fail(&st->base, STORE_DOWN, "MongoDB: insert messages:"
                         " the answer does not add up");
+    }
 
-    } else if (res.repeats) {
-        nrefused = 0;
-        refused = store_alloc(p->arena, n * sizeof(store_op_t *));
-
-        reply_errors(&reply, "writeErrors", &it);
-
+    if (rc == STORE_OK && reply_errors(&reply, "writeErrors", &it)) {
         while (bson_iter_next(&it)) {
             read_error(&it, &index, &code, &text);
 
-            if (index < n && nrefused < n) {
+            if (index < n) {
                 ops[index]->stored = 0;
-                refused[nrefused++] = ops[index];
+                open = 1;
             }
         }
-
-        rc = settle_repeats(st, p, refused, nrefused);
     }
 
     bson_destroy(&reply);
 
-    return rc;
+    return rc == STORE_OK && open ? settle_all(st, p, bad) : rc;
 }

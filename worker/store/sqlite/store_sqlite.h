@@ -98,6 +98,7 @@ typedef enum {
     SQ_THREAD,
     SQ_THREAD_AFTER,
     SQ_MESSAGE,
+    SQ_ONCE,
     SQ_HISTORY,
     SQ_CHANGES,
     SQ_READERS,
@@ -296,6 +297,10 @@ store_rc_t store_sqlite_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
 store_rc_t store_sqlite_user(store_t *st, const char *id, json_t **out,
     int *managed);
+
+/* A message that has the op's clientMessageId: is it the op's?  STORE_NOT_FOUND
+ * when there is none. */
+store_rc_t sq_again(store_sqlite_t *st, const store_op_t *op, int *again);
 
 /* A message by its key, as a document. */
 store_rc_t sq_message_doc(store_sqlite_t *st, int64_t conv,

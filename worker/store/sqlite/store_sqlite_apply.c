@@ -139,21 +139,12 @@ add_conversation(store_sqlite_t *st, const store_op_t *op)
 }
 
 
-/* Whatever makes the message a repeat (its id, its number, the sender's
- * clientMessageId) leaves it out; its number stays used. */
+/* op->stored = 1, unless its id, its number or the sender's clientMessageId is
+ * used. */
 static store_rc_t
-add_message(store_sqlite_t *st, store_op_t *op)
+insert_message(store_sqlite_t *st, store_op_t *op, int64_t row)
 {
-    int64_t        row;
     sqlite3_stmt  *s;
-
-    if (op->skip) {
-        return STORE_OK;
-    }
-
-    if (sq_new_key(st, op->at, &row) != STORE_OK) {
-        return STORE_DOWN;
-    }
 
     s = sq_get(st, SQ_ADD_MESSAGE,
                "INSERT INTO message (conversation, seq, change_seq, id,"
@@ -182,11 +173,45 @@ add_message(store_sqlite_t *st, store_op_t *op)
         return STORE_DOWN;
     }
 
-    if (sqlite3_changes(st->db) == 0) {
-        return STORE_OK;
+    op->stored = sqlite3_changes(st->db) != 0;
+
+    return STORE_OK;
+}
+
+
+/* What is a repeat is left out; its number stays used. */
+static store_rc_t
+add_message(store_sqlite_t *st, store_op_t *op)
+{
+    int         again;
+    int64_t     row;
+    store_rc_t  rc;
+
+    if (sq_new_key(st, op->at, &row) != STORE_OK
+        || insert_message(st, op, row) != STORE_OK)
+    {
+        return STORE_DOWN;
     }
 
-    op->stored = 1;
+    if (!op->stored && op->client_id) {
+        again = 0;
+        rc = sq_again(st, op, &again);
+
+        /* another message under a clientMessageId that is used */
+
+        if (rc == STORE_OK && !again) {
+            op->client_id = NULL;
+            rc = insert_message(st, op, row);
+        }
+
+        if (rc == STORE_DOWN) {
+            return rc;
+        }
+    }
+
+    if (!op->stored) {
+        return STORE_OK;
+    }
 
     return sq_index(st, op->conv->row, row, NULL, op->content);
 }

@@ -437,6 +437,44 @@ history(store_sqlite_t *st, store_msg_row_t *m)
 }
 
 
+store_rc_t
+sq_again(store_sqlite_t *st, const store_op_t *op, int *again)
+{
+    size_t           n;
+    store_rc_t       rc;
+    sqlite3_stmt    *s;
+    store_msg_row_t  row;
+
+    s = sq_get(st, SQ_ONCE, MSG_COLUMNS
+               " WHERE m.conversation = ?1 AND m.sender = ?2"
+               " AND m.client_message_id = ?3");
+    if (s == NULL) {
+        return STORE_DOWN;
+    }
+
+    sqlite3_bind_int64(s, 1, op->conv->row);
+    sq_bind_text(s, 2, op->sender);
+    sq_bind_text(s, 3, op->client_id);
+
+    n = 0;
+    memset(&row, 0, sizeof(row));
+
+    rc = msg_rows(st, s, op->conv->id, &row, 1, &n);
+
+    if (rc == STORE_OK && n) {
+        rc = history(st, &row);
+    }
+
+    if (rc == STORE_OK && n) {
+        *again = store_plan_again(op, &row);
+    }
+
+    msg_rows_free(&row, n);
+
+    return rc == STORE_OK && n == 0 ? STORE_NOT_FOUND : rc;
+}
+
+
 static store_rc_t
 one_message(store_sqlite_t *st, const char *conversation, const char *id,
     unsigned with, json_t **out)
