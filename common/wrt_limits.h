@@ -253,7 +253,11 @@
 #define WRT_PUSH_BODY_MAX        512
 #define WRT_PUSH_CONNECT_MS      5000
 #define WRT_PUSH_TRY_MS          15000  /* one try */
-#define WRT_PUSH_DEADLINE_MS     60000  /* one push with all its tries */
+#define WRT_PUSH_FRESH_MS        2000   /* until what shows something leaves,
+                                           else it is looked at anew */
+#define WRT_PUSH_DEADLINE_MS     60000  /* a withdrawal with all its tries */
+#define WRT_PUSH_FAILS           16     /* in a row, of a service: it is left
+                                           alone for a pause */
 #define WRT_PUSH_PAUSE_MS        1000   /* after the first failure, doubled */
 #define WRT_PUSH_PAUSE_MAX_MS    30000
 #define WRT_PUSH_HOLD_MAX_MS     3600000 /* Retry-After is believed up to */

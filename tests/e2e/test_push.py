@@ -349,6 +349,77 @@ async def test_a_service_in_trouble(stack):
         assert len(stack.fcm.sends(token)) == 1
 
 
+def in_hand(stack, room):
+    with stack.redis_client() as c:
+        return [i for i in c.zrange(HAND, 0, -1) if i.split(" ")[1] == room]
+
+
+async def until_looked_anew(stack, room, tried, text):
+    """Whatever is so by now, the notifier has seen it: what was under way has
+    ended, and nothing but that has been tried with the old text."""
+    await asyncio.to_thread(stack.wait_applied)
+    before = tried(text)
+    await asyncio.to_thread(
+        net.wait_until, lambda: not in_hand(stack, room)
+        or tried(text) > before + 1, 20, "its try to end", 0.05)
+    assert tried(text) <= before + 1, "the old text is tried again"
+
+
+async def test_what_failed_is_looked_at_anew(own_stack):
+    """While the service fails a message is deleted, edited, read, its reader
+    removed: what was there is never sent."""
+    stack = own_stack(lambda fcm: {**fcm.env(), "PUSH_CONTENT": "on"})
+    fcm = stack.fcm
+
+    async def delete(cast, mid):
+        return await cast.delete("ann", mid)
+
+    async def edit(cast, mid):
+        return await cast.edit("ann", mid, "as it is now")
+
+    async def read(cast, mid):
+        return await cast.do("bob", "POST", "/read", {"messageId": mid})
+
+    async def remove(cast, mid):
+        return await cast.do("ann", "DELETE",
+                             f"/participants/{cast.ids['bob']}")
+
+    for act in delete, edit, read, remove:
+        cast = await room_of(stack, "ann", "bob")
+        phone = await register(cast, "bob")
+
+        def tried(text, token=phone):
+            return len([e for e in fcm.entries("send")
+                        if e["message"]["token"] == token
+                        and text in json.dumps(e["message"])])
+        secret = unique(f"SECRET-{act.__name__}-")
+        # a withdrawal is taken
+        fcm.behave(match=phone if act is edit else secret, status=503)
+        message = await say(cast, "ann", secret)
+        fcm.wait(lambda: tried(secret))
+        r = await act(cast, message["id"])
+        assert r.status == 200, r
+        await until_looked_anew(stack, cast.room, tried, secret)
+
+        # pauses grow, whoever notifies: the tries are counted in Redis
+        def counted():
+            with stack.redis_client() as c:
+                return [v for v in c.hgetall(
+                    f"wrt:u:{cast.ids['bob']}:pushed").values()
+                    if re.match(rf"p {message['seq']} 1 [2-9]", v)]
+        if act is edit:
+            await asyncio.to_thread(net.wait_until, counted, 20,
+                                    "tries to be counted")
+        fcm.calm()
+        with stack.redis_client() as c:
+            c.zadd(DUE, {f"m {cast.room} {cast.ids['bob']}": 0})
+        await settled(stack, cast.room)
+        assert secret not in json.dumps(fcm.sends(phone)), act
+        assert [m["notification"]["body"] for m in
+                fcm.sends(phone, "message")] == (
+            ["as it is now"] if act is edit else [])
+
+
 async def test_invitations(stack):
     """Once each, however often and by whom it is confirmed."""
     ann, tia, svc = unique("ann"), unique("tia"), unique("svc")

@@ -18,7 +18,7 @@ unit-push: $(PUSH_BINS)
 	@tests/unit/run.sh $(TEST_RESULTS)/unit-push.txt $(PUSH_BINS)
 
 $(PUSH_PROGS): $(BUILD)/unit/test_%: tests/unit/test_%.c tests/unit/unit.h \
-               $(PUSH_LIB) $(COMMON_LIB)
+               tests/unit/push_fixture.h $(PUSH_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $< $(PUSH_LIB) $(COMMON_LIB) -lcmocka \
 	    $(PUSH_LIBS) $(COMMON_LIBS) $(LDFLAGS)

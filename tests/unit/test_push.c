@@ -9,14 +9,7 @@
 
 #define _GNU_SOURCE      /* asprintf() */
 
-#include "tests/unit/unit.h"
-
-#include <arpa/inet.h>
-#include <jansson.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "tests/unit/push_fixture.h"
 
 #include "worker/push/push_internal.h"
 
@@ -31,141 +24,6 @@ typedef struct {
 } end_t;
 
 static push_conf_t  conf;
-
-
-/* A request to the double about itself. */
-static json_t *
-ask(const char *path, const char *body)
-{
-    int                  fd;
-    char                *text, head[256], *json;
-    size_t               n;
-    ssize_t              k;
-    json_t              *v;
-    struct sockaddr_in   sa;
-
-    memset(&sa, 0, sizeof(sa));
-    sa.sin_family = AF_INET;
-    sa.sin_port = htons((uint16_t) atoi(strrchr(getenv("WRT_TEST_FCM"), ':')
-                                        + 1));
-    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-
-    fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
-
-    k = snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\nHost: d\r\n"
-                 "Connection: close\r\nContent-Length: %zu\r\n\r\n", path,
-                 strlen(body));
-    assert_int_equal(write(fd, head, (size_t) k), k);
-    assert_int_equal(write(fd, body, strlen(body)), (ssize_t) strlen(body));
-
-    text = malloc(1024 * 1024 + 1);
-    n = 0;
-
-    while ((k = read(fd, text + n, 1024 * 1024 - n)) > 0) {
-        n += (size_t) k;
-    }
-
-    text[n] = '\0';
-    close(fd);
-
-    json = strstr(text, "\r\n\r\n");
-    assert_non_null(json);
-    v = json_loads(json, 0, NULL);
-    assert_non_null(v);
-    free(text);
-
-    return v;
-}
-
-
-static void
-behave(const char *rule)
-{
-    json_decref(ask("/double/behave", rule));
-}
-
-
-/* How often a text with `match` in it came to a path. */
-static unsigned
-came(const char *path, const char *match, int status)
-{
-    char      *text;
-    size_t     i;
-    json_t    *log, *v;
-    unsigned   n;
-
-    log = ask("/double/log", "");
-    n = 0;
-
-    json_array_foreach(log, i, v) {
-        text = json_dumps(v, JSON_COMPACT);
-
-        if (strcmp(json_string_value(json_object_get(v, "path")), path) == 0
-            && strstr(text, match)
-            && (status == 0 || json_integer_value(json_object_get(v,
-                                                   "status")) == status))
-        {
-            n++;
-        }
-
-        free(text);
-    }
-
-    json_decref(log);
-
-    return n;
-}
-
-
-static json_t *
-message(const char *token)
-{
-    size_t   i;
-    json_t  *log, *v, *m;
-
-    log = ask("/double/log", "");
-    m = NULL;
-
-    json_array_foreach(log, i, v) {
-        v = json_object_get(v, "message");
-
-        if (v && strcmp(json_string_value(json_object_get(v, "token")),
-                        token) == 0)
-        {
-            json_decref(m);
-            m = json_incref(v);
-        }
-    }
-
-    json_decref(log);
-    assert_non_null(m);
-
-    return m;
-}
-
-
-static void
-is(const json_t *v, const char *path, const char *want)
-{
-    char         name[64];
-    size_t       n;
-    const char  *p;
-
-    for (p = path; *p && v; p += n + (p[n] == '.')) {
-        n = strcspn(p, ".");
-        memcpy(name, p, n);
-        name[n] = '\0';
-        v = json_object_get(v, name);
-    }
-
-    if (want == NULL) {
-        assert_null(v);
-    } else {
-        assert_non_null(v);
-        assert_string_equal(json_string_value(v), want);
-    }
-}
 
 
 static void
@@ -200,6 +58,20 @@ msg(const char *platform, const char *token)
     m.seq = 7;
     m.title = "Budi";
     m.body = "Mengirim \"pesan\"";
+
+    return m;
+}
+
+
+static push_msg_t
+withdrawal(const char *token)
+{
+    push_msg_t  m;
+
+    m = msg("android", token);
+    m.kind = PUSH_WITHDRAW;
+    m.title = NULL;
+    m.body = NULL;
 
     return m;
 }
@@ -336,10 +208,8 @@ platforms(void **state)
     is(v, "webpush.notification.tag", "room1");
     json_decref(v);
 
-    m = msg("ios", "t-gone");
-    m.kind = PUSH_WITHDRAW;
-    m.title = NULL;
-    m.body = NULL;
+    m = withdrawal("t-gone");
+    m.platform = "ios";
     assert_int_equal(one(p, &m, &e), PUSH_SENT);
     v = message("t-gone");
     is(v, "notification", NULL);
@@ -412,20 +282,40 @@ again(void **state)
 
     p = begin();
 
-    behave("{\"match\":\"again-503\",\"status\":503,\"times\":2}");
+    /* what is shown may have changed meanwhile: it is not repeated */
+    behave("{\"match\":\"again-503\",\"status\":503,\"times\":1}");
     m = msg("android", "again-503");
+    assert_int_equal(one(p, &m, &e), PUSH_LATER);
+    assert_true(e.wait_ms[0] > 0 && e.wait_ms[0] <= conf.pause_ms);
+    assert_non_null(strstr(e.why[0], "503"));
+    assert_int_equal(came("send", "again-503", 0), 1);
     assert_int_equal(one(p, &m, &e), PUSH_SENT);
-    assert_int_equal(came("send", "again-503", 503), 2);
-    assert_int_equal(came("send", "again-503", 200), 1);
 
-    behave("{\"match\":\"again-cut\",\"close\":true,\"times\":1}");
+    behave("{\"match\":\"again-cut\",\"close\":true}");
     m = msg("android", "again-cut");
+    assert_int_equal(one(p, &m, &e), PUSH_LATER);
+    assert_non_null(strstr(e.why[0], "no answer"));
+    json_decref(ask("/double/calm", ""));
     assert_int_equal(one(p, &m, &e), PUSH_SENT);
-    assert_int_equal(came("send", "again-cut", 200), 1);
+
+    /* pauses grow with the tries that there were */
+    behave("{\"match\":\"again-sixth\",\"status\":503}");
+    m = msg("android", "again-sixth");
+    m.tries = 5;
+    assert_int_equal(one(p, &m, &e), PUSH_LATER);
+    assert_true(e.wait_ms[0] >= conf.pause_ms * 16
+                && e.wait_ms[0] <= conf.pause_ms * 32);
+
+    /* a withdrawal shows nothing */
+    behave("{\"match\":\"again-gone\",\"status\":503,\"times\":2}");
+    m = withdrawal("again-gone");
+    assert_int_equal(one(p, &m, &e), PUSH_SENT);
+    assert_int_equal(came("send", "again-gone", 503), 2);
+    assert_int_equal(came("send", "again-gone", 200), 1);
 
     /* longer than we try */
     behave("{\"match\":\"again-no\",\"status\":500}");
-    m = msg("android", "again-no");
+    m = withdrawal("again-no");
     conf.deadline_ms = 2000;
     assert_int_equal(one(p, &m, &e), PUSH_LATER);
     assert_true(e.wait_ms[0] > 0);
@@ -438,7 +328,49 @@ again(void **state)
     assert_int_equal(one(p, &m, &e), PUSH_LATER);
     assert_int_equal(e.wait_ms[0], 60000);
     assert_int_equal(came("send", "again-late", 429), 1);
+    assert_true(push_away(p));
 
+    /* and so do all others, without asking */
+    m = msg("android", "again-held");
+    assert_int_equal(one(p, &m, &e), PUSH_LATER);
+    assert_true(e.wait_ms[0] > conf.pause_ms && e.wait_ms[0] <= 60000);
+    assert_non_null(strstr(e.why[0], "left alone"));
+    assert_int_equal(came("send", "again-held", 0), 0);
+
+    push_close(p);
+}
+
+
+/* Who only fails is left alone; one answer is enough to be asked again. */
+static void
+away(void **state)
+{
+    end_t       e;
+    push_t     *p;
+    unsigned    i;
+    push_msg_t  m, good;
+
+    (void) state;
+
+    conf.pause_ms = 20000;
+    behave("{\"match\":\"away-no\",\"status\":500}");
+    m = msg("android", "away-no");
+    good = msg("android", "away-yes");
+    p = begin();
+
+    for (i = 0; i < 2 * WRT_PUSH_FAILS - 1; i++) {
+        assert_false(push_away(p));
+
+        if (i == WRT_PUSH_FAILS - 1) {
+            assert_int_equal(one(p, &good, &e), PUSH_SENT);
+        }
+
+        assert_int_equal(one(p, &m, &e), PUSH_LATER);
+    }
+
+    assert_true(push_away(p));
+    assert_int_equal(one(p, &good, &e), PUSH_LATER);
+    assert_int_equal(came("send", "away-yes", 0), 1);
     push_close(p);
 }
 
@@ -472,7 +404,7 @@ left_alone(void **state)
     m = msg("android", "alone-2");
     assert_int_equal(push_send(p, &m, done, &e), 0);
     finish(p, &e, 2);
-    assert_int_equal(e.rc[0], PUSH_SENT);
+    assert_int_equal(e.rc[0], PUSH_LATER);
     assert_int_equal(e.rc[1], PUSH_SENT);
 
     log = ask("/double/log", "");
@@ -521,6 +453,7 @@ access_tokens(void **state)
     n = came("token", "", 200);
     json_decref(ask("/double/forget", ""));
     m = msg("android", "access-2");
+    assert_int_equal(one(p, &m, &e), PUSH_LATER);
     assert_int_equal(one(p, &m, &e), PUSH_SENT);
     assert_int_equal(came("send", "access-2", 401), 1);
     assert_int_equal(came("token", "", 200), n + 1);
@@ -637,6 +570,7 @@ webhooks(void **state)
     behave("{\"path\":\"hook\",\"match\":\"hook-500\",\"status\":500,"
            "\"times\":1}");
     m = msg("web", "hook-500");
+    assert_int_equal(one(p, &m, &e), PUSH_LATER);
     assert_int_equal(one(p, &m, &e), PUSH_SENT);
     push_close(p);
 
@@ -740,6 +674,7 @@ main(void)
         cmocka_unit_test_setup_teardown(platforms, setup, teardown),
         cmocka_unit_test_setup_teardown(judgements, setup, teardown),
         cmocka_unit_test_setup_teardown(again, setup, teardown),
+        cmocka_unit_test_setup_teardown(away, setup, teardown),
         cmocka_unit_test_setup_teardown(left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(access_tokens, setup, teardown),
         cmocka_unit_test_setup_teardown(bounded, setup, teardown),

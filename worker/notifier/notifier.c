@@ -262,6 +262,7 @@ notifier_work(notifier_t *n, item_t *it, const char *text)
 
     memset(it, 0, sizeof(*it));
     text_copy(it->text, sizeof(it->text), text);
+    it->at = mono_ms();
     it->used = 1;
     it->busy = 1;
     it->failed = notifier_item(n, it) != 0;
@@ -285,9 +286,10 @@ notifier_take(notifier_t *n)
 
     hub = notifier_hub(n);
 
-    /* without a store nothing can be said of anybody */
+    /* without a store nothing can be said of anybody, and what nobody takes
+     * now is better looked at when somebody does */
     if (hub == NULL || role_store(n->role) == NULL || !n->role->store_ok
-        || notifier_free_item(n) == NULL)
+        || push_away(n->push) || notifier_free_item(n) == NULL)
     {
         return 0;
     }

@@ -41,6 +41,7 @@
 /* An item in hand. */
 typedef struct {
     char           text[NOTIFIER_ITEM];
+    int64_t        at;              /* mono: since when it is looked at */
     unsigned       refs;            /* pushes under way; 0 and not busy: it
                                        may go */
     int            used;
@@ -55,6 +56,7 @@ typedef struct {
     const json_t  *device;
     int64_t        seq;
     unsigned       services;        /* that do not have it yet */
+    unsigned       tries;           /* that failed */
     char           field[NOTIFIER_FIELD];   /* in what he was sent */
     char           tag[PUSH_TAG_MAX + 1];
     char           again[NOTIFIER_ITEM];    /* item when it has to wait */
@@ -74,6 +76,7 @@ typedef struct {
     char           field[NOTIFIER_FIELD];
     char           again[NOTIFIER_ITEM];
     int64_t        seq;
+    unsigned       tries;           /* that failed before */
     int64_t        at;              /* when it was handed over */
     unsigned       left;            /* services that have not answered */
     unsigned       sent;
@@ -101,6 +104,14 @@ typedef struct {
     unsigned       nwants;
     unsigned       cap;
 } notifier_t;
+
+/* What a device was sent last. */
+typedef struct {
+    int64_t        seq;             /* 0: nothing */
+    unsigned       left;            /* services that do not have it, or nobody
+                                       knows; 0: all is done */
+    unsigned       tries;           /* that failed since one did not */
+} pushed_t;
 
 /* Somebody who may have to be told. */
 typedef struct {
@@ -141,10 +152,8 @@ void notifier_field(char out[NOTIFIER_FIELD], const char *conversation,
 int notifier_look(notifier_t *n, const char *conversation, person_t *people,
     unsigned count, const char *suffix, int park);
 void notifier_looked(person_t *people, unsigned count);
-/* The number that the i-th device was sent last, 0 none; *left: the services
- * that do not have it, or nobody knows; 0 when all is done. */
-int64_t notifier_pushed(const notifier_t *n, const person_t *p, size_t i,
-    unsigned *left);
+/* Of the i-th device. */
+pushed_t notifier_pushed(const notifier_t *n, const person_t *p, size_t i);
 
 
 /* notifier_send.c */

@@ -191,14 +191,15 @@ item_muted(const json_t *push, int64_t now)
 
 static void
 item_want(look_t *l, const person_t *p, const json_t *device,
-    unsigned services)
+    const pushed_t *was)
 {
     want_t        *w;
     const json_t  *content;
 
     w = notifier_want(l->n);
     w->kind = l->kind;
-    w->services = services;
+    w->services = was->seq == p->seq ? was->left : l->n->services;
+    w->tries = was->tries;
     w->user = p->user;
     w->device = device;
     w->seq = p->seq;
@@ -233,8 +234,9 @@ item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
     char         text[NOTIFIER_ITEM];
     size_t       i;
     json_t      *d;
-    int64_t      seq, until;
-    unsigned     before, left;
+    int64_t      until;
+    unsigned     before;
+    pushed_t     was;
     const char  *more;
 
     before = l->n->nwants;
@@ -243,15 +245,15 @@ item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
     until = item_quiet(p->push, now);
 
     json_array_foreach(json_object_get(p->push, "devices"), i, d) {
-        seq = notifier_pushed(l->n, p, i, &left);
-        known += seq > 0;
+        was = notifier_pushed(l->n, p, i);
+        known += was.seq > 0;
 
         if (p->read >= p->seq && l->kind == PUSH_MESSAGE) {
             continue;
         }
 
-        if (!p->open && until == 0 && (left > 0 || seq < p->seq)) {
-            item_want(l, p, d, seq == p->seq ? left : l->n->services);
+        if (!p->open && until == 0 && (was.left > 0 || was.seq < p->seq)) {
+            item_want(l, p, d, &was);
         }
     }
 
@@ -339,22 +341,21 @@ item_withdraw(look_t *l, rds_t *hub, const person_t *p)
     size_t     i;
     want_t    *w;
     json_t    *d;
-    int64_t    seq;
-    unsigned   left;
+    pushed_t   was;
 
     known = 0;
 
     json_array_foreach(json_object_get(p->push, "devices"), i, d) {
-        seq = notifier_pushed(l->n, p, i, &left);
-        known += seq > 0;
+        was = notifier_pushed(l->n, p, i);
+        known += was.seq > 0;
 
-        if (seq > 0 && p->read >= seq) {
+        if (was.seq > 0 && p->read >= was.seq) {
             w = notifier_want(l->n);
             w->kind = PUSH_WITHDRAW;
             w->services = l->n->services;
             w->user = p->user;
             w->device = d;
-            w->seq = seq;
+            w->seq = was.seq;
             notifier_field(w->field, l->conversation, d, "");
             text_copy(w->tag, sizeof(w->tag), l->tag);
             text_copy(w->again, sizeof(w->again), l->item->text);

@@ -248,30 +248,33 @@ notifier_looked(person_t *people, unsigned count)
 }
 
 
-/* "s <seq>" sent, "p <seq> <services>" on its way to these */
-int64_t
-notifier_pushed(const notifier_t *n, const person_t *p, size_t i,
-    unsigned *left)
+/* "s <seq>" sent, "p <seq> <services> <tries>" on its way to these */
+pushed_t
+notifier_pushed(const notifier_t *n, const person_t *p, size_t i)
 {
-    int64_t      seq;
-    const char  *text, *bits;
+    int          count;
+    unsigned     bits;
+    pushed_t     was;
+    long long    seq;
+    const char  *text;
 
     text = reply_text(reply_at(p->pushed, i));
-    *left = n->services;
+    memset(&was, 0, sizeof(was));
+    was.left = n->services;
 
     if (text[0] == '\0' || text[1] != ' ') {
-        return 0;
+        return was;
     }
 
-    seq = atoll(text + 2);
-    bits = strchr(text + 2, ' ');
+    count = sscanf(text + 2, "%lld %u %u", &seq, &bits, &was.tries);
+    was.seq = count >= 1 ? seq : 0;
 
     if (text[0] == 's') {
-        *left = 0;
+        was.left = 0;
 
-    } else if (bits && (n->services & (unsigned) atoi(bits + 1))) {
-        *left = n->services & (unsigned) atoi(bits + 1);
+    } else if (count >= 2 && (n->services & bits)) {
+        was.left = n->services & bits;
     }
 
-    return seq;
+    return was;
 }

@@ -1,11 +1,15 @@
 /*
  * notifier_send.c: pushes on their way, and what became of them.
  *
- *   wanted --("p <seq> <services>" in what he was sent)--> on its way
+ *   wanted --("p <seq> <services> <tries>" in what he was sent)--> on its way
  *   on its way --(all services have it)--> "s <seq>"
- *   on its way --(not now)--> its item is due again; stays "p"
+ *   on its way --(not now)--> its item is due again; stays "p", with one more
+ *                             try that failed
  *   on its way --(somebody dies)--> "p": sent again, with the same id and tag
  *   a withdrawal --(done)--> the field goes
+ *
+ * A push that shows something and failed is not repeated: its item is due
+ * again, and then it is asked anew what is unread, and what it says.
  *
  * What became of a push is kept here until Redis has it: a Redis that is away
  * for a moment makes nothing go out twice.
@@ -61,11 +65,24 @@ send_key(char key[WRT_NAME_BUF], const char *user)
 }
 
 
+/* On its way to these services. */
+static void
+send_way(rds_t *hub, const char *key, const char *field, int64_t seq,
+    unsigned services, unsigned tries)
+{
+    char  value[64];
+
+    snprintf(value, sizeof(value), "p %lld %u %u", (long long) seq, services,
+             tries);
+    rds_queue(hub, "HSET", key, field, value);
+}
+
+
 /* What is about to go out is written down first. */
 static int
 send_intents(notifier_t *n)
 {
-    char       key[WRT_NAME_BUF], value[48], life[16];
+    char       key[WRT_NAME_BUF], life[16];
     rds_t     *hub;
     want_t    *w;
     unsigned   i;
@@ -85,9 +102,7 @@ send_intents(notifier_t *n)
         }
 
         send_key(key, w->user);
-        snprintf(value, sizeof(value), "p %lld %u", (long long) w->seq,
-                 w->services);
-        rds_queue(hub, "HSET", key, w->field, value);
+        send_way(hub, key, w->field, w->seq, w->services, w->tries);
         rds_queue(hub, "EXPIRE", key, life);
     }
 
@@ -144,9 +159,10 @@ send_done(void *data, unsigned service, push_rc_t rc, int64_t wait_ms,
 
 
 /* A place for one more, when there is one; others are let go on meanwhile.
- * NULL: told to stop. */
+ * NULL: told to stop, or what is to be shown has become old while it waited:
+ * the item is looked at anew. */
 static sending_t *
-send_place(notifier_t *n)
+send_place(notifier_t *n, const item_t *it, push_kind_t kind)
 {
     unsigned  i;
 
@@ -162,6 +178,10 @@ send_place(notifier_t *n)
         }
 
         notifier_pump(n, 10);
+
+        if (kind != PUSH_WITHDRAW && mono_ms() - it->at > WRT_PUSH_FRESH_MS) {
+            return NULL;
+        }
     }
 }
 
@@ -175,7 +195,7 @@ send_one(notifier_t *n, item_t *it, const char *conversation,
     sending_t   *s;
     push_msg_t   m;
 
-    s = send_place(n);
+    s = send_place(n, it, w->kind);
     if (s == NULL) {
         return -1;
     }
@@ -191,6 +211,7 @@ send_one(notifier_t *n, item_t *it, const char *conversation,
     m.token = json_string_value(json_object_get(w->device, "token"));
     m.conversation = conversation;
     m.seq = w->seq;
+    m.tries = w->tries;
     send_id(id, w, m.device);
 
     if (w->kind != PUSH_WITHDRAW) {
@@ -206,6 +227,7 @@ send_one(notifier_t *n, item_t *it, const char *conversation,
     s->item = it;
     s->kind = w->kind;
     s->seq = w->seq;
+    s->tries = w->tries;
     s->at = now_ms();
     s->left = w->services;
     text_copy(s->user, sizeof(s->user), w->user);
@@ -276,9 +298,7 @@ record_queue(notifier_t *n, rds_t *hub, const sending_t *s)
     if (s->later) {
         /* who has it does not get it again */
         if (s->kind != PUSH_WITHDRAW) {
-            snprintf(value, sizeof(value), "p %lld %u", (long long) s->seq,
-                     s->later);
-            rds_queue(hub, "HSET", key, s->field, value);
+            send_way(hub, key, s->field, s->seq, s->later, s->tries + 1);
         }
 
         notifier_due(n, hub, s->again, now_ms()

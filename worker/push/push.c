@@ -2,11 +2,17 @@
  * push.c: what is in hand (see push.h).
  *
  *   waiting --(its time, and its service is ready)--> asked --> done
- *   asked --(worth another try)--> waiting, with a pause
- *   waiting --(the deadline)--> done, as PUSH_LATER
+ *   asked --(worth another try, shows something)--> done, as PUSH_LATER
+ *   asked --(worth another try, a withdrawal)--> waiting, with a pause
+ *   waiting --(its end, or its service is left alone so long)--> done, as
+ *             PUSH_LATER
+ *
+ * What shows something is a copy of what was so when it was handed over: it
+ * is tried once, and soon.  A withdrawal shows nothing and grows no older.
  *
  * Each service has its own job for a push.  A service that says how long it
- * wants to be left alone (Retry-After) is left alone by all its jobs.
+ * wants to be left alone (Retry-After), or fails again and again, is left
+ * alone by all its jobs.
  */
 
 #include <stdio.h>
@@ -40,6 +46,8 @@ struct push_s {
     push_http_t        *http;
     void               *service[PUSH_SERVICES];     /* NULL: not there */
     int64_t             hold[PUSH_SERVICES];        /* mono: not before */
+    unsigned            fails[PUSH_SERVICES];       /* nothing else since */
+    unsigned            holds[PUSH_SERVICES];       /* that came of these */
     unsigned            nservices;
     job_t              *jobs;
     unsigned            max;        /* of jobs */
@@ -227,6 +235,24 @@ push_busy(const push_t *p)
 }
 
 
+int
+push_away(const push_t *p)
+{
+    int64_t   now;
+    unsigned  i;
+
+    now = push_mono_ms();
+
+    for (i = 0; i < PUSH_SERVICES; i++) {
+        if (p->service[i] && p->hold[i] <= now) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /* The texts in one piece of memory.  0, -1. */
 static int
 push_copy(job_t *j, const push_msg_t *m)
@@ -300,9 +326,11 @@ push_job(push_t *p, unsigned service, const push_msg_t *m)
     j->push = p;
     j->used = 1;
     j->service = service;
+    j->tries = m->tries;
     j->end = push_mono_ms()
-             + (p->cf->deadline_ms ? p->cf->deadline_ms
-                                   : WRT_PUSH_DEADLINE_MS);
+             + (m->kind != PUSH_WITHDRAW ? WRT_PUSH_FRESH_MS
+                : p->cf->deadline_ms ? p->cf->deadline_ms
+                                     : WRT_PUSH_DEADLINE_MS);
     p->busy++;
 
     return j;
@@ -365,21 +393,46 @@ push_end(push_t *p, job_t *j, push_rc_t rc, int64_t wait_ms)
 }
 
 
+/* A service that fails.  One push says little of it, many in a row do. */
 static void
-push_again(push_t *p, job_t *j, int64_t wait_ms)
+push_failed(push_t *p, unsigned service, int64_t now, int64_t wait_ms)
 {
-    int64_t  now;
+    p->fails[service]++;
 
-    now = push_mono_ms();
-    j->asked = 0;
-    j->at = now + (wait_ms > 0 ? wait_ms : push_pause(p->cf, j->tries));
-
-    if (wait_ms > 0 && p->hold[j->service] < now + wait_ms) {
-        p->hold[j->service] = now + wait_ms;
+    if (wait_ms <= 0 && p->fails[service] >= WRT_PUSH_FAILS
+        && p->hold[service] <= now)
+    {
+        wait_ms = push_pause(p->cf, ++p->holds[service]);
     }
 
-    if (j->at >= j->end) {
-        push_end(p, j, PUSH_LATER, j->at - now);
+    if (wait_ms > 0 && p->hold[service] < now + wait_ms) {
+        p->hold[service] = now + wait_ms;
+    }
+}
+
+
+/* After a pause, or when its service is left alone no more. */
+static void
+push_later(push_t *p, job_t *j, int64_t now, int64_t pause_ms)
+{
+    int64_t  left;
+
+    left = p->hold[j->service] - now;
+    push_end(p, j, PUSH_LATER, left > pause_ms ? left : pause_ms);
+}
+
+
+static void
+push_again(push_t *p, job_t *j, int64_t now)
+{
+    int64_t  pause;
+
+    pause = push_pause(p->cf, j->tries);
+    j->asked = 0;
+    j->at = now + pause;
+
+    if (j->m.kind != PUSH_WITHDRAW || j->at >= j->end) {
+        push_later(p, j, now, pause);
     }
 }
 
@@ -389,17 +442,22 @@ push_answer(void *data, const push_answer_t *a)
 {
     job_t       *j = data;
     push_t      *p;
+    int64_t      now;
     push_try_t   rc;
 
     p = j->push;
+    now = push_mono_ms();
     rc = push_list[j->service]->judge(p->service[j->service], &j->m, a,
                                       j->why, sizeof(j->why));
 
     if (rc == TRY_AGAIN) {
-        push_again(p, j, a->wait_ms);
+        push_failed(p, j->service, now, a->wait_ms);
+        push_again(p, j, now);
         return;
     }
 
+    p->fails[j->service] = 0;
+    p->holds[j->service] = 0;
     push_end(p, j, (push_rc_t) rc, rc == TRY_LATER
                                    ? push_pause(p->cf, 16) : 0);
 }
@@ -436,8 +494,23 @@ push_try(push_t *p, job_t *j)
     default:
         j->tries++;
         snprintf(j->why, sizeof(j->why), "no memory");
-        push_again(p, j, 0);
+        push_again(p, j, push_mono_ms());
     }
+}
+
+
+/* It did not leave in time. */
+static void
+push_late(push_t *p, job_t *j, int64_t now)
+{
+    if (p->hold[j->service] < j->end) {
+        push_failed(p, j->service, now, 0);
+
+    } else if (j->why[0] == '\0') {
+        snprintf(j->why, sizeof(j->why), "the service is left alone");
+    }
+
+    push_later(p, j, now, push_pause(p->cf, j->tries + 1));
 }
 
 
@@ -460,10 +533,8 @@ push_start(push_t *p)
             continue;
         }
 
-        if (now >= j->end) {
-            push_end(p, j, PUSH_LATER, p->hold[j->service] > now
-                                       ? p->hold[j->service] - now
-                                       : push_pause(p->cf, j->tries + 1));
+        if (now >= j->end || p->hold[j->service] >= j->end) {
+            push_late(p, j, now);
             continue;
         }
 

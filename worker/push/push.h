@@ -2,10 +2,12 @@
  * push.h: notifications to devices, by one or several services.
  *
  * A library without Redis and store.  A push is handed over with a function
- * that is called once, when it is known how it ended; in between it is tried
- * again after pauses that double, have chance in them, and are as long as the
- * service asked for.  All that is in hand is bounded by push_room().  Nothing
- * happens but inside of push_turn().
+ * that is called once, when it is known how it ended.  What shows something
+ * is tried once, within WRT_PUSH_FRESH_MS: after that nobody here knows
+ * whether it is still so, and it ends as PUSH_LATER; a withdrawal is tried
+ * again until a deadline.  Pauses double, have chance in them, and are as
+ * long as the service asked for.  All that is in hand is bounded by
+ * push_room().  Nothing happens but inside of push_turn().
  *
  *   push.c          what is in hand, tries and pauses
  *   push_http.c     requests (the one file that knows libcurl)
@@ -86,6 +88,7 @@ typedef struct {
     const char   *token;
     const char   *conversation;
     int64_t       seq;          /* of the message, 0 none */
+    unsigned      tries;        /* that failed before: pauses go on growing */
     const char   *title;        /* not of a withdrawal */
     const char   *body;
 } push_msg_t;
@@ -117,6 +120,8 @@ void push_close(push_t *p);
 unsigned push_room(const push_t *p);
 /* How many (service, push) are in hand. */
 unsigned push_busy(const push_t *p);
+/* 1: all services are left alone for now, nothing would leave. */
+int push_away(const push_t *p);
 /* 0, or -1: no room, nothing happened.  done is called once for each service
  * of the message that is configured. */
 int push_send(push_t *p, const push_msg_t *m, push_done_pt done, void *data);
