@@ -278,6 +278,49 @@ async def test_read_in_time(stack):
     assert len(stack.fcm.sends(phone)) == 2
 
 
+async def test_deleted_is_taken_back(stack):
+    """What is shown is deleted: what else is unread takes its place, or
+    nothing.  So it goes for who is removed."""
+    cast = await room_of(stack, "ann", "bob", "eve", "tia")
+    phone, muted, gone = [await register(cast, n)
+                          for n in ("bob", "eve", "tia")]
+    one = await say(cast, "ann", "one")
+    await settled(stack, cast.room)
+    two = await say(cast, "ann", "two")
+    await settled(stack, cast.room)
+    for token in phone, muted, gone:
+        assert kinds(stack.fcm, token) == ["message"] * 2
+    await cast.do("eve", "PUT", "/mute", {"muted": True})
+    r = await cast.do("ann", "DELETE", f"/participants/{cast.ids['tia']}")
+    assert r.status == 200, r
+    await settled(stack, cast.room)
+    assert kinds(stack.fcm, gone)[2:] == ["withdraw"]
+
+    # looked at again for another reason, nothing that was shown is missing
+    with stack.redis_client() as c:
+        c.zadd(DUE, {f"m {cast.room}": 0})
+    await settled(stack, cast.room)
+    assert len(stack.fcm.sends(phone)) == len(stack.fcm.sends(muted)) == 2
+
+    assert (await cast.delete("ann", two["id"])).status == 200
+    await settled(stack, cast.room)
+    (m,) = stack.fcm.sends(phone)[2:]
+    assert m["data"]["kind"] == "message"
+    assert m["data"]["seq"] == str(one["seq"])
+    assert kinds(stack.fcm, muted)[2:] == ["withdraw"]
+
+    assert (await cast.delete("ann", one["id"])).status == 200
+    await settled(stack, cast.room)
+    assert kinds(stack.fcm, phone)[3:] == ["withdraw"]
+    assert {m["data"]["tag"] for m in stack.fcm.sends(phone)} == {cast.room}
+    for token in muted, gone:
+        assert len(stack.fcm.sends(token)) == 3
+    with stack.redis_client() as c:
+        for name in "bob", "eve", "tia":
+            assert [k for k in c.hgetall(f"wrt:u:{cast.ids[name]}:pushed")
+                    if ":i" not in k] == []
+
+
 async def test_quiet_hours(stack):
     """Nothing then; after them what is unread still, once."""
     cast = await room_of(stack, "ann", "bob")

@@ -4,7 +4,8 @@
  *
  *   notifier.c        the role: its lease, takes what is due, gives it back
  *   notifier_item.c   one item: who may have to be told
- *   notifier_look.c   which of them: what Redis says of people and devices
+ *   notifier_look.c   which of them: what Redis says of people and devices,
+ *                     and their settings
  *   notifier_send.c   pushes on their way, and what became of them
  *   notifier_note.c   what others note for it (worker.h)
  *
@@ -15,14 +16,15 @@
  * find.
  *
  * Items, words separated by blanks:
- *   m <conversation>             it has new messages
+ *   m <conversation>             it has new messages, or one is deleted
  *   m <conversation> <user>      the same for one user
  *   m <conversation> <user> o    he had it open the last time
  *   i <conversation> <user> <actor>   he was invited
  *   r <conversation>             its consultation begins soon
  *   f <conversation> <user> <file>    his upload is done
  *   w <conversation> <user>      he has been shown something: waits until he
- *                                has read (WRT_PUSH_SHOWN_MS at most)
+ *                                has read, or is a member no more
+ *                                (WRT_PUSH_SHOWN_MS at most)
  *
  * In hand an item is in WRT_KEY_PUSH_HAND instead, until all that came of it
  * is recorded; a notifier that begins puts back what it finds there.
@@ -122,6 +124,7 @@ typedef struct {
     const json_t  *message;         /* that this is, or NULL */
     const json_t  *push;            /* his devices and settings */
     int            open;            /* a device of his has the room open */
+    int            muted;           /* he has muted the room */
     reply_t       *pushed;          /* states of his devices, in order */
 } person_t;
 
@@ -154,6 +157,10 @@ int notifier_look(notifier_t *n, const char *conversation, person_t *people,
 void notifier_looked(person_t *people, unsigned count);
 /* Of the i-th device. */
 pushed_t notifier_pushed(const notifier_t *n, const person_t *p, size_t i);
+/* When the quiet hours end that he has now; 0: none.  push: as in person_t */
+int64_t notifier_quiet(const json_t *push, int64_t now);
+/* Has he muted the room? */
+int notifier_muted(const json_t *push, int64_t now);
 
 
 /* notifier_send.c */

@@ -33,6 +33,7 @@ typedef struct {
     person_t      *people;
     unsigned       npeople;
     json_t        *docs;            /* owned, that texts are in */
+    int            gone;            /* a message of these is deleted */
 } look_t;
 
 
@@ -154,41 +155,6 @@ item_text(const look_t *l, char out[NOTIFIER_ITEM], const char *user,
 }
 
 
-/* When the quiet hours end that he has now; 0: none. */
-static int64_t
-item_quiet(const json_t *push, int64_t now)
-{
-    int            start, end;
-    const char    *zone, *from, *to;
-    const json_t  *q;
-
-    q = json_object_get(push, "quietHours");
-    zone = json_string_value(json_object_get(q, "timezone"));
-    from = json_string_value(json_object_get(q, "start"));
-    to = json_string_value(json_object_get(q, "end"));
-
-    if (zone == NULL || from == NULL || to == NULL) {
-        return 0;
-    }
-
-    start = push_zone_clock(from);
-    end = push_zone_clock(to);
-
-    return start < 0 || end < 0 ? 0 : push_zone_quiet(zone, start, end, now);
-}
-
-
-static int
-item_muted(const json_t *push, int64_t now)
-{
-    const json_t  *mute;
-
-    mute = json_array_get(json_object_get(push, "mutes"), 0);
-
-    return mute != NULL && store_mute_lasts(mute, now);
-}
-
-
 static void
 item_want(look_t *l, const person_t *p, const json_t *device,
     const pushed_t *was)
@@ -225,12 +191,51 @@ item_want(look_t *l, const person_t *p, const json_t *device,
 }
 
 
+/* What a device shows is taken back. */
+static void
+item_unshow(look_t *l, const person_t *p, const json_t *device, int64_t seq)
+{
+    want_t  *w;
+
+    w = notifier_want(l->n);
+    w->kind = PUSH_WITHDRAW;
+    w->services = l->n->services;
+    w->user = p->user;
+    w->device = device;
+    w->seq = seq;
+    notifier_field(w->field, l->conversation, device, "");
+    text_copy(w->tag, sizeof(w->tag), l->tag);
+    item_text(l, w->again, p->user, NULL);
+}
+
+
+/* Has the message been deleted that a device shows? */
+static int
+item_deleted(const look_t *l, int64_t seq)
+{
+    size_t   i;
+    json_t  *m;
+
+    if (seq == 0 || !l->gone) {
+        return 0;
+    }
+
+    json_array_foreach(l->docs, i, m) {
+        if (json_integer_value(json_object_get(m, "seq")) == seq) {
+            return json_is_string(json_object_get(m, "deletedAt"));
+        }
+    }
+
+    return 0;
+}
+
+
 /* What does this one want?  Queues on the hub what is to be looked at
  * later. */
 static void
 item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
 {
-    int          known;
+    int          known, told, gone;
     char         text[NOTIFIER_ITEM];
     size_t       i;
     json_t      *d;
@@ -242,18 +247,22 @@ item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
     before = l->n->nwants;
     known = 0;
     more = l->nwords > 2 && l->item->text[0] != 'm' ? l->words[2] : NULL;
-    until = item_quiet(p->push, now);
+    until = notifier_quiet(p->push, now);
+    told = !p->muted && (p->read < p->seq || l->kind != PUSH_MESSAGE);
 
     json_array_foreach(json_object_get(p->push, "devices"), i, d) {
         was = notifier_pushed(l->n, p, i);
         known += was.seq > 0;
 
-        if (p->read >= p->seq && l->kind == PUSH_MESSAGE) {
-            continue;
-        }
+        gone = item_deleted(l, was.seq);
 
-        if (!p->open && until == 0 && (was.left > 0 || was.seq < p->seq)) {
+        if (told && !p->open && until == 0
+            && (gone || was.left > 0 || was.seq < p->seq))
+        {
             item_want(l, p, d, &was);
+
+        } else if (gone) {
+            item_unshow(l, p, d, was.seq);
         }
     }
 
@@ -263,7 +272,7 @@ item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
         rds_queue(hub, "ZREM", WRT_KEY_PUSH_DUE, text);
     }
 
-    if (p->read >= p->seq && l->kind == PUSH_MESSAGE) {
+    if (!told) {
         return;
     }
 
@@ -284,12 +293,11 @@ item_person(look_t *l, rds_t *hub, const person_t *p, int64_t now)
 }
 
 
-/* Of these the ones with devices that are not muted, in front.  Returns how
- * many, or -1. */
+/* Of these the ones with devices that are not muted (but may show what is
+ * deleted), in front.  Returns how many, or -1. */
 static int
 item_reach(look_t *l, person_t *people, unsigned count, json_t **push)
 {
-    int          muted;
     unsigned     i, k;
     person_t     p;
     store_rc_t   rc;
@@ -308,11 +316,11 @@ item_reach(look_t *l, person_t *people, unsigned count, json_t **push)
 
     for (i = 0, k = 0; i < count; i++) {
         people[i].push = json_object_get(*push, people[i].user);
-        muted = l->kind != PUSH_WITHDRAW && l->kind != PUSH_FILE
-                && item_muted(people[i].push, now_ms());
+        people[i].muted = l->kind != PUSH_WITHDRAW && l->kind != PUSH_FILE
+                          && notifier_muted(people[i].push, now_ms());
 
         if (json_array_size(json_object_get(people[i].push, "devices")) == 0
-            || muted)
+            || (people[i].muted && !l->gone))
         {
             continue;
         }
@@ -339,7 +347,6 @@ item_withdraw(look_t *l, rds_t *hub, const person_t *p)
 {
     int        known;
     size_t     i;
-    want_t    *w;
     json_t    *d;
     pushed_t   was;
 
@@ -350,15 +357,7 @@ item_withdraw(look_t *l, rds_t *hub, const person_t *p)
         known += was.seq > 0;
 
         if (was.seq > 0 && p->read >= was.seq) {
-            w = notifier_want(l->n);
-            w->kind = PUSH_WITHDRAW;
-            w->services = l->n->services;
-            w->user = p->user;
-            w->device = d;
-            w->seq = was.seq;
-            notifier_field(w->field, l->conversation, d, "");
-            text_copy(w->tag, sizeof(w->tag), l->tag);
-            text_copy(w->again, sizeof(w->again), l->item->text);
+            item_unshow(l, p, d, was.seq);
         }
     }
 
@@ -415,7 +414,8 @@ item_page(look_t *l, person_t *people, unsigned count)
 }
 
 
-/* Those who are to be told of something, page by page. */
+/* Those who are to be told of something, or may be shown what is deleted, page
+ * by page. */
 static int
 item_pages(look_t *l)
 {
@@ -425,7 +425,7 @@ item_pages(look_t *l)
 
     /* to the front */
     for (i = 0, k = 0; i < l->npeople; i++) {
-        if (l->people[i].seq > 0) {
+        if (l->people[i].seq > 0 || l->gone) {
             p = l->people[k];
             l->people[k++] = l->people[i];
             l->people[i] = p;
@@ -498,6 +498,11 @@ item_messages(look_t *l)
 
     if (rc != STORE_OK) {
         return rc == STORE_NOT_FOUND ? 0 : -1;
+    }
+
+    for (i = 0; i < json_array_size(l->docs); i++) {
+        l->gone |= json_is_string(json_object_get(json_array_get(l->docs, i),
+                                                  "deletedAt"));
     }
 
     for (i = 0; i < l->npeople; i++) {

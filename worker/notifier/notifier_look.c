@@ -1,7 +1,8 @@
 /*
  * notifier_look.c: what Redis says of people who may have to be told: is the
  * room on a screen of theirs, how far have they read, what were their devices
- * sent.  All of a page in one round trip a server.
+ * sent.  All of a page in one round trip a server.  And what their settings
+ * say of now.
  *
  * That he may be shown something is noted (park) before it is asked how far he
  * has read: who reads before that is seen here, who reads after it has his
@@ -277,4 +278,38 @@ notifier_pushed(const notifier_t *n, const person_t *p, size_t i)
     }
 
     return was;
+}
+
+
+int64_t
+notifier_quiet(const json_t *push, int64_t now)
+{
+    int            start, end;
+    const char    *zone, *from, *to;
+    const json_t  *q;
+
+    q = json_object_get(push, "quietHours");
+    zone = json_string_value(json_object_get(q, "timezone"));
+    from = json_string_value(json_object_get(q, "start"));
+    to = json_string_value(json_object_get(q, "end"));
+
+    if (zone == NULL || from == NULL || to == NULL) {
+        return 0;
+    }
+
+    start = push_zone_clock(from);
+    end = push_zone_clock(to);
+
+    return start < 0 || end < 0 ? 0 : push_zone_quiet(zone, start, end, now);
+}
+
+
+int
+notifier_muted(const json_t *push, int64_t now)
+{
+    const json_t  *mute;
+
+    mute = json_array_get(json_object_get(push, "mutes"), 0);
+
+    return mute != NULL && store_mute_lasts(mute, now);
 }

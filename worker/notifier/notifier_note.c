@@ -46,6 +46,18 @@ note_words(rds_t *hub, cmd_t *cmd, const char *how, int64_t at, char kind,
 }
 
 
+/* What he was shown, if that is so, is to be looked at. */
+static void
+note_shown(rds_t *hub, cmd_t *cmd, const char *conversation,
+    const char *user, int64_t now)
+{
+    char  item[NOTIFIER_ITEM];
+
+    snprintf(item, sizeof(item), "w %s %s", conversation, user);
+    note(hub, cmd, "XX", "LT", now, item);
+}
+
+
 /* A room with others in it: they are invited.  Who has made it knows, unless
  * it was made for him by a consultation's confirmation. */
 static void
@@ -81,7 +93,8 @@ note_create(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e,
 }
 
 
-/* What is said of the room may have moved its consultation. */
+/* What is deleted may be on a screen.  What is said of the room may have moved
+ * its consultation. */
 static void
 note_change(rds_t *hub, cmd_t *cmd, const entry_t *e, int64_t now)
 {
@@ -89,6 +102,10 @@ note_change(rds_t *hub, cmd_t *cmd, const entry_t *e, int64_t now)
     const json_t  *conv;
 
     event = json_string_value(json_object_get(e->ev.body, "event"));
+
+    if (event && strcmp(event, "message_deleted") == 0) {
+        note_words(hub, cmd, "NX", now, 'm', e->conversation, NULL, NULL);
+    }
 
     if (event == NULL || strcmp(event, "conversation_updated") != 0) {
         return;
@@ -105,7 +122,7 @@ note_change(rds_t *hub, cmd_t *cmd, const entry_t *e, int64_t now)
 void
 notifier_note(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
 {
-    char         item[NOTIFIER_ITEM], key[WRT_NAME_BUF];
+    char         key[WRT_NAME_BUF];
     int64_t      now;
     const char  *text;
 
@@ -132,11 +149,13 @@ notifier_note(rds_t *hub, cmd_t *cmd, const conf_t *cf, const entry_t *e)
         text = json_string_value(json_object_get(e->ev.extra, "kind"));
 
         if (text && text[0] == 'r') {
-            snprintf(item, sizeof(item), "w %s %s", e->conversation,
-                     e->actor);
-            note(hub, cmd, "XX", "LT", now, item);
+            note_shown(hub, cmd, e->conversation, e->actor, now);
         }
 
+        break;
+
+    case WRT_EV_LEAVE:
+        note_shown(hub, cmd, e->conversation, e->target, now);
         break;
 
     case WRT_EV_CREATE:
