@@ -40,7 +40,9 @@ KEYS = [(re.compile(pattern + "$"), life) for pattern, life in (
 # for somebody to have read what he was shown.
 EMPTY = re.compile(r"wrt:(\{\d+\}:(ingest|awake)|files:[0-9a-f]*|rpc"
                    r"|consultations|push:hand|push:due|sessions:due)$")
+# These end by a lease, or when a room has been silent.
 LEASED = ("wrt:online", "wrt:hidden")
+LATE = re.compile(r"wrt:(online|hidden|\{\d+\}:awake)$")
 # HTTP_IDLE_MAX of worker/push/push_http.c
 PUSH_KEPT = 16
 
@@ -63,11 +65,20 @@ def sizes(client):
     return out
 
 
-def odd_keys(client):
+def awake(client, key):
+    """Is it of a room that stays until it has been silent?"""
+    tag, _, room = key.rpartition(":")
+    tag, _, kind = tag.rpartition(":")
+    return kind in ("conv", "log") and client.sismember(tag + ":awake", room)
+
+
+def odd_keys(client, patient):
     """Those that nobody knows, and those that stay longer than they may."""
     out = []
     for key in client.scan_iter(count=1000):
         ttl = client.ttl(key)
+        if ttl == -1 and not patient and awake(client, key):
+            continue
         life = [life for rx, life in KEYS if rx.match(key)]
         if ttl == -2:
             continue
@@ -205,10 +216,10 @@ class Watch:
             return f"files: {self.files()[:5]}"
         with self.stack.redis_client() as c:
             full = {k: n for k, n in sizes(c).items()
-                    if n and (patient or k not in LEASED)}
+                    if n and (patient or not LATE.match(k))}
             if full:
                 return f"Redis: {full}"
-            odd = odd_keys(c)
+            odd = odd_keys(c, patient)
             if odd:
                 return f"Redis: {odd[:5]}"
         if count_processes:
