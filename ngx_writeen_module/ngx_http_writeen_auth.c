@@ -57,16 +57,6 @@ static ngx_str_t  ngx_http_writeen_roles[] = {
 };
 
 
-ngx_uint_t
-ngx_http_writeen_auth_for_many(ngx_http_writeen_identity_t *id)
-{
-    return (id->role.len == sizeof("service") - 1
-            && ngx_strncmp(id->role.data, "service", id->role.len) == 0)
-           || (id->role.len == sizeof("admin") - 1
-               && ngx_strncmp(id->role.data, "admin", id->role.len) == 0);
-}
-
-
 ngx_int_t
 ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
     ngx_str_t *token, ngx_http_writeen_identity_t *id, ngx_pool_t *pool,

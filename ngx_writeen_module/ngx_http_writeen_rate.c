@@ -600,6 +600,18 @@ ngx_http_writeen_rate_route(ngx_http_request_t *r)
 }
 
 
+/* Who acts for many is not one user. */
+
+static ngx_uint_t
+ngx_http_writeen_rate_exempt(ngx_http_writeen_identity_t *id)
+{
+    return (id->role.len == sizeof("service") - 1
+            && ngx_strncmp(id->role.data, "service", id->role.len) == 0)
+           || (id->role.len == sizeof("admin") - 1
+               && ngx_strncmp(id->role.data, "admin", id->role.len) == 0);
+}
+
+
 ngx_int_t
 ngx_http_writeen_rate_request(ngx_http_request_t *r,
     ngx_http_writeen_identity_t *id)
@@ -616,7 +628,7 @@ ngx_http_writeen_rate_request(ngx_http_request_t *r,
     ngx_http_writeen_count(wk, asked[kind]);
 
     if (wlcf->limits[NGX_HTTP_WRITEEN_RATE_ALL].rate == 0
-        || ngx_http_writeen_auth_for_many(id))
+        || ngx_http_writeen_rate_exempt(id))
     {
         return NGX_DECLINED;
     }

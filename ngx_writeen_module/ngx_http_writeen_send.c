@@ -41,7 +41,6 @@ struct ngx_http_writeen_send_s {
     unsigned                       ack_store:1;
     unsigned                       stored:1;
     unsigned                       want_event:1;
-    unsigned                       sees_all:1; /* may know that it exists */
     unsigned                       checking:1; /* HMGET under way */
     u_char                         buf[1];
 };
@@ -118,7 +117,6 @@ ngx_http_writeen_send(ngx_http_writeen_worker_t *wk,
     m->shard = shard;
     m->ack_store = wlcf->ack_store;
     m->want_event = wlcf->api;
-    m->sees_all = ngx_http_writeen_auth_for_many(id);
     m->timeout = wlcf->api_timeout;
     m->wait.order = ++wk->sends;
     ngx_queue_init(&m->acks);
@@ -261,14 +259,8 @@ ngx_http_writeen_send_reply(void *data, ngx_http_writeen_result_t *res)
     if (res->rc != NGX_HTTP_WRITEEN_R_OK
         && res->rc != NGX_HTTP_WRITEEN_R_DUP)
     {
-        if (res->rc == NGX_HTTP_WRITEEN_R_NOLOAD) {
-            res->rc = NGX_HTTP_WRITEEN_R_LOST;
-
-        } else if (res->rc == NGX_HTTP_WRITEEN_R_DENIED && m->sees_all) {
-            res->rc = NGX_HTTP_WRITEEN_R_FORBIDDEN;
-        }
-
-        ngx_http_writeen_send_done(m, res->rc);
+        ngx_http_writeen_send_done(m, res->rc == NGX_HTTP_WRITEEN_R_NOLOAD
+                                      ? NGX_HTTP_WRITEEN_R_LOST : res->rc);
         return;
     }
 

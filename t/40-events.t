@@ -222,14 +222,6 @@ a send leave_conversation {"conversationId":"room1"} id=l
 a find error data.id=l data.code=not_found data.message=@m3
 a send leave_conversation {"conversationId":"nowhere"} id=l
 a find error data.id=l data.code=not_found data.message="$m3"
-# who may read every room is told that he may not write
-user boss
-token t sub=boss role=admin
-b handshake token=$t
-b response 101
-b expect connected
-b send send_message {"conversationId":"room1","content":{"text":"x"}} id=s
-b expect error data.id=s data.code=forbidden data.conversationId=room1 data.retryable==false
 redis HGET %conv(room1) seq = 0
 
 
