@@ -105,12 +105,6 @@ local function reopen(keys, args, seq, applied, awake, at)
            '{"set":{"archived":false}}', at)
 end
 
--- The first ack again.
-local function dup(first)
-    local m, s, t = string.match(first, '^(%S+) (%d+) (%S+)$')
-    return {'dup', tonumber(s), m, t}
-end
-
 -- A message.
 -- KEYS conv log ingest awake [once]   ARGV chan cid uid mid pre head extra at
 -- backlog [need]
@@ -128,43 +122,39 @@ local function send(keys, args)
     if not h[1] then return {'noload'} end
     if not h[5] then return {'denied'} end
 
-    local why
-    if not may(h[5], args[10] or 'w') then
-        why = 'forbidden'
-    elseif h[3] ~= 'active' and h[3] ~= 'reopen' then
-        why = 'archived'
-    elseif full(keys[3], args[9]) then
-        why = 'backlog'
+    if once then
+        local first = redis.call('GET', once)
+        if first then
+            local m, s, t = string.match(first, '^(%S+) (%d+) (%S+)$')
+            return {'dup', tonumber(s), m, t}
+        end
     end
 
-    if why then
-        -- what has been acked stays so
-        local first = once and redis.call('GET', once)
-        return first and dup(first) or {why}
-    end
+    if not may(h[5], args[10] or 'w') then return {'forbidden'} end
+    if h[3] ~= 'active' and h[3] ~= 'reopen' then return {'archived'} end
+    if full(keys[3], args[9]) then return {'backlog'} end
 
     -- a room's times never go back, whichever node's clock made them
     if h[4] and h[4] > at then at = h[4] end
 
     local seq, applied = tonumber(h[1]) + 1, tonumber(h[2])
-    if h[3] == 'reopen' then seq = seq + 1 end
-    local n = string.format('%d', seq)
-
-    if once then
-        local first = redis.call('SET', once, mid .. ' ' .. n .. ' ' .. at,
-                                 'EX', ONCE_S, 'NX', 'GET')
-        if first then return dup(first) end
-    end
 
     if h[3] == 'reopen' then
-        reopen(keys, args, seq - 1, applied, h[7], at)
+        reopen(keys, args, seq, applied, h[7], at)
+        seq = seq + 1
     end
 
+    local n = string.format('%d', seq)
     local consult = h[6] and ',"consultationId":"' .. h[6] .. '"' or ''
     local payload = 'm ' .. n .. ' ' .. uid .. ' -\n' .. args[5] .. n
                     .. args[6] .. at .. '","seq":' .. n .. consult .. '}}}'
 
     append(keys, args[1], args[2], seq, applied, h[7], payload, args[7], at)
+
+    -- last: if the disk fails in between, what was not logged is not acked
+    if once then
+        redis.call('SET', once, mid .. ' ' .. n .. ' ' .. at, 'EX', ONCE_S)
+    end
 
     return {'ok', seq, mid, at, h[6] or ''}
 end
