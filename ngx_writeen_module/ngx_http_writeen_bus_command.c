@@ -177,6 +177,17 @@ ngx_http_writeen_arg_num(ngx_http_writeen_args_t *a, int64_t n)
 }
 
 
+void
+ngx_http_writeen_arg_room(ngx_http_writeen_args_t *a,
+    char keys[4][WRT_NAME_BUF], ngx_uint_t k, const char *id, size_t n)
+{
+    ngx_http_writeen_arg(a, keys[0], wrt_key_conv(keys[0], k, id, n));
+    ngx_http_writeen_arg(a, keys[1], wrt_key_log(keys[1], k, id, n));
+    ngx_http_writeen_arg(a, keys[2], wrt_key_ingest(keys[2], k));
+    ngx_http_writeen_arg(a, keys[3], wrt_key_awake(keys[3], k));
+}
+
+
 static redisReply *
 ngx_http_writeen_result_elt(ngx_http_writeen_result_t *res, ngx_uint_t i)
 {

@@ -324,9 +324,8 @@ ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk, const char *id,
     size_t n, int64_t known, int64_t max, ngx_http_writeen_bus_pt handler,
     void *data)
 {
-    char                      conv[WRT_NAME_BUF], log[WRT_NAME_BUF];
-    char                      ingest[WRT_NAME_BUF], awake[WRT_NAME_BUF];
-    char                      chan[WRT_NAME_BUF], at[WRT_TIME_LEN + 1];
+    char                      keys[4][WRT_NAME_BUF], chan[WRT_NAME_BUF];
+    char                      at[WRT_TIME_LEN + 1];
     ngx_uint_t                k;
     ngx_http_writeen_args_t   a;
 
@@ -339,10 +338,7 @@ ngx_http_writeen_fence(ngx_http_writeen_worker_t *wk, const char *id,
     ngx_http_writeen_arg_lit(&a, "FCALL");
     ngx_http_writeen_arg_lit(&a, WRT_FN_FENCE);
     ngx_http_writeen_arg_lit(&a, "4");
-    ngx_http_writeen_arg(&a, conv, wrt_key_conv(conv, k, id, n));
-    ngx_http_writeen_arg(&a, log, wrt_key_log(log, k, id, n));
-    ngx_http_writeen_arg(&a, ingest, wrt_key_ingest(ingest, k));
-    ngx_http_writeen_arg(&a, awake, wrt_key_awake(awake, k));
+    ngx_http_writeen_arg_room(&a, keys, k, id, n);
     ngx_http_writeen_arg(&a, chan, ngx_http_writeen_bus_room(wk, chan, k, id,
                                                              n));
     ngx_http_writeen_arg(&a, id, n);

@@ -89,6 +89,10 @@ void ngx_http_writeen_bus_unsubscribe(ngx_http_writeen_worker_t *wk,
 void ngx_http_writeen_arg(ngx_http_writeen_args_t *a, const void *p,
     size_t n);
 void ngx_http_writeen_arg_num(ngx_http_writeen_args_t *a, int64_t n);
+/* The four keys of a conversation of shard k that whatever makes an event of it
+ * wants, written into keys. */
+void ngx_http_writeen_arg_room(ngx_http_writeen_args_t *a,
+    char keys[4][WRT_NAME_BUF], ngx_uint_t k, const char *id, size_t n);
 #define ngx_http_writeen_arg_lit(a, s)                                        \
     ngx_http_writeen_arg(a, s, sizeof(s) - 1)
 

@@ -179,9 +179,8 @@ ngx_http_writeen_send_cancel(ngx_http_writeen_send_t *m)
 static void
 ngx_http_writeen_send_run(ngx_http_writeen_send_t *m)
 {
-    char                        conv[WRT_NAME_BUF], log[WRT_NAME_BUF];
-    char                        ingest[WRT_NAME_BUF], awake[WRT_NAME_BUF];
-    char                        once[WRT_NAME_BUF], chan[WRT_NAME_BUF];
+    char                        keys[4][WRT_NAME_BUF], once[WRT_NAME_BUF];
+    char                        chan[WRT_NAME_BUF];
     const char                 *id;
     size_t                      n;
     ngx_http_writeen_args_t     a;
@@ -197,10 +196,7 @@ ngx_http_writeen_send_run(ngx_http_writeen_send_t *m)
     ngx_http_writeen_arg_lit(&a, "FCALL");
     ngx_http_writeen_arg_lit(&a, WRT_FN_SEND);
     ngx_http_writeen_arg(&a, m->client_id.len ? "5" : "4", 1);
-    ngx_http_writeen_arg(&a, conv, wrt_key_conv(conv, m->shard, id, n));
-    ngx_http_writeen_arg(&a, log, wrt_key_log(log, m->shard, id, n));
-    ngx_http_writeen_arg(&a, ingest, wrt_key_ingest(ingest, m->shard));
-    ngx_http_writeen_arg(&a, awake, wrt_key_awake(awake, m->shard));
+    ngx_http_writeen_arg_room(&a, keys, m->shard, id, n);
 
     if (m->client_id.len != 0) {
         ngx_http_writeen_arg(&a, once,
