@@ -39,9 +39,9 @@ KEYS = [(re.compile(pattern + "$"), life) for pattern, life in (
 # Of these nothing may be left when all is done, but what waits in wrt:push:due
 # for somebody to have read what he was shown.
 EMPTY = re.compile(r"wrt:(\{\d+\}:(ingest|awake)|files:[0-9a-f]*|rpc"
-                   r"|consultations|push:hand|push:due|sessions:due)$")
-# These end by a lease, or when a room has been silent.
-LEASED = ("wrt:online", "wrt:hidden")
+                   r"|consultations|push:hand|push:due|sessions:due|online"
+                   r"|hidden)$")
+# Of them these end by a lease, or when a room has been silent.
 LATE = re.compile(r"wrt:(online|hidden|\{\d+\}:awake)$")
 # HTTP_IDLE_MAX of worker/push/push_http.c
 PUSH_KEPT = 16
@@ -52,7 +52,7 @@ def sizes(client):
     much."""
     out = {}
     for key in client.scan_iter(count=1000):
-        if not EMPTY.match(key) and key not in LEASED:
+        if not EMPTY.match(key):
             continue
         kind = client.type(key)
         if kind == "stream":
