@@ -310,6 +310,54 @@ upgrade(void **state)
 }
 
 
+typedef struct {
+    off_t     size;     /* of the WAL */
+    unsigned  grown;    /* so often it was another one */
+} growth_t;
+
+
+static void
+watch_wal(void *data)
+{
+    char         file[1024];
+    growth_t    *g;
+    struct stat  sb;
+
+    g = data;
+    snprintf(file, sizeof(file), "%s-wal", path());
+
+    if (stat(file, &sb) == 0 && sb.st_size != g->size) {
+        g->size = sb.st_size;
+        g->grown++;
+    }
+}
+
+
+/* Who wants to rest while a batch is stored may do so within the commit, too:
+ * all pages are written there. */
+static void
+rests_in_a_commit(void **state)
+{
+    store_t   *st;
+    events_t   l = { 0 };
+    growth_t   g = { 0 };
+
+    (void) state;
+
+    st = backend_open(&sqlite_backend);
+    watch_wal(&g);
+    g.grown = 0;
+
+    store_on_work(st, watch_wal, &g);
+    events_story(&l, 500);
+    events_put(st, &l);
+    assert_in_range(g.grown, 20, 10000);
+
+    store_close(st);
+    sqlite_backend.wipe();
+}
+
+
 /* A reader sees the last commit while somebody writes, and does not wait. */
 static void
 readers_do_not_wait(void **state)
@@ -682,6 +730,7 @@ main(void)
         cmocka_unit_test(open_errors),
         cmocka_unit_test(migrations),
         cmocka_unit_test(upgrade),
+        cmocka_unit_test(rests_in_a_commit),
         cmocka_unit_test(readers_do_not_wait),
         cmocka_unit_test(erased_on_disk),
         cmocka_unit_test(writer_waits),

@@ -401,6 +401,7 @@ project_effects(projector_t *p, unsigned first, unsigned n)
 
         if (!it->skip && !it->dead) {
             effects_queue(p->hub->c, &p->cmd, p->cf, &it->e);
+            projector_worked(p);
         }
     }
 

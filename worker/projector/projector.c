@@ -20,6 +20,7 @@
  * becomes a dead letter.
  */
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,10 @@ projector_run(role_t *r)
     projector_t  p;
 
     memset(&p, 0, sizeof(p));
+
+    /* small pieces that are freed are joined one by one, not all of a batch
+     * in a millisecond or two when the next large one is wanted */
+    (void) mallopt(M_MXFAST, 0);
 
     p.role = r;
     p.cf = r->cf;
@@ -152,7 +157,8 @@ projector_gather(projector_t *p, unsigned n)
 /*
  * In one piece a turn's work would have a processor to itself for some ten
  * milliseconds, and on a machine with few of them Redis and nginx would wait
- * for that.  So it is done in small pieces while there is time.
+ * for that.  So it is done in small pieces while there is time: whatever loops
+ * over a batch says so here, the store too, and while it commits.
  */
 void
 projector_worked(void *data)
@@ -520,10 +526,12 @@ projector_drop(projector_t *p)
 
     for (i = 0; i < p->nitems; i++) {
         event_free(&p->items[i].e);
+        projector_worked(p);
     }
 
     for (i = 0; i < p->nreplies; i++) {
         reply_free(p->replies[i]);
+        projector_worked(p);
     }
 
     p->nitems = 0;

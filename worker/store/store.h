@@ -123,8 +123,9 @@ store_rc_t store_ping(store_t *st);
 store_rc_t store_apply(store_t *st, const event_t *ev, size_t n, size_t *bad);
 
 /* Have store_apply() call fn(data) again and again while it works, so that it
- * may rest: with a transaction open, so for milliseconds only, and without a
- * call of this store.  NULL: not any more. */
+ * may rest; SQLite does so with each page that it writes, in any call.  A
+ * transaction may be open, so for milliseconds only, and without a call of this
+ * store.  NULL: not any more. */
 void store_on_work(store_t *st, void (*fn)(void *), void *data);
 
 /*

@@ -411,7 +411,8 @@ static int
 open_database(store_sqlite_t *st, const char *path, const char *scripts_dir,
     int migrate, char *err, size_t err_size)
 {
-    int  flags;
+    int          flags;
+    const char  *vfs;
 
     if (path[0] == '\0') {
         snprintf(err, err_size, SETTING ": empty; name a file, for example"
@@ -422,7 +423,12 @@ open_database(store_sqlite_t *st, const char *path, const char *scripts_dir,
     flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX
             | (migrate ? SQLITE_OPEN_CREATE : 0);
 
-    if (sqlite3_open_v2(path, &st->db, flags, NULL) != SQLITE_OK) {
+    vfs = sq_vfs_init(st);
+    if (vfs == NULL) {
+        store_oom();
+    }
+
+    if (sqlite3_open_v2(path, &st->db, flags, vfs) != SQLITE_OK) {
         return open_error(st, path, "the directory must exist and be"
                           " writable", err, err_size);
     }
@@ -483,6 +489,7 @@ sqlite_close(store_t *base)
     }
 
     sqlite3_close(st->db);
+    sq_vfs_free(st);
 
     store_arena_reset(&base->arena);
     free(base->arena.chunk);

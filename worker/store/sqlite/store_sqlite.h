@@ -134,14 +134,37 @@ typedef enum {
     SQ_MAX
 } sq_id_t;
 
+/* A kind of file, see store_sqlite_vfs.c. */
+typedef struct {
+    sqlite3_io_methods    methods;  /* first */
+    int                 (*write)(sqlite3_file *, const void *, int,
+                                 sqlite3_int64);
+    store_t              *st;
+} sq_methods_t;
+
+typedef struct {
+    sqlite3_vfs           vfs;      /* first */
+    sqlite3_vfs          *system;
+    store_t              *st;
+    sq_methods_t          database;
+    sq_methods_t          wal;
+    char                  name[32];
+} sq_vfs_t;
+
 typedef struct {
     store_t        base;            /* first */
     sqlite3       *db;
+    sq_vfs_t       vfs;
     sqlite3_stmt  *stmt[SQ_MAX];
     char          *json;            /* of sq_scratch() */
     size_t         json_size;
     int            tidied;          /* what the last process left untidy, too */
 } store_sqlite_t;
+
+/* The store's own VFS, by whose name its database is opened; NULL: no memory.
+ * It lives until sq_vfs_free(), after the database is closed. */
+const char *sq_vfs_init(store_sqlite_t *st);
+void sq_vfs_free(store_sqlite_t *st);
 
 /* The statement, ready to be bound; NULL with the error text set. */
 sqlite3_stmt *sq_get(store_sqlite_t *st, sq_id_t id, const char *sql);

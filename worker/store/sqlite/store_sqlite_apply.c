@@ -601,6 +601,7 @@ write_plan(store_sqlite_t *st, store_plan_t *p)
 
     for (i = 0; rc == STORE_OK && i < p->nmembers; i++) {
         rc = set_cursor(st, p->members[i]);
+        store_worked(&st->base);
     }
 
     for (i = 0; rc == STORE_OK && i < p->nconvs; i++) {

@@ -1,0 +1,102 @@
+/*
+ * store_sqlite_vfs.c: a rest between the writes of a commit.
+ *
+ * A commit, and the checkpoint that one in some hundred brings with it, write
+ * thousands of pages in one go, which keeps a processor for milliseconds that
+ * nginx and Redis may wait for.  SQLite offers no place to rest in between but
+ * the one where it writes a page: so the database is opened by a VFS that is
+ * the system's own in all things, only that what writes the database's file
+ * and its WAL says store_worked() after each page.  There a lock of writers is
+ * held, and no reader waits for one.
+ */
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "worker/store/sqlite/store_sqlite.h"
+
+
+static int  vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
+    int flags, int *out);
+static void vfs_watch(sq_vfs_t *v, sq_methods_t *m, sqlite3_file *file);
+static int  vfs_write(sqlite3_file *file, const void *data, int n,
+    sqlite3_int64 at);
+
+
+const char *
+sq_vfs_init(store_sqlite_t *st)
+{
+    sq_vfs_t  *v;
+
+    v = &st->vfs;
+    v->system = sqlite3_vfs_find(NULL);
+
+    v->vfs = *v->system;
+    v->vfs.pNext = NULL;
+    v->vfs.zName = v->name;
+    v->vfs.xOpen = vfs_open;
+    v->st = &st->base;
+
+    /* a name of its own for each store that is open */
+    snprintf(v->name, sizeof(v->name), "writeen-%p", (void *) st);
+
+    return sqlite3_vfs_register(&v->vfs, 0) == SQLITE_OK ? v->name : NULL;
+}
+
+
+void
+sq_vfs_free(store_sqlite_t *st)
+{
+    sqlite3_vfs_unregister(&st->vfs.vfs);
+}
+
+
+static int
+vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+    int *out)
+{
+    int        rc;
+    sq_vfs_t  *v;
+
+    v = (sq_vfs_t *) vfs;
+    rc = v->system->xOpen(v->system, name, file, flags, out);
+
+    if (rc == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB)) {
+        vfs_watch(v, &v->database, file);
+
+    } else if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL)) {
+        vfs_watch(v, &v->wal, file);
+    }
+
+    return rc;
+}
+
+
+/* The file is the system's, and so are its methods, but for this one.  The
+ * table of methods is all that a file knows of us. */
+static void
+vfs_watch(sq_vfs_t *v, sq_methods_t *m, sqlite3_file *file)
+{
+    m->methods = *file->pMethods;
+    m->write = m->methods.xWrite;
+    m->methods.xWrite = vfs_write;
+    m->st = v->st;
+
+    file->pMethods = &m->methods;
+}
+
+
+static int
+vfs_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 at)
+{
+    int            rc;
+    sq_methods_t  *m;
+
+    /* the methods are its first member */
+    m = (sq_methods_t *) file->pMethods;
+    rc = m->write(file, data, n, at);
+
+    store_worked(m->st);
+
+    return rc;
+}
