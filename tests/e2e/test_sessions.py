@@ -432,6 +432,7 @@ async def test_transcript(stack, tmp_path):
                      format="markdown")
     assert r.data["mimeType"] == "text/markdown"
     assert "line 29" in r.data["content"] and head in r.data["content"]
+    assert "- Topic: Bab 3\n" in r.data["content"]
     (await c.call("/transcript", by=c.tutor, method="GET",
                   format="pdf")).refused(400, "invalid_request")
     for ws in (ani, tia):

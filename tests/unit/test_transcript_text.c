@@ -14,8 +14,9 @@
 static const uint8_t  key[TRANSCRIPT_KEY_BYTES] = "a key of the tests only";
 
 
+/* context: NULL, or what the consultation was to be about. */
 static json_t *
-make(const json_t *doc, const char *title)
+make_about(const json_t *doc, const char *title, json_t *context)
 {
     char                 err[TRANSCRIPT_ERROR_SIZE];
     json_t              *session, *summary, *t;
@@ -30,6 +31,10 @@ make(const json_t *doc, const char *title)
                         "title", title,
                         "startTime", json_object_get(doc, "startTime"),
                         "endTime", json_object_get(doc, "endTime"));
+    if (context) {
+        json_object_set_new(session, "context", context);
+    }
+
     memset(&in, 0, sizeof(in));
     in.session = session;
     in.participants = json_object_get(doc, "participants");
@@ -43,6 +48,13 @@ make(const json_t *doc, const char *title)
     json_decref(summary);
 
     return t;
+}
+
+
+static json_t *
+make(const json_t *doc, const char *title)
+{
+    return make_about(doc, title, NULL);
 }
 
 
@@ -208,12 +220,47 @@ whole(void **state)
 }
 
 
+static void
+context(void **state)
+{
+    char        *p;
+    size_t       n;
+    json_t      *doc, *t;
+    const char  *line;
+
+    (void) state;
+
+    line = "a:x";
+    doc = fixture_talk(&line, 1);
+    t = make_about(doc, "T", json_pack("{s:s, s:s, s:s, s:s, s:[s,s]}",
+                       "topic", "Bab 3: *metode*", "course", "Skripsi",
+                       "scheduledAt", "2026-11-23T02:00:00.000Z",
+                       "agenda", "# kuesioner\n2. data", "documentIds",
+                       "doc-1", "doc_2"));
+    p = transcript_markdown(t, FIXTURE_OFFSET, &n);
+    assert_non_null(p);
+
+    assert_non_null(strstr(p, "\n- Topic: Bab 3: \\*metode\\*\n"
+                           "- Course: Skripsi\n"
+                           "- Scheduled: 2026-11-23 09:00:00\n"
+                           "- Documents: doc-1, doc\\_2\n"
+                           "- From: "));
+    assert_non_null(strstr(p, "\n\n## Agenda\n\n"
+                           "> \\# kuesioner\\\n> 2\\. data\n\n## "));
+
+    free(p);
+    json_decref(t);
+    json_decref(doc);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(injection),
         cmocka_unit_test(names_are_data),
+        cmocka_unit_test(context),
         cmocka_unit_test(whole)
     };
 

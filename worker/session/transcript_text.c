@@ -216,6 +216,55 @@ add_name(text_t *t, json_int_t number)
 }
 
 
+/* What the consultation was to be about: what its context has of these. */
+static void
+add_context(text_t *t, const json_t *context)
+{
+    size_t         i;
+    const json_t  *v, *list;
+
+    if (string_of(context, "topic")[0]) {
+        session_print(&t->b, "\n- Topic: ");
+        plain_of(&t->b, context, "topic");
+    }
+
+    if (string_of(context, "course")[0]) {
+        session_print(&t->b, "\n- Course: ");
+        plain_of(&t->b, context, "course");
+    }
+
+    if (string_of(context, "scheduledAt")[0]) {
+        session_print(&t->b, "\n- Scheduled: ");
+        local_time(t, string_of(context, "scheduledAt"), 1);
+    }
+
+    list = json_object_get(context, "documentIds");
+
+    json_array_foreach(list, i, v) {
+        session_print(&t->b, i ? ", " : "\n- Documents: ");
+
+        if (json_is_string(v)) {
+            plain(&t->b, json_string_value(v), json_string_length(v));
+        }
+    }
+}
+
+
+static void
+add_agenda(text_t *t)
+{
+    const json_t  *v;
+
+    v = json_object_get(json_object_get(content_of(t, "opened"), "context"),
+                        "agenda");
+
+    if (json_is_string(v) && json_string_length(v) > 0) {
+        session_print(&t->b, "\n## Agenda\n\n");
+        quoted(&t->b, json_string_value(v), json_string_length(v));
+    }
+}
+
+
 static void
 add_opened(text_t *t)
 {
@@ -241,6 +290,7 @@ add_opened(text_t *t)
             plain_of(&t->b, e, "conversationId");
             session_print(&t->b, "\n- Consultation: ");
             plain_of(&t->b, e, "consultationId");
+            add_context(t, json_object_get(content, "context"));
             session_print(&t->b, "\n- From: ");
             local_time(t, string_of(e, "startTime"), 1);
 
@@ -391,6 +441,7 @@ transcript_markdown(const json_t *transcript, int utc_offset, size_t *n)
     }
 
     add_opened(&t);
+    add_agenda(&t);
     add_summary(&t);
     add_messages(&t);
 
