@@ -21,6 +21,8 @@ from harness.parts import comm, descendants, rss_kib          # noqa: E402
 from harness.stack import Server, Stack                       # noqa: E402
 from harness.ws import Ws, raw_frame                          # noqa: E402
 
+from verdict import verdict                                   # noqa: E402
+
 ROOMS = 8
 WINDOW = 400                # sends under way per connection
 RSS_MAX_KIB = 96 * 1024     # of any process of the pool, whatever waits
@@ -170,19 +172,7 @@ def main():
     stack = Stack(f"backlog-{args.store}", args.store, servers={
         "bulk": Server("writeen_rate 1000000 burst=1000000 user=1000000; "
                        "writeen_send_queue 4m; writeen_ping_interval 10m;")})
-    stack.start()
-    problems = ["the test itself failed"]
-    try:
-        problems = run(stack, args.messages)
-    finally:
-        problems = problems + stack.stop()
-        for what in problems:
-            print(f"FAILED {what}")
-        if args.result:
-            with open(args.result, "a", encoding="utf-8") as f:
-                f.write(f"passed={int(not problems)} "
-                        f"failed={len(problems)}\n")
-    return 1 if problems else 0
+    return verdict(stack, lambda: run(stack, args.messages), args.result)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from harness.net import patience                              # noqa: E402
 from harness.stack import Server, Stack                       # noqa: E402
 from harness.ws import Ws, raw_frame                          # noqa: E402
 
+from verdict import verdict                                   # noqa: E402
+
 SOCKETS = 8                 # of a flooder, over the nginx workers
 WINDOW = 64                 # sends without an answer, on each of them
 OTHERS = 8
@@ -264,19 +266,8 @@ def main():
                       f"writeen_rate_kind message {rate} burst={burst} "
                       f"user={user};")
                       for name, (rate, burst, user) in RATES.items()})
-    stack.start()
-    problems = ["the test itself failed"]
-    try:
-        problems = asyncio.run(run(stack, args.messages))
-    finally:
-        problems = problems + stack.stop()
-        for what in problems:
-            print(f"FAILED {what}")
-        if args.result:
-            with open(args.result, "a", encoding="utf-8") as f:
-                f.write(f"passed={int(not problems)} "
-                        f"failed={len(problems)}\n")
-    return 1 if problems else 0
+    return verdict(stack, lambda: asyncio.run(run(stack, args.messages)),
+                   args.result)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from harness.client import ChatClient                         # noqa: E402
 from harness.parts import find_k6, rss_kib                    # noqa: E402
 from harness.stack import Stack                               # noqa: E402
 
+from verdict import verdict                                   # noqa: E402
+
 ROOM = "test_conversation_1"
 
 
@@ -128,19 +130,8 @@ def main():
     p.add_argument("--result")
     args = p.parse_args()
     stack = Stack(f"load-{args.store}", args.store)
-    stack.start()
-    problems = ["the test itself failed"]
-    try:
-        problems = asyncio.run(run(stack, args.scale))
-    finally:
-        problems = problems + stack.stop()
-        for what in problems:
-            print(f"FAILED {what}")
-        if args.result:
-            with open(args.result, "a", encoding="utf-8") as f:
-                f.write(f"passed={int(not problems)} "
-                        f"failed={len(problems)}\n")
-    return 1 if problems else 0
+    return verdict(stack, lambda: asyncio.run(run(stack, args.scale)),
+                   args.result)
 
 
 if __name__ == "__main__":

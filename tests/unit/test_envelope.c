@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "common/wrt_envelope.h"
+#include "tests/unit/refusal.h"
 
 #define A16   "aaaaaaaaaaaaaaaa"
 #define A64   A16 A16 A16 A16
@@ -27,47 +28,6 @@ parse(wrt_envelope_t *e, const char *json, wrt_refusal_t *why)
 
     return wrt_envelope_parse(e, unit_edge(json, strlen(json)), strlen(json),
                               why);
-}
-
-
-static void
-check_slice(wrt_slice_t s, const char *want)
-{
-    assert_non_null(s.p);
-
-    if (s.n != strlen(want) || memcmp(s.p, want, s.n) != 0) {
-        fail_msg("\"%.*s\", not \"%s\"", (int) s.n, s.p, want);
-    }
-}
-
-
-/* A refusal: code and field as given, a message that goes into JSON as is. */
-static void
-check_refusal(const wrt_refusal_t *why, const char *code, const char *field,
-    const char *word)
-{
-    const char  *p;
-
-    assert_non_null(why->code);
-    assert_string_equal(why->code, code);
-
-    if (field) {
-        assert_non_null(why->field);
-        assert_string_equal(why->field, field);
-
-    } else {
-        assert_null(why->field);
-    }
-
-    assert_non_null(why->message);
-
-    if (strstr(why->message, word) == NULL) {
-        fail_msg("\"%s\" says nothing of \"%s\"", why->message, word);
-    }
-
-    for (p = why->message; *p; p++) {
-        assert_true(*p >= ' ' && *p < 0x7F && *p != '"' && *p != '\\');
-    }
 }
 
 
