@@ -147,6 +147,27 @@ mg_find(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
 }
 
 
+store_rc_t
+mg_read(store_mongo_t *st, mongoc_collection_t *c, const char *id,
+    json_t *(*read)(const json_t *row), json_t **out)
+{
+    json_t  *rows;
+
+    rows = mg_find(st, c, BCON_NEW("_id", BCON_UTF8(id)), NULL);
+    if (rows == NULL) {
+        return STORE_DOWN;
+    }
+
+    if (json_array_size(rows)) {
+        *out = read(json_array_get(rows, 0));
+    }
+
+    json_decref(rows);
+
+    return *out ? STORE_OK : STORE_NOT_FOUND;
+}
+
+
 json_t *
 mg_aggregate(store_mongo_t *st, mongoc_collection_t *c, bson_t *pipeline,
     bson_t *opts)

@@ -58,6 +58,10 @@ json_t *mg_find(store_mongo_t *st, mongoc_collection_t *c, bson_t *query,
     bson_t *opts);
 json_t *mg_aggregate(store_mongo_t *st, mongoc_collection_t *c,
     bson_t *pipeline, bson_t *opts);
+/* What `read` makes of the document with this _id; it is given the row for the
+ * time of its call only.  STORE_NOT_FOUND: there is none. */
+store_rc_t mg_read(store_mongo_t *st, mongoc_collection_t *c, const char *id,
+    json_t *(*read)(const json_t *row), json_t **out);
 
 
 /* store_mongo_bson.c */

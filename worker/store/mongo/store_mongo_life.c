@@ -171,23 +171,11 @@ read_hold(const json_t *row)
 store_rc_t
 store_mongo_hold(store_t *base, const char *id, json_t **out)
 {
-    json_t         *rows;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
 
-    rows = mg_find(st, st->holds, BCON_NEW("_id", BCON_UTF8(id)), NULL);
-    if (rows == NULL) {
-        return STORE_DOWN;
-    }
-
-    if (json_array_size(rows)) {
-        *out = read_hold(json_array_get(rows, 0));
-    }
-
-    json_decref(rows);
-
-    return *out ? STORE_OK : STORE_NOT_FOUND;
+    return mg_read(st, st->holds, id, read_hold, out);
 }
 
 

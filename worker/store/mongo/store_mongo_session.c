@@ -532,64 +532,53 @@ store_mongo_sessions(store_t *base, const store_sessions_t *q,
 }
 
 
+static json_t *
+read_part(const json_t *row)
+{
+    return store_doc_string(mg_text(row, "text"));
+}
+
+
 store_rc_t
 store_mongo_session_part(store_t *base, const char *session,
     const char *run, int64_t part, json_t **out)
 {
     char            key[PART_KEY_MAX];
-    json_t         *rows;
     store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
     snprintf(key, sizeof(key), "%s/%s/%lld", session, run, (long long) part);
 
-    rows = mg_find(st, st->parts, BCON_NEW("_id", BCON_UTF8(key)), NULL);
-    if (rows == NULL) {
-        return STORE_DOWN;
-    }
+    return mg_read(st, st->parts, key, read_part, out);
+}
 
-    if (json_array_size(rows)) {
-        *out = store_doc_string(mg_text(json_array_get(rows, 0), "text"));
-    }
 
-    json_decref(rows);
+static json_t *
+read_consult(const json_t *row)
+{
+    store_consult_row_t  c;
 
-    return *out ? STORE_OK : STORE_NOT_FOUND;
+    memset(&c, 0, sizeof(c));
+    c.id = mg_text(row, "_id");
+    c.conversation = mg_text(row, "conversationId");
+    c.status = mg_text(row, "status");
+    c.from_seq = mg_int(row, "fromSeq");
+    c.context = json_incref(json_object_get(row, "context"));
+    c.created_at = mg_time(row, "createdAt");
+    c.updated_at = mg_time(row, "updatedAt");
+
+    return store_doc_consult(&c);
 }
 
 
 store_rc_t
 store_mongo_consult(store_t *base, const char *id, json_t **out)
 {
-    json_t               *rows, *row;
-    store_mongo_t        *st;
-    store_consult_row_t   c;
+    store_mongo_t  *st;
 
     st = (store_mongo_t *) base;
 
-    rows = mg_find(st, st->consultations, BCON_NEW("_id", BCON_UTF8(id)),
-                   NULL);
-    if (rows == NULL) {
-        return STORE_DOWN;
-    }
-
-    row = json_array_get(rows, 0);
-
-    if (row) {
-        memset(&c, 0, sizeof(c));
-        c.id = mg_text(row, "_id");
-        c.conversation = mg_text(row, "conversationId");
-        c.status = mg_text(row, "status");
-        c.from_seq = mg_int(row, "fromSeq");
-        c.context = json_incref(json_object_get(row, "context"));
-        c.created_at = mg_time(row, "createdAt");
-        c.updated_at = mg_time(row, "updatedAt");
-        *out = store_doc_consult(&c);
-    }
-
-    json_decref(rows);
-
-    return *out ? STORE_OK : STORE_NOT_FOUND;
+    return mg_read(st, st->consultations, id, read_consult, out);
 }
 
 
