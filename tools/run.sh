@@ -233,9 +233,11 @@ log_tail() {
 # What a pool that does not start said last, for the line that newcomers read:
 # it names the setting and what is allowed.
 last_error() {
+    local events='settings\|pid_file\|redis_refused\|store_unusable'
+
     [ "$1" = worker ] || return 0
     tail -n 8 "$RUN_DIR/logs/worker.log" \
-        | sed -n 's/^[^ ]* error [^ ]* settings /: /p' | tail -n 1
+        | sed -n "s/^[^ ]* error [^ ]* \\($events\\) /: /p" | tail -n 1
 }
 
 
@@ -380,7 +382,7 @@ take_run_dir() {
 
 
 check_port() {
-    if { exec {fd}<> "/dev/tcp/$host/$PORT"; } 2> /dev/null; then
+    if { exec {fd}<> "/dev/tcp/$address/$PORT"; } 2> /dev/null; then
         exec {fd}>&-
         die "port $PORT is in use; choose another: make run" \
             "PORT=$((PORT + 1))"
@@ -437,7 +439,7 @@ check_health() {
     health_code=
     health='nginx does not answer'
 
-    { exec {fd}<> "/dev/tcp/$host/$PORT"; } 2> /dev/null || return
+    { exec {fd}<> "/dev/tcp/$address/$PORT"; } 2> /dev/null || return
 
     printf 'GET /healthz HTTP/1.0\r\nHost: %s\r\n\r\n' "$host" >&"$fd"
 
@@ -542,8 +544,15 @@ advise() {
 
 trap 'stop=1' INT TERM HUP
 
-host=$BIND
-[ "$host" != 0.0.0.0 ] || host=127.0.0.1
+case "$BIND" in
+0.0.0.0 | '*')  host=127.0.0.1 ;;
+'[::]')         host='[::1]' ;;
+*)              host=$BIND ;;
+esac
+
+# as /dev/tcp wants it
+address=${host#[}
+address=${address%]}
 
 check_settings
 take_run_dir
@@ -607,7 +616,9 @@ health_s=3
 
 # Ready is 200, ten times: each nginx process answers for itself while it
 # connects.  One that is "degraded" gets a while to become "ok": the worker
-# is still connecting, most often.
+# is still connecting, most often.  A part that is dead is not ready, whatever
+# /healthz says: what a pool of an earlier run left in Redis speaks for it for
+# some seconds.
 row=0
 
 while :; do
@@ -615,6 +626,10 @@ while :; do
     watch "${parts[@]}"
     check_health
     now_ms
+
+    for name in "${parts[@]}"; do
+        alive "$name" || health_code=
+    done
 
     case "$health_code:$health" in
     200:*'"status":"ok"'*)

@@ -13,7 +13,7 @@ import pytest
 
 from harness import tokens, upload
 from harness.parts import BUILD, Redis, refused
-from harness.run import Run
+from harness.run import START_S, Run
 from harness.scene import message, received, send, texts, unique, uniques
 from harness.ws import Ws
 
@@ -125,6 +125,38 @@ async def test_settings(make_run, settings, words):
     for word in words:
         assert word in said, said
     assert "hidden" not in run.output()
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"STORAGE_PATH": "/no/such/place"}, ["STORAGE_PATH", "/no/such"]),
+    ({"SHARDS": "4"}, ["SHARDS is 4", "to 16"]),
+    ({"SQLITE_PATH": "/etc/passwd"}, ["SQLITE_PATH", "not a database"]),
+])
+async def test_settings_of_the_next_start(make_run, settings, words):
+    """What the pool of the last start left in Redis does not speak for one
+    that does not come up."""
+    run = make_run()
+    run.start()
+    run.stop()
+    run.settings.update(settings)
+    said = run.refuses()
+    for word in words:
+        assert word in said, said
+    assert "ready: " not in run.output()
+
+
+async def test_ipv6(make_run):
+    run = make_run(BIND="[::1]")
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", run.port))
+        other.listen()
+        assert f"port {run.port} is in use" in run.refuses()
+    run.launch()
+    run.says(f"ready: http://[::1]:{run.port}\n", START_S)
+    run.stop()
+    run.settings["BIND"] = "[::]"
+    run.launch()
+    run.says(f"ready: http://[::1]:{run.port}\n", START_S)
 
 
 @pytest.mark.parametrize("who, words", [
