@@ -233,6 +233,39 @@ ngx_http_writeen_conf_port(u_char *host, u_char *last)
 }
 
 
+/*
+ * What follows the scheme in an Origin header and can stand here, since they
+ * are compared as a whole: no user, query or path, and no "*" for a part.
+ */
+static ngx_uint_t
+ngx_http_writeen_conf_host(u_char *p, u_char *last)
+{
+    if (p == last) {
+        return 0;
+    }
+
+    while (p < last && (isalnum(*p) || ngx_strchr("-._:[]", *p))) {
+        p++;
+    }
+
+    return p == last;
+}
+
+
+/* Browsers leave the port of the scheme out. */
+static ngx_uint_t
+ngx_http_writeen_conf_own_port(ngx_str_t *origin)
+{
+    return (origin->len > sizeof("http://:80") - 1
+            && ngx_strncasecmp(origin->data, (u_char *) "http://", 7) == 0
+            && ngx_strncmp(origin->data + origin->len - 3, ":80", 3) == 0)
+           || (origin->len > sizeof("https://:443") - 1
+               && ngx_strncasecmp(origin->data, (u_char *) "https://", 8) == 0
+               && ngx_strncmp(origin->data + origin->len - 4, ":443", 4)
+                  == 0);
+}
+
+
 /* writeen_origin origin... | *; */
 
 char *
@@ -265,13 +298,15 @@ ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         p = (u_char *) ngx_strstr(value[i].data, "://");
 
-        if (p == NULL || p == value[i].data || p[3] == '\0'
-            || ngx_strchr(p + 3, '/') != NULL)
+        if (p == NULL || p == value[i].data
+            || !ngx_http_writeen_conf_host(p + 3,
+                                           value[i].data + value[i].len))
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid origin \"%V\" in \"writeen_origin\": "
-                               "\"*\" or scheme://host[:port] without a path "
-                               "is allowed", &value[i]);
+                               "scheme://host[:port] without user, path and "
+                               "query is allowed, each host by its whole "
+                               "name, or \"*\" alone for all", &value[i]);
             return NGX_CONF_ERROR;
         }
 
@@ -285,6 +320,15 @@ ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
+        if (ngx_http_writeen_conf_own_port(&value[i])) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "origin \"%V\" in \"writeen_origin\" would "
+                               "never be met: browsers leave out the port "
+                               "that is the scheme's own, leave it out here, "
+                               "too", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
         origin = ngx_array_push(wlcf->origins);
         if (origin == NULL) {
             return NGX_CONF_ERROR;
@@ -292,6 +336,42 @@ ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         *origin = value[i];
     }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_writeen_conf_no_name(ngx_conf_t *cf, ngx_command_t *cmd)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"\" in \"%V\": a name is allowed; "
+                       "without the directive it is not checked", &cmd->name);
+}
+
+
+/* writeen_jwt_issuer name; */
+
+char *
+ngx_http_writeen_conf_issuer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                    *value;
+    ngx_http_writeen_loc_conf_t  *wlcf = conf;
+
+    if (wlcf->issuer.data != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    /* a template with nothing to fill in must not switch the check off */
+
+    if (value[1].len == 0) {
+        ngx_http_writeen_conf_no_name(cf, cmd);
+        return NGX_CONF_ERROR;
+    }
+
+    wlcf->issuer = value[1];
 
     return NGX_CONF_OK;
 }
@@ -318,6 +398,12 @@ ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
+
+        if (value[i].len == 0) {
+            ngx_http_writeen_conf_no_name(cf, cmd);
+            return NGX_CONF_ERROR;
+        }
+
         name = ngx_array_push(wlcf->audience);
         if (name == NULL) {
             return NGX_CONF_ERROR;

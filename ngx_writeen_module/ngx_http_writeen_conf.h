@@ -147,6 +147,8 @@ char *ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_writeen_conf_issuer(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_files(ngx_conf_t *cf, ngx_command_t *cmd,

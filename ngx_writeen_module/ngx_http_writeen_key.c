@@ -31,6 +31,8 @@ static ngx_int_t ngx_http_writeen_key_value(ngx_conf_t *cf,
     ngx_http_writeen_alg_t *alg, ngx_str_t *value, ngx_str_t *key);
 static ngx_int_t ngx_http_writeen_key_file(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *key);
+static const char *ngx_http_writeen_key_mistaken(ngx_conf_t *cf,
+    ngx_str_t *value);
 static char *ngx_http_writeen_key_add(ngx_conf_t *cf,
     ngx_http_writeen_loc_conf_t *wlcf, ngx_http_writeen_key_t *key);
 static const char *ngx_http_writeen_key_check(ngx_http_writeen_alg_t *alg,
@@ -68,10 +70,10 @@ static ngx_http_writeen_alg_t  ngx_http_writeen_algs[] = {
  * without one, in their order.  Keys of one level replace those inherited.
  *
  * nginx -t refuses: an algorithm that is not in the list; a secret of less than
- * 16 bytes, or one that is a PEM text; PEM that holds no public key, one of
- * another kind, an RSA key below 2048 bits or another curve than the
- * algorithm's; two keys of one kid.  It warns of a secret that is shorter than
- * the hash.
+ * 16 bytes, or one that is a PEM text; PEM that holds no public key or several,
+ * one of another kind, an RSA key below 2048 bits or another curve than the
+ * algorithm's; two keys of one kid; a file's name without "file:", and a
+ * variable.  It warns of a secret that is shorter than the hash.
  */
 char *
 ngx_http_writeen_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -136,6 +138,7 @@ ngx_http_writeen_key_value(ngx_conf_t *cf, ngx_http_writeen_alg_t *alg,
     const char  *why;
 
     *key = *value;
+    why = NULL;
 
     if (value->len >= 5 && ngx_strncmp(value->data, "file:", 5) == 0) {
         name.data = value->data + 5;
@@ -152,9 +155,14 @@ ngx_http_writeen_key_value(ngx_conf_t *cf, ngx_http_writeen_alg_t *alg,
         {
             key->len--;
         }
+
+    } else {
+        why = ngx_http_writeen_key_mistaken(cf, value);
     }
 
-    why = ngx_http_writeen_key_check(alg, key);
+    if (why == NULL) {
+        why = ngx_http_writeen_key_check(alg, key);
+    }
 
     if (why != NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -171,6 +179,51 @@ ngx_http_writeen_key_value(ngx_conf_t *cf, ngx_http_writeen_alg_t *alg,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * What was meant to lead to a key and would be taken for one: a path, which
+ * anybody can guess, and then mint tokens with; a variable, of which there are
+ * none here, and which a template has left as it was.
+ */
+
+static const char *
+ngx_http_writeen_key_mistaken(ngx_conf_t *cf, ngx_str_t *value)
+{
+    u_char           *p, *last;
+    ngx_str_t         path;
+    ngx_file_info_t   fi;
+
+    path = *value;
+
+    if (path.len && path.len < NGX_MAX_PATH
+        && ngx_conf_full_name(cf->cycle, &path, 1) == NGX_OK
+        && ngx_file_info(path.data, &fi) != NGX_FILE_ERROR
+        && !ngx_is_dir(&fi))
+    {
+        return "is the name of a file; write \"file:\" before it";
+    }
+
+    p = value->data;
+    last = p + value->len;
+
+    if (value->len < 2 || *p++ != '$') {
+        return NULL;
+    }
+
+    if (last - p > 2 && *p == '{' && last[-1] == '}') {
+        p++;
+        last--;
+    }
+
+    while (p < last && (isalnum(*p) || *p == '_')) {
+        p++;
+    }
+
+    return p < last ? NULL : "is the name of a variable, and there are none "
+                             "here; write the key itself, or \"file:\" and "
+                             "a path";
 }
 
 
@@ -324,7 +377,7 @@ ngx_http_writeen_key_pem(ngx_http_writeen_alg_t *alg, ngx_str_t *key)
     char         curve[64];
     u_char      *last;
     size_t       len;
-    EVP_PKEY    *pkey;
+    EVP_PKEY    *pkey, *other;
     const char  *why;
 
     last = key->data + key->len;
@@ -336,6 +389,9 @@ ngx_http_writeen_key_pem(ngx_http_writeen_alg_t *alg, ngx_str_t *key)
     }
 
     pkey = PEM_read_bio_PUBKEY(bio, NULL, ngx_http_writeen_no_password, NULL);
+    other = pkey ? PEM_read_bio_PUBKEY(bio, NULL, ngx_http_writeen_no_password,
+                                       NULL)
+                 : NULL;
 
     BIO_free(bio);
     ERR_clear_error();
@@ -358,7 +414,12 @@ ngx_http_writeen_key_pem(ngx_http_writeen_alg_t *alg, ngx_str_t *key)
         return "is no public key in PEM form";
     }
 
-    if (EVP_PKEY_base_id(pkey) != alg->type) {
+    if (other != NULL) {
+        /* tokens of the second one would all be refused */
+        why = "is more than one public key; each has a \"writeen_jwt_key\" "
+              "of its own";
+
+    } else if (EVP_PKEY_base_id(pkey) != alg->type) {
         why = (alg->type == EVP_PKEY_RSA) ? "is no RSA key" : "is no EC key";
 
     } else if (alg->type == EVP_PKEY_RSA) {
@@ -374,6 +435,7 @@ ngx_http_writeen_key_pem(ngx_http_writeen_alg_t *alg, ngx_str_t *key)
               "ES512 P-521";
     }
 
+    EVP_PKEY_free(other);
     EVP_PKEY_free(pkey);
     ERR_clear_error();
 

@@ -133,9 +133,9 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_jwt_issuer"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
+      ngx_http_writeen_conf_issuer,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_writeen_loc_conf_t, issuer),
+      0,
       NULL },
 
     { ngx_string("writeen_jwt_audience"),

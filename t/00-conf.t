@@ -10,8 +10,20 @@ use Test::Nginx::Writeen;
 
 key_pair('rsa1', 'rsa');
 key_pair('ec1', 'ec');
+both_in('two.pub', 'RSA1', 'EC1');
 
 run_tests();
+
+
+# A file with two public keys, which is one too many.
+sub both_in {
+    my ($name, @keys) = @_;
+    my @paths = map { $ENV{"TEST_NGINX_KEY_$_"} } @keys;
+    my $dir = $paths[0] =~ s{[^/]+$}{}r;
+
+    system("cat @paths > $dir$name") == 0 or die "$dir$name: $!\n";
+}
+
 
 __DATA__
 
@@ -196,6 +208,11 @@ bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=; ~ "kid=
 bad server: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=a; writeen_jwt_key HS256 0123456789abcdef0123456789abcdef kid=a; ~ duplicate kid "a" in "writeen_jwt_key"
 bad server: writeen_jwt_key HS256 file:/no/such/file; ~ "/no/such/file" of "writeen_jwt_key" failed
 bad server: writeen_jwt_key HS256 file:; ~ no file.*"writeen_jwt_key"
+bad server: writeen_jwt_key HS256 $key_rsa1; ~ "writeen_jwt_key HS256" is the name of a file; write "file:"
+good server: writeen_jwt_key HS256 /no/such/file+but+a+secret+of+Base64=;
+bad server: writeen_jwt_key HS256 "$JWT_SECRET_THAT_NOBODY_FILLED_IN"; ~ "writeen_jwt_key HS256" is the name of a variable
+bad server: writeen_jwt_key HS256 "${JWT_SECRET_THAT_NOBODY_FILLED_IN}"; ~ "writeen_jwt_key HS256" is the name of a variable
+good server: writeen_jwt_key HS256 "$2y$10$0123456789abcdef0123456789abcdef";
 bad server: writeen_jwt_key HS256 file:/dev/zero; ~ "/dev/zero" of "writeen_jwt_key" is too big
 bad main: writeen_jwt_key HS256 0123456789abcdef0123456789abcdef; ~ "writeen_jwt_key" directive is not allowed here
 
@@ -212,6 +229,8 @@ bad server: writeen_jwt_key RS256 file:$key_ec1; ~ "writeen_jwt_key RS256" is no
 bad server: writeen_jwt_key ES256 file:$key_rsa1; ~ "writeen_jwt_key ES256" is no EC key
 bad server: writeen_jwt_key ES384 file:$key_ec1; ~ "writeen_jwt_key ES384" is on another curve.*P-384
 bad server: writeen_jwt_key RS256 file:$private_rsa1; ~ "writeen_jwt_key RS256" is a private key.*pubout
+bad server: writeen_jwt_key RS256 $key_rsa1; ~ "writeen_jwt_key RS256" is the name of a file; write "file:"
+bad server: writeen_jwt_key RS256 file:$temp/two.pub; ~ "writeen_jwt_key RS256" is more than one public key
 bad server: writeen_jwt_key RS256 file:/etc/hostname; ~ "writeen_jwt_key RS256" is no public key
 
 
@@ -220,6 +239,8 @@ bad server: writeen_jwt_key RS256 file:/etc/hostname; ~ "writeen_jwt_key RS256" 
 --- steps
 good http: writeen_jwt_issuer https://auth.example;
 good location: writeen_jwt_issuer x; writeen_api on;
+bad server: writeen_jwt_issuer ""; ~ invalid value "" in "writeen_jwt_issuer": a name is allowed
+bad server: writeen_jwt_audience a ""; ~ invalid value "" in "writeen_jwt_audience": a name is allowed
 bad server: writeen_jwt_issuer; ~ invalid number of arguments in "writeen_jwt_issuer"
 bad server: writeen_jwt_issuer a b; ~ invalid number of arguments in "writeen_jwt_issuer"
 bad server: writeen_jwt_issuer a; writeen_jwt_issuer b; ~ "writeen_jwt_issuer" directive is duplicate
@@ -349,6 +370,12 @@ bad server: writeen_origin a.example; ~ "a\.example".*"writeen_origin".*://
 bad server: writeen_origin https://a.example/; ~ "https://a\.example/".*"writeen_origin"
 bad server: writeen_origin https://a.example/path; ~ "writeen_origin"
 bad server: writeen_origin https://; ~ "writeen_origin"
+bad server: writeen_origin https://*.example; ~ "https://\*\.example" in "writeen_origin".*by its whole name, or "\*" alone
+bad server: writeen_origin https://ann@a.example; ~ "writeen_origin".*without user
+bad server: writeen_origin https://a.example?b; ~ "writeen_origin".*query
+bad server: writeen_origin https://a.example:443; ~ "https://a\.example:443" in "writeen_origin" would never be met.*leave it out
+bad server: writeen_origin http://a.example HTTP://[::1]:80; ~ "HTTP://\[::1\]:80" in "writeen_origin" would never be met
+good server: writeen_origin http://a.example:443 https://a.example:80 https://a.example:1443 capacitor://localhost;
 
 
 === TEST 17: acks
