@@ -209,6 +209,10 @@ scanners(void **state)
     assert_int_equal(load(&cf, p, err), -1);
     assert_non_null(strstr(err, "THUMBNAILER"));
 
+    p[1].value = "/tmp";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "THUMBNAILER"));
+
     p[1].value = "/bin/sh";
     assert_int_equal(load(&cf, p, err), 0);
     assert_string_equal(cf.thumbnailer, "/bin/sh");
@@ -251,6 +255,14 @@ uploads(void **state)
     assert_int_equal(load(&cf, p, err), -1);
     assert_non_null(strstr(err, "SPOOL"));
     assert_non_null(strstr(err, "writeen_spool"));
+
+    p[0].value = "/tmp/none-yet//";         /* who comes first makes it */
+    assert_int_equal(load(&cf, p, err), 0);
+
+    p[0].value = "/nowhere/at/all/";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "SPOOL"));
+    assert_non_null(strstr(err, "\"/nowhere/at\""));
 
     for (i = 0; i < UNIT_COUNT(numbers) * UNIT_COUNT(bad); i++) {
         p[0].name = numbers[i / UNIT_COUNT(bad)];
@@ -463,8 +475,21 @@ errors(void **state)
         { "STORE", "SQLite", NULL, NULL },
         { "MONGODB_URI", "", "STORE", "mongo" },
         { "MONGODB_URI", "http://user:secret@h", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:secret@", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:secret@/x", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:secret@h:99999/x", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:secret@h/a b", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:secret@h/x?replicaSet", "STORE",
+          "mongo" },
+        { "MONGODB_URI", "mongodb://u:p@secret@h/x", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:p/secret@h/x", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:p?secret@h/x", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:p%secret@h/x", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://secret:u:p@h/x", "STORE", "mongo" },
+        { "MONGODB_URI", "mongodb://u:p:secret@h/x", "STORE", "mongo" },
         { "SQLITE_PATH", "/nowhere/at/all.db", NULL, NULL },
         { "SQLITE_PATH", "/tmp/", NULL, NULL },
+        { "SQLITE_PATH", "/tmp", NULL, NULL },
         { "SQLITE_PATH", longer, NULL, NULL },
         { "LOG_LEVEL", "verbose", NULL, NULL },
         { "SCRIPTS_DIR", "/nowhere", NULL, NULL },
@@ -519,6 +544,7 @@ pushes(void **state)
         { "FCM_CREDENTIALS", "/dev/null" },
         { "WEBHOOK_URL", "http://h/x" },        /* without a secret */
         { "PUSH_CA_FILE", "/nowhere/ca.pem" },
+        { "PUSH_CA_FILE", "/etc/passwd" }, { "PUSH_CA_FILE", "/tmp" },
         { "PUSH_CONTENT", "yes" },
         { "PUSH_GRACE_MS", "-1" }, { "PUSH_GRACE_MS", "600001" },
         { "PUSH_REMINDER_M", "1441" }, { "PUSH_REMINDER_M", "x" }

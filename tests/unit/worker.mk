@@ -2,6 +2,7 @@
 # store.
 
 include worker/push/push.mk
+include worker/store/store.mk
 
 UNIT_WORKER_TESTS := event conf router body node file_link disposition may \
                      spool user util
@@ -16,7 +17,8 @@ UNIT_WORKER_conf   := $(BUILD)/worker/conf/conf.o \
                       $(BUILD)/worker/conf/conf_scan.o \
                       $(BUILD)/worker/conf/conf_spool.o \
                       $(BUILD)/worker/conf/conf_session.o \
-                      $(BUILD)/worker/conf/conf_push.o $(PUSH_LIB)
+                      $(BUILD)/worker/conf/conf_push.o $(PUSH_LIB) \
+                      $(STORE_LIB)
 UNIT_WORKER_router := $(BUILD)/worker/api/api_route.o
 UNIT_WORKER_body   := $(BUILD)/worker/api/api_body.o
 UNIT_WORKER_node   := $(BUILD)/worker/pool/node.o
@@ -27,7 +29,7 @@ UNIT_WORKER_spool  := $(BUILD)/worker/files/spool.o
 UNIT_WORKER_may    := $(BUILD)/worker/api/api_may.o
 
 UNIT_WORKER_LIBS_event := -lyajl
-UNIT_WORKER_LIBS_conf  := $(PUSH_LIBS)
+UNIT_WORKER_LIBS_conf  := $(PUSH_LIBS) $(STORE_LIBS)
 
 # the test sees how signatures are compared
 UNIT_WORKER_LIBS_file_link := -Wl,--wrap=CRYPTO_memcmp -lcrypto
@@ -38,7 +40,7 @@ $(UNIT_WORKER): $(BUILD)/unit/test_%: tests/unit/test_%.c $(COMMON_LIB) \
     $(BUILD)/worker/pool/log.o $(BUILD)/worker/pool/util.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $(filter %.c %.o,$^) \
-	    $(filter $(PUSH_LIB),$^) \
+	    $(filter $(PUSH_LIB) $(STORE_LIB),$^) \
 	    $(COMMON_LIB) -lcmocka $(UNIT_WORKER_LIBS_$*) $(COMMON_LIBS) \
 	    $(LDFLAGS)
 

@@ -330,7 +330,7 @@ conf_sqlite(conf_ctx_t *x)
 
     slash = strrchr(dir, '/');
 
-    if (slash[1] == '\0') {
+    if (slash[1] == '\0' || (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))) {
         return conf_error(x, "SQLITE_PATH is \"%.200s\": must name a file, "
                           "not a directory", path);
     }
@@ -357,6 +357,7 @@ static int
 conf_mongo(conf_ctx_t *x)
 {
     int          n;
+    char         err[CONF_ERROR_SIZE];
     const char  *uri;
 
     uri = conf_value(x, "MONGODB_URI");
@@ -373,6 +374,12 @@ conf_mongo(conf_ctx_t *x)
     {
         return conf_error(x, "MONGODB_URI must begin with mongodb:// or "
                           "mongodb+srv://");
+    }
+
+    /* one that can never be right is not waited for, as a server is */
+
+    if (store_url_check(uri, err, sizeof(err)) != 0) {
+        return conf_error(x, "%s", err);
     }
 
     n = snprintf(x->cf->store_url, sizeof(x->cf->store_url), "%s", uri);

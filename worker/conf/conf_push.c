@@ -126,7 +126,7 @@ conf_webhook(conf_ctx_t *x, const char *name, const char *value)
 int
 conf_push_ca(conf_ctx_t *x, const char *name, const char *value)
 {
-    char  *out;
+    char  *out, err[PUSH_ERROR_SIZE];
 
     if (value == NULL) {
         return 0;
@@ -139,10 +139,10 @@ conf_push_ca(conf_ctx_t *x, const char *name, const char *value)
         return -1;
     }
 
-    if (access(out, R_OK) != 0) {
-        return conf_error(x, "%s: \"%.600s\" cannot be read; name a file of "
+    if (push_ca_check(out, err, sizeof(err)) != 0) {
+        return conf_error(x, "%s: \"%.600s\" %s; name a file of "
                           "certificates in PEM form, or unset it for those "
-                          "of the system", name, out);
+                          "of the system", name, out, err);
     }
 
     return 0;

@@ -134,9 +134,10 @@ conf_clamav(conf_ctx_t *x, const char *name, const char *value)
 int
 conf_thumbnailer(conf_ctx_t *x, const char *name, const char *value)
 {
-    char     *out, *slash;
-    size_t    size;
-    ssize_t   n;
+    char         *out, *slash;
+    size_t        size;
+    ssize_t       n;
+    struct stat   st;
 
     out = x->cf->thumbnailer;
     size = sizeof(x->cf->thumbnailer);
@@ -146,7 +147,9 @@ conf_thumbnailer(conf_ctx_t *x, const char *name, const char *value)
             return -1;
         }
 
-        if (access(out, X_OK) != 0) {
+        if (stat(out, &st) != 0 || !S_ISREG(st.st_mode)
+            || access(out, X_OK) != 0)
+        {
             return conf_error(x, "%s: \"%.600s\" is not a program that this "
                               "user may run; name the writeen-thumb of this "
                               "version", name, out);

@@ -7,16 +7,19 @@
 #include <unistd.h>
 
 #include "worker/conf/conf_internal.h"
+#include "worker/worker.h"
 
 #define CONF_FILES_DEFAULT   2
 #define CONF_SECONDS_MAX     (30 * 86400)
 
 
-/* writeen_spool of the nginx beside us.  Not set: no uploads here. */
+/* writeen_spool of the nginx beside us, which makes it, too.  Not set: no
+ * uploads here. */
 int
 conf_spool(conf_ctx_t *x, const char *name, const char *value)
 {
-    char         *out;
+    char          path[PATH_MAX], *out, *slash;
+    size_t        n;
     struct stat   st;
 
     if (value == NULL) {
@@ -29,13 +32,31 @@ conf_spool(conf_ctx_t *x, const char *name, const char *value)
         return -1;
     }
 
-    if (stat(out, &st) == 0
-        && (!S_ISDIR(st.st_mode) || access(out, R_OK | W_OK | X_OK) != 0))
-    {
-        return conf_error(x, "%s: \"%.600s\" is not a directory that this "
-                          "user may write to; name that of nginx's "
-                          "writeen_spool, and give both users its group",
-                          name, out);
+    if (stat(out, &st) == 0) {
+
+        if (!S_ISDIR(st.st_mode) || access(out, R_OK | W_OK | X_OK) != 0) {
+            return conf_error(x, "%s: \"%.600s\" is not a directory that "
+                              "this user may write to; name that of nginx's "
+                              "writeen_spool, and give both users its group",
+                              name, out);
+        }
+
+        return 0;
+    }
+
+    text_copy(path, sizeof(path), out);
+
+    for (n = strlen(path); n > 1 && path[n - 1] == '/'; n--) {
+        path[n - 1] = '\0';
+    }
+
+    slash = strrchr(path, '/');
+    slash[slash == path] = '\0';
+
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        return conf_error(x, "%s: there is no directory \"%.600s\" to make "
+                          "it in; name that of nginx's writeen_spool, or "
+                          "create that one", name, path);
     }
 
     return 0;

@@ -137,6 +137,10 @@ int push_account_read(push_account_t *a, const char *path, char *err,
     size_t size);
 void push_account_free(push_account_t *a);
 
+/* Does the file have a certificate in PEM form?  0, or -1 and what is wrong
+ * with it in err. */
+int push_ca_check(const char *path, char *err, size_t size);
+
 
 /* push_webhook.c */
 

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "worker/push/push.h"
 
@@ -162,4 +164,31 @@ push_account_free(push_account_t *a)
     free(a->token_url);
 
     memset(a, 0, sizeof(*a));
+}
+
+
+int
+push_ca_check(const char *path, char *err, size_t size)
+{
+    FILE  *f;
+    X509  *cert;
+
+    f = fopen(path, "r");
+    if (f == NULL) {
+        snprintf(err, size, "cannot be read: %s", strerror(errno));
+        return -1;
+    }
+
+    cert = PEM_read_X509(f, NULL, NULL, "");
+    fclose(f);
+    ERR_clear_error();
+
+    if (cert == NULL) {
+        snprintf(err, size, "has no certificate");
+        return -1;
+    }
+
+    X509_free(cert);
+
+    return 0;
 }

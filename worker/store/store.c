@@ -47,6 +47,17 @@ store_open(const char *url, const char *scripts_dir, int migrate, char *err,
 }
 
 
+int
+store_url_check(const char *url, char *err, size_t err_size)
+{
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        return 0;
+    }
+
+    return store_mongo_uri_check(url, err, err_size);
+}
+
+
 void
 store_close(store_t *st)
 {

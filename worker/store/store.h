@@ -98,6 +98,11 @@ typedef struct {
 store_t *store_open(const char *url, const char *scripts_dir, int migrate,
     char *err, size_t err_size);
 void store_close(store_t *st);
+
+/* Is the URL in order?  0, or -1 and a text with the cure in err, which repeats
+ * no password.  No server is asked. */
+int store_url_check(const char *url, char *err, size_t err_size);
+
 const char *store_name(const store_t *st);      /* "sqlite" | "mongo" */
 const char *store_error(const store_t *st);     /* text of the last failure */
 

@@ -758,6 +758,7 @@ store_rc_t store_fail(store_t *st, store_rc_t rc, const char *fmt, ...)
 
 store_t *store_sqlite_open(const char *path, const char *scripts_dir,
     int migrate, char *err, size_t err_size);
+int store_mongo_uri_check(const char *uri, char *err, size_t err_size);
 store_t *store_mongo_open(const char *uri, const char *scripts_dir,
     int migrate, char *err, size_t err_size);
 

@@ -202,6 +202,76 @@ default_ms(mongoc_uri_t *uri, const char *option, int32_t ms)
 }
 
 
+static mongoc_uri_t *
+parse_uri(const char *text, char *err, size_t err_size)
+{
+    size_t         n;
+    const char    *host, *at;
+    bson_error_t   error;
+    mongoc_uri_t  *uri;
+
+    host = strstr(text, "://");
+    host = host ? host + 3 : text;
+    n = strcspn(host, "/?");
+    at = memchr(host, '@', n);
+
+    /* libmongoc would take a part of the password for a host, and say it */
+
+    if (at ? memchr(at + 1, '@', n - (size_t) (at + 1 - host)) != NULL
+           : strchr(host, '@') != NULL)
+    {
+        goto escapes;
+    }
+
+    uri = mongoc_uri_new_with_error(text, &error);
+
+    if (uri) {
+        return uri;
+    }
+
+    /* and here it would repeat the whole of it */
+
+    if (strncmp(error.message, "Password", 8) == 0
+        || strncmp(error.message, "Username", 8) == 0)
+    {
+        goto escapes;
+    }
+
+    snprintf(err, err_size, SETTING ": %s; it looks like mongodb://"
+             "[user:password@]host[:port],.../database[?replicaSet=name]",
+             error.message);
+
+    return NULL;
+
+escapes:
+
+    snprintf(err, err_size, SETTING ": user and password have characters that"
+             " must be escaped; write %%40 for \"@\", %%3A for \":\", %%2F for"
+             " \"/\", %%3F for \"?\" and %%25 for \"%%\"");
+
+    return NULL;
+}
+
+
+int
+store_mongo_uri_check(const char *text, char *err, size_t err_size)
+{
+    mongoc_uri_t  *uri;
+
+    /* what it says to standard error is not for operators */
+    mongoc_log_set_handler(NULL, NULL);
+
+    uri = parse_uri(text, err, err_size);
+    if (uri == NULL) {
+        return -1;
+    }
+
+    mongoc_uri_destroy(uri);
+
+    return 0;
+}
+
+
 static int
 make_clients(store_mongo_t *st, const char *text, char *err, size_t err_size)
 {
@@ -210,11 +280,8 @@ make_clients(store_mongo_t *st, const char *text, char *err, size_t err_size)
     mongoc_read_prefs_t           *primary;
     mongoc_write_concern_t        *wc;
 
-    uri = mongoc_uri_new_with_error(text, &error);
+    uri = parse_uri(text, err, err_size);
     if (uri == NULL) {
-        snprintf(err, err_size, SETTING ": %s; it looks like mongodb://"
-                 "[user:password@]host[:port],.../database[?replicaSet=name]",
-                 error.message);
         return -1;
     }
 
