@@ -220,6 +220,12 @@ scanners(void **state)
     p[1].value = NULL;
     assert_int_equal(load(&cf, p, err), 0);
     assert_non_null(strstr(cf.thumbnailer, "unit/writeen-thumb"));
+
+    p[1].name = "SPOOL";                    /* now it is needed */
+    p[1].value = "/tmp";
+    assert_int_equal(load(&cf, p, err), -1);
+    assert_non_null(strstr(err, "THUMBNAILER"));
+    assert_non_null(strstr(err, "unit/writeen-thumb"));
 }
 
 
@@ -229,7 +235,7 @@ uploads(void **state)
     char    err[CONF_ERROR_SIZE];
     size_t  i;
     conf_t  cf;
-    pair_t  p[ENV_MAX] = { { "SPOOL", NULL } };
+    pair_t  p[ENV_MAX] = { { "SPOOL", NULL }, { "THUMBNAILER", "/bin/sh" } };
 
     static const char *const  numbers[] = {
         "FILES_WORKERS", "UPLOAD_IDLE_S", "RETENTION_S",

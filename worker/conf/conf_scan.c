@@ -130,7 +130,8 @@ conf_clamav(conf_ctx_t *x, const char *name, const char *value)
 }
 
 
-/* Beside this program unless it is told. */
+/* Beside this program unless it is told.  Without it uploads of pictures
+ * would wait for ever; who takes no uploads needs none. */
 int
 conf_thumbnailer(conf_ctx_t *x, const char *name, const char *value)
 {
@@ -147,22 +148,24 @@ conf_thumbnailer(conf_ctx_t *x, const char *name, const char *value)
             return -1;
         }
 
-        if (stat(out, &st) != 0 || !S_ISREG(st.st_mode)
-            || access(out, X_OK) != 0)
-        {
-            return conf_error(x, "%s: \"%.600s\" is not a program that this "
-                              "user may run; name the writeen-thumb of this "
-                              "version", name, out);
-        }
+    } else {
+        n = readlink("/proc/self/exe", out, size - sizeof(CONF_THUMBNAILER));
+        out[n > 0 ? n : 0] = '\0';
+        slash = strrchr(out, '/');
+        slash = slash ? slash + 1 : out;
+        memcpy(slash, CONF_THUMBNAILER, sizeof(CONF_THUMBNAILER));
 
-        return 0;
+        if (conf_value(x, "SPOOL") == NULL) {
+            return 0;
+        }
     }
 
-    n = readlink("/proc/self/exe", out, size - sizeof(CONF_THUMBNAILER));
-    out[n > 0 ? n : 0] = '\0';
-    slash = strrchr(out, '/');
-    slash = slash ? slash + 1 : out;
-    memcpy(slash, CONF_THUMBNAILER, sizeof(CONF_THUMBNAILER));
+    if (stat(out, &st) != 0 || !S_ISREG(st.st_mode) || access(out, X_OK) != 0)
+    {
+        return conf_error(x, "%s: \"%.600s\" is not a program that this user "
+                          "may run; name the writeen-thumb of this version",
+                          name, out);
+    }
 
     return 0;
 }
