@@ -21,6 +21,8 @@ static void *ngx_http_writeen_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_http_writeen_postconfiguration(ngx_conf_t *cf);
+static void ngx_http_writeen_check_shutdown(ngx_conf_t *cf,
+    ngx_http_writeen_main_conf_t *wmcf);
 static ngx_int_t ngx_http_writeen_init_process(ngx_cycle_t *cycle);
 static void ngx_http_writeen_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_writeen_leaver_handler(ngx_event_t *ev);
@@ -350,7 +352,39 @@ ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_value(wmcf->gather, 1);
     ngx_conf_init_size_value(wmcf->rate_zone, WRT_RATE_ZONE);
 
+    ngx_http_writeen_check_shutdown(cf, wmcf);
+
     return NGX_CONF_OK;
+}
+
+
+/* A time that is over before the drain is cuts off whose turn has not come:
+ * without a Close, all at once, and so they come back. */
+
+static void
+ngx_http_writeen_check_shutdown(ngx_conf_t *cf,
+    ngx_http_writeen_main_conf_t *wmcf)
+{
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    /* 0: none; what stands behind the http block is not read yet */
+
+    if (!wmcf->enabled
+        || ccf->shutdown_timeout == NGX_CONF_UNSET_MSEC
+        || ccf->shutdown_timeout == 0
+        || ccf->shutdown_timeout > wmcf->drain)
+    {
+        return;
+    }
+
+    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                       "\"worker_shutdown_timeout\" is %Mms and not longer "
+                       "than \"writeen_drain\" with %Mms: clients whose turn "
+                       "has not come by then are cut off; make it longer",
+                       ccf->shutdown_timeout, wmcf->drain);
 }
 
 

@@ -181,6 +181,8 @@ bad server: writeen_redis_gather on; ~ "writeen_redis_gather" directive is not a
 good http: writeen_drain 500ms;
 good http: writeen_drain 0;
 good http: writeen_drain 1h;
+good main: worker_shutdown_timeout 11s; ~ (?s)^(?!.*warn)
+good main: worker_shutdown_timeout 10s; ~ \[warn\].*"worker_shutdown_timeout" is 10000ms and not longer than "writeen_drain" with 10000ms.*make it longer
 bad http: writeen_drain 3601s; ~ writeen_drain.*0 to 1h
 bad http: writeen_drain soon; ~ writeen_drain
 bad http: writeen_drain; ~ invalid number of arguments in "writeen_drain"
