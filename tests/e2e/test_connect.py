@@ -219,6 +219,63 @@ async def test_public_keys_and_rotation(make_stack, tmp_path):
                                       kid="rs")) == 401
 
 
+async def test_keys_are_rotated_by_reloads(make_stack, tmp_path):
+    """A second key, then the first one goes: who was told to come back comes
+    with a token of the second, and one of the first opens no door."""
+    file = tmp_path / "secret"
+    secrets = ["first-secret-0123456789abcdef0123456789",
+               "second-secret-0123456789abcdef012345678"]
+    file.write_text(secrets[0] + "\n")
+    first = f"writeen_jwt_key HS256 file:{file} kid=k1;"
+    both = first + f"writeen_jwt_key HS256 {secrets[1]} kid=k2;"
+    second = both.replace(first, "")
+    stack = make_stack(servers={"keys": Server(first)})
+    nginx = stack.nginx[0]
+    user = unique("ann")
+    old, new = (tokens.token(user, secret=s, kid=f"k{i}")
+                for i, s in enumerate(secrets, 1))
+
+    def reload(conf, instead):
+        assert conf in nginx.conf
+        nginx.conf = nginx.conf.replace(conf, instead)
+        status, said = nginx.test()
+        assert status == 0, said
+        nginx.reload()
+
+    async def doors(token):
+        try:
+            ws = await Ws.connect(stack.ws(server="keys"), token)
+            await ws.close()
+            socket = 101
+        except Refused as e:
+            socket = e.status
+        rest = await stack.rest(token, server="keys").aget("/api/unread")
+        return socket, rest.status
+
+    assert await doors(old) == (101, 200)
+    assert await doors(new) == (401, 401)
+
+    reload(first, both)
+    assert await doors(old) == (101, 200)
+    assert await doors(new) == (101, 200)
+    ws = await Ws.connect(stack.ws(server="keys"), old)
+    await ws.wait("connected")
+    ws.send("refresh_token", {"token": new}, id="r")
+    assert (await ws.wait(("ack", "error")))["event"] == "ack"
+
+    reload(both, second)
+    assert (await ws.wait_closed())[0] == 1012
+    assert await doors(old) == (401, 401)
+    assert await doors(new) == (101, 200)
+
+    # the same kid, another secret in its file
+    reload(second, first)
+    assert await doors(old) == (101, 200)
+    file.write_text(secrets[1] + "\n")
+    nginx.reload()
+    assert await doors(old) == (401, 401)
+
+
 async def test_token_expires_unless_refreshed(stack):
     url = stack.ws(server="quick")
     users = uniques("ann", "bob", "cho")
