@@ -83,6 +83,18 @@ check_settings() {
 }
 
 
+# answers HOST:PORT: does anybody listen there?
+answers() {
+    local name=${1%:*}
+
+    name=${name#[}
+
+    # shellcheck disable=SC2016  # the inner shell's
+    timeout 5 bash -c ': <> "/dev/tcp/$0/$1"' "${name%]}" "${1##*:}" \
+        2> /dev/null
+}
+
+
 # Does anybody listen where REDIS_URL says?  The rest of its form and what it is
 # used for are checked by nginx and the worker.
 check_redis() {
@@ -100,9 +112,7 @@ check_redis() {
             to=${to##*@}
             to=${to%%[/?]*}
             [[ $to =~ :[0-9]+$ ]] || to=$to:6379
-            # shellcheck disable=SC2016  # the inner shell's
-            ! timeout 5 bash -c ': <> "/dev/tcp/$0/$1"' "${to%:*}" \
-                "${to##*:}" 2> /dev/null || continue
+            ! answers "$to" || continue
             ;;
         *)
             # not shown: there may be a password in it
@@ -278,6 +288,29 @@ setup_files() {
         s3_tls="$s3_tls proxy_ssl_verify on; proxy_ssl_verify_depth 5;"
         s3_tls="$s3_tls proxy_ssl_trusted_certificate $ca;"
     fi
+}
+
+
+# What uploads wait for when it is not there.  Chat does not, so it is said and
+# no more.
+check_uploads() {
+    local to
+
+    if [ "$STORAGE" = s3 ] && ! answers "$s3_server"; then
+        say "warning: nobody answers at $s3_server (MINIO_ENDPOINT); uploads" \
+            "wait until somebody does"
+    fi
+
+    to=${CLAMAV:-}
+
+    case "$to" in
+    clamd:/*)  [ ! -S "${to#clamd:}" ] || return 0 ;;
+    clamd:*)   ! answers "${to#clamd:}" || return 0 ;;
+    *)         return 0 ;;
+    esac
+
+    say "warning: there is no clamd at ${to#clamd:} (CLAMAV); uploads wait" \
+        "until there is one"
 }
 
 

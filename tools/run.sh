@@ -592,6 +592,8 @@ if [ "${1:-}" = --check ]; then
     exit 0
 fi
 
+check_uploads
+
 parts+=(worker nginx)
 
 say "data and logs in $RUN_DIR, store $STORE, files $STORAGE," \

@@ -181,6 +181,29 @@ async def test_token_of_nobody(who, words):
         assert word in got.stderr, got.stderr
 
 
+async def test_what_uploads_wait_for(make_run):
+    """MinIO and clamd are not there: it is said, and chat goes on."""
+    with socket.socket() as nobody:         # bound, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        run = make_run(STORAGE="s3", MINIO_ENDPOINT=f"127.0.0.1:{port}",
+                       MINIO_ACCESS_KEY="writeen", CLAMAV="clamd:/no/clamd",
+                       MINIO_SECRET_KEY="secret-key")
+        run.start()
+        said = run.output()
+        assert (f"nobody answers at 127.0.0.1:{port} (MINIO_ENDPOINT); "
+                "uploads wait") in said
+        assert "no clamd at /no/clamd (CLAMAV); uploads wait" in said
+        run.stop()
+    # that it gave up when it was told to stop is no news of MinIO
+    log = (run.place / "logs/worker.log").read_text()
+    assert 'error="stopped"' not in log
+
+    run.settings = {"CLAMAV": f"clamd:127.0.0.1:{port}"}
+    run.start()
+    assert f"no clamd at 127.0.0.1:{port} (CLAMAV)" in run.output()
+
+
 async def test_mongodb_that_is_not_there(make_run):
     """It starts, since chat goes on without a store, and says so."""
     run = make_run(STORE="mongo",

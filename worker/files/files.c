@@ -218,7 +218,9 @@ files_prepare(files_t *f)
     f->prepared = blob_prepare(f->blob) == BLOB_OK;
     f->prepare_at = mono_ms() + FILES_PREPARE_EVERY;
 
-    if (!f->prepared && !f->storage_down) {
+    /* told to stop it gives up, which says nothing about the storage */
+
+    if (!f->prepared && !f->storage_down && !role_stopping()) {
         log_error("storage_down", "error=\"%s\" retry=yes",
                   blob_error(f->blob));
     }

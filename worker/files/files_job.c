@@ -424,7 +424,7 @@ job_store(files_t *f, job_t *j, job_rc_t *rc)
     }
 
     if (brc != BLOB_OK) {
-        if (!f->storage_down) {
+        if (!f->storage_down && !role_stopping()) {
             log_error("storage_down", "id=%s error=\"%s\" retry=yes", j->id,
                       blob_error(f->blob));
         }
