@@ -17,6 +17,7 @@ from harness import tokens, upload
 from harness.cast import Cast
 from harness.client import ChatClient
 from harness.net import patience, until, wait_until
+from harness.parts import descendants
 from harness.scene import (fill, message, received, send, seqs,
                            uniques)
 from harness.stack import Server
@@ -24,6 +25,27 @@ from harness.ws import Refused, Ws
 
 MISSED = 400            # three times what the log keeps
 THUMB = "\U0001f44d"
+
+
+async def test_signals_that_end_no_pool(make_stack):
+    """What programs of other makers take as "open the log again", and what
+    the kernel sends when nobody reads it any more."""
+    stack = make_stack(files="local", env={"CLAMAV": "off"})
+    pids = [pid for pid, _ in descendants(stack.worker.pid)]
+    assert len(pids) > 4
+    for sig in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2,
+                signal.SIGPIPE):
+        for pid in (stack.worker.pid, *pids):
+            os.kill(pid, sig)
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(), ann)
+    await fill(ws, room, 3)
+    page = await stack.rest(tokens.token(bob)).aget(
+        f"/api/conversations/{room}/messages")
+    assert len(page.data["messages"]) == 3
+    stack.worker.must_live()
+    assert [pid for pid, _ in descendants(stack.worker.pid)] == pids
 
 
 async def test_worker_pool_away(make_stack):

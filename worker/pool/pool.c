@@ -76,8 +76,13 @@ pool_run(const conf_t *cf)
     sigaddset(&p.signals, SIGINT);
     sigaddset(&p.signals, SIGQUIT);
     sigaddset(&p.signals, SIGHUP);
+    sigaddset(&p.signals, SIGUSR1);
+    sigaddset(&p.signals, SIGUSR2);
     sigaddset(&p.signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &p.signals, NULL);
+
+    /* who reads our log may go; we stay */
+    signal(SIGPIPE, SIG_IGN);
 
     node_name(p.node);
 
