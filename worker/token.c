@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "common/wrt_id.h"
+#include "common/wrt_limits.h"
 
 #define TOKEN_SECRET    "writeen-dev-secret-change-me-0123456789"
 #define TOKEN_TTL_S     3600
@@ -107,7 +108,7 @@ token_check(const token_t *t)
 }
 
 
-/* The lifetime in seconds; -1 with errno when it is not a number. */
+/* The lifetime in seconds; -1, and said, when it is not a number. */
 static int
 token_ttl(const char *s, long *ttl)
 {
@@ -122,7 +123,36 @@ token_ttl(const char *s, long *ttl)
     errno = 0;
     *ttl = strtol(s, &end, 10);
 
-    return errno == 0 && end != s && *end == '\0' ? 0 : -1;
+    if (errno != 0 || end == s || *end != '\0') {
+        fprintf(stderr, "writeen-token: --ttl is a whole number of seconds, "
+                "not %s\n", s);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* Never shown, not even a short one. */
+static int
+token_secret(token_t *t)
+{
+    if (t->secret == NULL) {
+        t->secret = getenv("JWT_SECRET");
+    }
+
+    if (t->secret == NULL || t->secret[0] == '\0') {
+        t->secret = TOKEN_SECRET;
+    }
+
+    if (strlen(t->secret) < WRT_TOKEN_SECRET_MIN) {
+        fprintf(stderr, "writeen-token: the secret (--secret, else "
+                "$JWT_SECRET) has %zu bytes, %d at least are needed\n",
+                strlen(t->secret), WRT_TOKEN_SECRET_MIN);
+        return -1;
+    }
+
+    return 0;
 }
 
 
@@ -149,21 +179,15 @@ main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
 
-    if (token_options(&t, argc, argv) != 0 || token_ttl(t.ttl, &ttl) != 0) {
+    if (token_options(&t, argc, argv) != 0) {
         fputs(token_usage, stderr);
         return EXIT_FAILURE;
     }
 
-    if (token_check(&t) != 0) {
+    if (token_ttl(t.ttl, &ttl) != 0 || token_check(&t) != 0
+        || token_secret(&t) != 0)
+    {
         return EXIT_FAILURE;
-    }
-
-    if (t.secret == NULL) {
-        t.secret = getenv("JWT_SECRET");
-    }
-
-    if (t.secret == NULL || t.secret[0] == '\0') {
-        t.secret = TOKEN_SECRET;
     }
 
     if (jwt_new(&jwt) != 0) {

@@ -170,6 +170,9 @@ async def test_ipv6(make_run):
     (["--sub", "a b", "--role", "student"], ["--sub", "1 to 64"]),
     (["--sub", "ani", "--role", "teacher"], ["--role", "tutor", "teacher"]),
     (["--sub", "ani"], ["usage:"]),
+    (["--sub", "ani", "--role", "student", "--ttl", "1h"], ["--ttl", "1h"]),
+    (["--sub", "ani", "--role", "student", "--secret", "short"],
+     ["--secret", "5 bytes", "16 at least"]),
 ])
 async def test_token_of_nobody(who, words):
     """What nginx would refuse is not minted, and is named."""
