@@ -85,6 +85,7 @@
 
 /* Fields of wrt:config */
 #define WRT_F_SHARDS  "shards"
+#define WRT_F_SERVER  "server"  /* "2 of 3": its place among the servers */
 #define WRT_F_LINKS   "links"   /* key of signed links, 64 hex digits */
 
 /* Fields of a conversation hash */

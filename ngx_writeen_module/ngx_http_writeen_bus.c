@@ -52,6 +52,8 @@ static void ngx_http_writeen_bus_version_reply(redisAsyncContext *ac,
     void *reply, void *data);
 static void ngx_http_writeen_bus_shards_reply(redisAsyncContext *ac,
     void *reply, void *data);
+static void ngx_http_writeen_bus_server_reply(redisAsyncContext *ac,
+    void *reply, void *data);
 static void ngx_http_writeen_bus_cmd_ready(ngx_http_writeen_server_t *srv);
 static void ngx_http_writeen_bus_tick_handler(ngx_event_t *ev);
 
@@ -429,7 +431,8 @@ ngx_http_writeen_bus_setup_reply(redisAsyncContext *ac, void *reply,
 }
 
 
-/* Is the Function library ours, and the number of shards? */
+/* Is the Function library ours, the number of shards, and the server's place
+ * among all of them? */
 
 static void
 ngx_http_writeen_bus_check(ngx_http_writeen_server_t *srv)
@@ -441,6 +444,9 @@ ngx_http_writeen_bus_check(ngx_http_writeen_server_t *srv)
                                  ngx_http_writeen_bus_shards_reply, srv,
                                  "HGET %s %s", WRT_KEY_CONFIG, WRT_F_SHARDS);
     }
+
+    (void) redisAsyncCommand(srv->cmd.ac, ngx_http_writeen_bus_server_reply,
+                             srv, "HGET %s %s", WRT_KEY_CONFIG, WRT_F_SERVER);
 
     if (redisAsyncCommand(srv->cmd.ac, ngx_http_writeen_bus_version_reply,
                           srv, "FCALL %s 0", WRT_FN_VERSION)
@@ -494,6 +500,43 @@ ngx_http_writeen_bus_shards_reply(redisAsyncContext *ac, void *reply,
 
         srv->checking = 0;
     }
+}
+
+
+static void
+ngx_http_writeen_bus_server_reply(redisAsyncContext *ac, void *reply,
+    void *data)
+{
+    u_char                     *last, want[2 * NGX_INT_T_LEN + 5];
+    ngx_str_t                   have;
+    redisReply                 *r = reply;
+    ngx_http_writeen_server_t  *srv = data;
+
+    if (r == NULL || r->type != REDIS_REPLY_STRING || srv->cmd.ac != ac) {
+        return;
+    }
+
+    have.data = (u_char *) r->str;
+    have.len = ngx_min(r->len, sizeof("16 of 16") - 1);
+    last = ngx_sprintf(want, "%ui of %ui", srv->index + 1,
+                       srv->worker->conf->redis.nelts);
+
+    if (r->len == (size_t) (last - want)
+        && ngx_memcmp(r->str, want, r->len) == 0)
+    {
+        return;
+    }
+
+    if (!srv->unfit) {
+        srv->unfit = 1;
+        ngx_log_error(NGX_LOG_ERR, srv->worker->log, 0,
+                      "writeen: redis %s is server %*s in \"writeen_redis\" "
+                      "and %V for the worker pool: name the same servers as "
+                      "REDIS_URL, in the same order", srv->url->host,
+                      (size_t) (last - want), want, &have);
+    }
+
+    srv->checking = 0;
 }
 
 

@@ -3,7 +3,7 @@ shard servers, all at once where that makes sense."""
 
 import pytest
 
-from harness import tokens
+from harness import net, tokens
 from harness.scene import fill, join, received, send, seqs, uniques
 from harness.ws import Ws
 
@@ -102,3 +102,39 @@ async def test_wrong_number_of_shards_is_refused(make_stack):
     status, out = stack.worker.run_once("--check")
     assert status != 0
     assert "shard" in out.lower() and "16" in out and "8" in out, out
+
+
+async def test_other_servers_for_nginx_and_pool(make_stack):
+    """Where a shard lies follows from the list of servers.  What an nginx
+    with another list were told would be acknowledged, and stored by nobody:
+    it serves nobody, and says why; so does a pool."""
+    stack = make_stack(redis=2)
+    nginx = stack.nginx[0]
+    first, second = (r.url(0, "writeen-nginx") for r in stack.redis)
+    right = f"writeen_redis {first} {second};"
+    assert right in nginx.conf
+
+    for wrong, what in ((f"{second} {first}", "is server 1 of 2 in "
+                         '"writeen_redis" and 2 of 2 for the worker pool'),
+                        (first, "is server 1 of 1 in "
+                         '"writeen_redis" and 1 of 2 for the worker pool')):
+        assert nginx.stop() is None
+        nginx.conf = nginx.conf.replace(right, f"writeen_redis {wrong};")
+        nginx.start()
+        net.wait_until(lambda what=what: what in nginx.log.read_text(), 15,
+                       "nginx to say what is wrong")
+        assert stack.health()[0] == 503
+        nginx.conf = nginx.conf.replace(f"writeen_redis {wrong};", right)
+
+    assert nginx.stop() is None
+    nginx.start()
+    stack.wait_health("ok")
+
+    urls = stack.worker.env["REDIS_URL"].split()
+    for wrong, what in ((urls[::-1], "it is server 1 of 2, its data is that "
+                         "of server 2 of 2"),
+                        (urls[:1], "it is server 1 of 1, its data is that of "
+                         "server 1 of 2")):
+        stack.worker.env["REDIS_URL"] = " ".join(wrong)
+        status, said = stack.worker.run_once("--check")
+        assert status == 78 and what in said, said

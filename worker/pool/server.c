@@ -99,6 +99,42 @@ server_library(rds_t *c, char *err, size_t size)
 }
 
 
+/*
+ * Which of how many servers this is, written once for all: where a shard lies
+ * follows from it.  An nginx or a pool that names others, or in another order,
+ * would write events where nobody looks for them.
+ */
+static server_rc_t
+server_place(rds_t *c, const conf_t *cf, char *err, size_t size)
+{
+    char          want[32];
+    reply_t      *r;
+    server_rc_t   rc;
+
+    snprintf(want, sizeof(want), "%u of %u", rds_server(c) + 1, cf->nredis);
+
+    reply_free(rds_call(c, "HSETNX", WRT_KEY_CONFIG, WRT_F_SERVER, want));
+    r = rds_call(c, "HGET", WRT_KEY_CONFIG, WRT_F_SERVER);
+
+    rc = SERVER_OK;
+
+    if (!rds_alive(c)) {
+        rc = SERVER_AWAY;
+
+    } else if (strcmp(reply_text(r), want) != 0) {
+        snprintf(err, size, "in REDIS_URL it is server %s, its data is that "
+                 "of server %.20s; name the same servers in the same order as "
+                 "before and as writeen_redis, or begin with empty ones", want,
+                 reply_text(r));
+        rc = SERVER_REFUSED;
+    }
+
+    reply_free(r);
+
+    return rc;
+}
+
+
 /* The number of shards, written once for all. */
 static server_rc_t
 server_config(rds_t *c, const conf_t *cf, char *err, size_t size)
@@ -142,6 +178,10 @@ server_prepare(rds_t *c, const conf_t *cf, char *err, size_t size)
 
     if (rc == SERVER_OK && rds_server(c) == 0) {
         rc = server_config(c, cf, err, size);
+    }
+
+    if (rc == SERVER_OK) {
+        rc = server_place(c, cf, err, size);
     }
 
     if (rc == SERVER_AWAY) {
