@@ -231,12 +231,12 @@ log_tail() {
 
 
 # What a pool that does not start said last, for the line that newcomers read:
-# it names the setting and what is allowed.
+# it names the setting and what is allowed.  Of this run, not of one before.
 last_error() {
-    local events='settings\|pid_file\|redis_refused\|store_unusable'
+    local events='settings\|pid_file\|redis_[a-z]*\|store_unusable'
 
     [ "$1" = worker ] || return 0
-    tail -n 8 "$RUN_DIR/logs/worker.log" \
+    tail -c +$((worker_log_at + 1)) "$RUN_DIR/logs/worker.log" | tail -n 8 \
         | sed -n "s/^[^ ]* error [^ ]* \\($events\\) /: /p" | tail -n 1
 }
 
@@ -608,6 +608,8 @@ if [ "${parts[0]}" = redis ]; then
     wait_redis
 fi
 
+worker_log_at=$(stat -c %s "$RUN_DIR/logs/worker.log" 2> /dev/null || echo 0)
+
 start worker
 start nginx
 
@@ -649,11 +651,11 @@ while :; do
     if [ $((now - begin)) -gt $start_limit_ms ]; then
         log_tail nginx
         log_tail worker
-        die "/healthz did not become 200: $health"
+        die "/healthz did not become 200: $health$(last_error worker)"
     fi
 
     if [ $((now - told)) -gt 5000 ]; then
-        say "waiting for /healthz: $health"
+        say "waiting for /healthz: $health$(last_error worker)"
         told=$now
     fi
 done

@@ -241,6 +241,23 @@ async def test_another_secret(make_run):
     assert "another key or secret" in refused.value.json["message"]
 
 
+async def test_redis_wants_another_password(make_run, tmp_path):
+    """It is said while one still waits, not after a minute of it."""
+    redis = Redis("redis", tmp_path, tmp_path / "redis.log", password="right")
+    redis.start()
+    try:
+        run = make_run(REDIS_URL=redis.url(0).replace("right", "hidden"))
+        run.launch()
+        run.says("WRONGPASS", START_S)
+        line = next(s for s in run.output().splitlines() if "WRONGPASS" in s)
+        assert line.startswith("run: waiting for /healthz"), line
+        assert "REDIS_URL" in line
+        assert "hidden" not in run.output()
+    finally:
+        run.clean()
+        assert redis.stop() is None
+
+
 async def test_somebody_elses_redis_stops(make_run, tmp_path):
     redis = Redis("redis", tmp_path / "redis", tmp_path / "redis.log").start()
     run = make_run(REDIS_URL=redis.url())
