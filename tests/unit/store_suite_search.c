@@ -110,7 +110,7 @@ static void
 words(void **state)
 {
     static const search_case_t  list[] = {
-        /* one word, newest first; at the same time by id, descending */
+        /* one word, newest first; at the same time by room, descending */
         { Q("metode"), "m07 m06 m04 m01", 0 },
         { Q("Metode"), "m07 m06 m04 m01", 0 },
         { IN("c1", "metode"), "m06 m01", 0 },
@@ -263,6 +263,41 @@ pages(void **state)
     assert_int_equal(json_array_size(v), 100);
     assert_int_equal(i, 0);
     json_decref(v);
+}
+
+
+/* Of one millisecond, with ids by nodes that say nothing of the order: a client
+ * that goes on with beforeSeq would lose what stood on the wrong page. */
+static void
+same_time(void **state)
+{
+    events_t        l = { 0 };
+    search_case_t   part;
+
+    static const search_case_t  list[] = {
+        { Q("metode"), "a5 b4 c3 d2 e1", 0 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 1, 2), "a5 b4", 1 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 2, 2), "c3 d2", 1 },
+        { WISH("s1", "metode", NULL, NULL, NULL, -1, -1, 3, 2), "e1", 0 },
+        { Q("metod*"), "a5 b4 c3 d2 e1", 0 }
+    };
+
+    (void) state;
+
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    say(&l, "c1", 1, "e1", "s1", "metode", 1000);
+    say(&l, "c1", 2, "d2", "t1", "metode", 1000);
+    say(&l, "c1", 3, "c3", "s1", "metode", 1000);
+    say(&l, "c1", 4, "b4", "t1", "metode", 1000);
+    say(&l, "c1", 5, "a5", "s1", "metode", 1000);
+    events_put(st, &l);
+
+    expect_found(list, UNIT_COUNT(list));
+
+    part = (search_case_t) { IN("c1", "metode"), "b4 c3", 1 };
+    part.q.before_seq = 5;
+    part.q.limit = 2;
+    expect_found(&part, 1);
 }
 
 
@@ -429,6 +464,7 @@ const struct CMUnitTest  suite_search[] = {
     SUITE_TEST(words),
     SUITE_TEST(filters),
     SUITE_TEST(pages),
+    SUITE_TEST(same_time),
     SUITE_TEST(members),
     SUITE_TEST(refused),
     SUITE_TEST(result),

@@ -360,8 +360,13 @@ cmp_msg(const void *a, const void *b)
 {
     const msg_t *const  *x = a, *const  *y = b;
 
-    return (*x)->at != (*y)->at ? (*x)->at < (*y)->at ? 1 : -1
-                                : strcmp((*y)->id, (*x)->id);
+    if ((*x)->at != (*y)->at) {
+        return (*x)->at < (*y)->at ? 1 : -1;
+    }
+
+    return (*x)->room != (*y)->room
+           ? strcmp(room_name((*y)->room), room_name((*x)->room))
+           : (*x)->seq < (*y)->seq ? 1 : -1;
 }
 
 

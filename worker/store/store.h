@@ -202,11 +202,12 @@ store_rc_t store_unread(store_t *st, const char *user, json_t **out);
 /*
  * Messages that have all that q asks for (worker/store/words.h: how words are
  * compared), in their text or the name of their file, newest first (at the
- * same time by id, descending): [{"message" (as store_messages()),
- * "conversation":{"id","title"},"highlights":[...]}].  highlights: up to three
- * excerpts as HTML, each find inside <mark></mark>.  Deleted ones are not
- * found, edited ones by what they say now.  *more: is there another page
- * (within WRT_SEARCH_DEPTH_MAX results)?  The same on all stores.
+ * same time by room; in a room always by seq): [{"message" (as
+ * store_messages()), "conversation":{"id","title"},"highlights":[...]}].
+ * highlights: up to three excerpts as HTML, each find inside <mark></mark>.
+ * Deleted ones are not found, edited ones by what they say now.  *more: is
+ * there another page (within WRT_SEARCH_DEPTH_MAX results)?  The same on all
+ * stores.
  *
  * STORE_REJECTED: q asks for nothing, or too much.  STORE_NOT_FOUND: there is
  * no such conversation, or the user is not in it or may not read it.

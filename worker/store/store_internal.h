@@ -607,6 +607,7 @@ json_t *store_doc_time(int64_t ms);                 /* STORE_NO_TIME: null */
 /* A result as it was found. */
 typedef struct {
     int64_t          at;            /* createdAt */
+    int64_t          seq;
     const char      *id;
     int64_t          row;           /* SQLite's key */
     const char      *conversation;

@@ -103,11 +103,20 @@ store_search_hopeless(const store_finder_t *f, int64_t walked, int64_t max)
 }
 
 
-/* Newest first, at the same time by id, descending. */
+/* Newest first, at the same time by room, descending; within a room, whose
+ * times never go back, so by number: ids of several nodes say nothing of it. */
 static int
 before(const store_hit_t *a, const store_hit_t *b)
 {
-    return a->at != b->at ? a->at > b->at : strcmp(a->id, b->id) > 0;
+    int  room;
+
+    if (a->at != b->at) {
+        return a->at > b->at;
+    }
+
+    room = strcmp(a->conversation, b->conversation);
+
+    return room ? room > 0 : a->seq > b->seq;
 }
 
 

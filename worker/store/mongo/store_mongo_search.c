@@ -433,6 +433,7 @@ look_at(scan_t *s, const json_t *row)
 
     memset(&hit, 0, sizeof(hit));
     hit.at = mg_time(row, "createdAt");
+    hit.seq = mg_int(row, "seq");
     hit.id = mg_text(row, "_id");
     hit.conversation = room->id;
     hit.title = room->title;

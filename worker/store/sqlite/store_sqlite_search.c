@@ -182,6 +182,7 @@ look_at(scan_t *scan, sqlite3_stmt *s, const room_t *room)
 
     if (store_search_fits(scan->f, content)) {
         hit.at = sqlite3_column_int64(s, 1);
+        hit.seq = sqlite3_column_int64(s, 8);
         hit.id = (const char *) sqlite3_column_text(s, 2);
         hit.row = sqlite3_column_int64(s, 3);
         hit.conversation = room->id;
