@@ -364,6 +364,32 @@ async def test_satisfaction(stack):
             } == {c.ani: 5, c.tia: 2}
 
 
+async def test_two_ratings_of_one_person_at_once(make_stack):
+    """Who is thanked reads what he said; the other one is told."""
+    stack = make_stack()
+    c = await Consult.confirmed(stack)
+    await c.call("/start")
+    await c.call("/end")
+    go_on = upload.hold(stack.worker.role("projector"))
+    calls = [asyncio.create_task(c.call("/satisfaction", {"rating": n},
+                                        by=c.student)) for n in (5, 1)]
+    _, tag = stack.conversation_key(c.room)
+
+    async def queued():
+        with stack.redis_client() as redis:
+            return str(redis.xrange(f"{tag}:ingest")).count('"op":"rate"') == 2
+    await until(queued, "both ratings to be put down")
+    go_on()
+    answers = await asyncio.gather(*calls)
+    assert sorted(r.status for r in answers) == [201, 409], answers
+    for n, r in zip((5, 1), answers):
+        if r.status == 201:
+            assert r.data["session"]["ratings"][0]["rating"] == n
+            assert r.data["analytics"]["satisfaction"] == n
+        else:
+            r.refused(409, "conflict")
+
+
 async def test_the_process_dies_that_put_his_rating_down(make_stack):
     """Another one thanks him, as it would have."""
     stack = make_stack(nginx=2)

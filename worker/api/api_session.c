@@ -494,11 +494,12 @@ rate_among(const json_t *list, const char *user)
 }
 
 
-/* A process that died may have put it down for him. */
+/* Has he said just this?  A process that died may have put it down for him; of
+ * two calls at once the store keeps the first. */
 static int
-rate_done(const call_t *c, const json_t *mine, const json_t *body)
+rate_stands(const call_t *c, const json_t *mine, const json_t *body)
 {
-    return c->claimed
+    return (c->claimed || c->state)
            && json_equal(json_object_get(mine, "rating"),
                          json_object_get(body, "rating"))
            && json_equal(json_object_get(mine, "comment"),
@@ -537,7 +538,7 @@ rate_queue(api_t *a, call_t *c, const access_t *x, const json_t *s)
 
     mine = rate_among(json_object_get(s, "ratings"), c->user);
 
-    if (mine && rate_done(c, mine, body)) {
+    if (mine ? rate_stands(c, mine, body) : c->state != NULL) {
         json_decref(body);
         return 0;
     }
@@ -580,18 +581,16 @@ rate(api_t *a, call_t *c, session_find_pt find)
         return rc < 0 ? API_DONE : API_WAIT;
     }
 
-    if (c->state == NULL) {
-        rc = rate_queue(a, c, &x, s);
+    rc = rate_queue(a, c, &x, s);
 
-        if (rc > 0) {
-            c->state = mem_zero(1);         /* it was said */
-            c->state_free = free;
-        }
+    if (rc > 0) {
+        c->state = mem_zero(1);             /* it was said */
+        c->state_free = free;
+    }
 
-        if (rc != 0) {
-            json_decref(s);
-            return rc < 0 ? API_DONE : API_WAIT;
-        }
+    if (rc != 0) {
+        json_decref(s);
+        return rc < 0 ? API_DONE : API_WAIT;
     }
 
     return api_ok(c, 201, "Thank you",
