@@ -60,11 +60,40 @@ mime_boundary(const char *content_type, char out[MIME_BOUNDARY_MAX + 1])
 }
 
 
+/* Browsers, and Dart's clients, write a quotation mark in a name as %22 and an
+ * end of line as %0D%0A, and no other percent sign means anything there (HTML
+ * standard, multipart/form-data). */
+static void
+mime_unescape(char *s)
+{
+    char  *out;
+
+    for (out = s; *s; out++) {
+        if (strncmp(s, "%22", 3) == 0) {
+            *out = '"';
+            s += 3;
+
+        } else if (g_ascii_strncasecmp(s, "%0D", 3) == 0
+                   || g_ascii_strncasecmp(s, "%0A", 3) == 0)
+        {
+            *out = '\n';
+            s += 3;
+
+        } else {
+            *out = *s++;
+        }
+    }
+
+    *out = '\0';
+}
+
+
 /* The parameters of Content-Disposition.  -1: one of them came twice. */
 static int
 mime_params(mime_header_t *h, GMimeParamList *list)
 {
     int          i, field, plain, star;
+    char        *copy;
     GMimeParam  *p;
     const char  *key, *value, *file;
 
@@ -98,8 +127,15 @@ mime_params(mime_header_t *h, GMimeParamList *list)
     }
 
     if (file) {
+        copy = g_strdup(file);
+
+        if (star == 0) {
+            mime_unescape(copy);
+        }
+
         h->has_name = 1;
-        upload_name_clean(file, strlen(file), h->name);
+        upload_name_clean(copy, strlen(copy), h->name);
+        g_free(copy);
     }
 
     return field == 1 && plain <= 1 && star <= 1 ? 0 : -1;
