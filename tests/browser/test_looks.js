@@ -135,6 +135,30 @@ export const tests = {
             .waitFor();
     },
 
+    "on the smallest phone": async (world) => {
+        const ani = await world.person(ANI, {
+            ...PHONE, viewport: { width: 320, height: 560 } });
+        const budi = await world.person(BUDI);
+
+        await ani.startWith(BUDI);
+        await budi.open(ANI);
+        await ani.page.locator(".head-sub").getByText("online").waitFor();
+        await world.shot(ani, "smallest");
+
+        // whose conversation it is can be read, and his status, in a line
+        const size = await ani.page.evaluate(() => {
+            const sub = document.querySelector(".head-sub");
+            const range = document.createRange();
+
+            range.selectNodeContents(sub);
+            return { title: document.querySelector(".head-title").clientWidth,
+                     lines: range.getClientRects().length };
+        });
+
+        assert.ok(size.title >= 60, `${size.title} px for the name`);
+        assert.equal(size.lines, 1);
+    },
+
     "on a phone": async (world) => {
         const ani = await world.person(ANI, PHONE);
         const { dian: token } = await world.stack.tokens();

@@ -138,6 +138,10 @@ export const tests = {
 
         await ani.search("tidak-ada-kata-ini");
         await ani.page.getByText("Nothing found.").waitFor();
+
+        // what holds no word is no mistake of the program's
+        await ani.search("😀 ?!");
+        await ani.page.getByText("Write a word to search for").waitFor();
     },
 
     "presence, and looking offline": async (world) => {

@@ -99,7 +99,9 @@ export class SearchPane {
                 signal: abort.signal });
         } catch (error) {
             if (!abort.signal.aborted) {
-                this.status.textContent = errorText(error);
+                // nothing to look for: "?!", an emoji
+                this.status.textContent = error.field === "q"
+                    ? t("searchWords") : errorText(error);
                 this.status.hidden = false;
                 this.results.replaceChildren();
             }

@@ -173,6 +173,7 @@ export const en = {
     found: "{n} messages found",
     foundOne: "1 message found",
     nothingFound: "Nothing found.",
+    searchWords: "Write a word to search for, with letters or digits.",
     myMenu: "{name}: status and settings",
     invisible: "invisible",
     about: "About this conversation",

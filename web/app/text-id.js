@@ -161,6 +161,7 @@ export const id = {
     found: "{n} pesan ditemukan",
     foundOne: "1 pesan ditemukan",
     nothingFound: "Tidak ditemukan.",
+    searchWords: "Tulis kata yang dicari, dengan huruf atau angka.",
     myMenu: "{name}: status dan pengaturan",
     invisible: "tidak terlihat",
     about: "Tentang percakapan ini",
