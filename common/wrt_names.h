@@ -164,7 +164,8 @@
 #define WRT_RPC_USER     "USER"     /* path: user id */
 #define WRT_RPC_CHANGES  "CHANGES"  /* path: conversation id, query:
                                        <after> <origin> <bytes> */
-#define WRT_RPC_MESSAGE  "MESSAGE"  /* path: conversation id/message id */
+#define WRT_RPC_MESSAGE  "MESSAGE"  /* path: conversation id/message id, body:
+                                       its clientMessageId */
 #define WRT_RPC_UPLOAD   "UPLOAD"   /* path: conversation id, query: bytes of
                                        the body, "-" when it does not say */
 #define WRT_RPC_FILE     "FILE"     /* path: file id/original|small|medium|

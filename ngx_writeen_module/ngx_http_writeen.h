@@ -567,14 +567,15 @@ typedef struct ngx_http_writeen_send_s  ngx_http_writeen_send_t;
 
 /* rc as from wrt_send (R_NOLOAD never: it was loaded; R_DENIED also stands for
  * a conversation that does not exist).  For R_OK and R_DUP seq, message_id and
- * created_at are set; event is then the message_received JSON for R_OK in a
- * writeen_api location, else empty. */
+ * created_at are set; in a writeen_api location event is then the
+ * message_received JSON for R_OK, client_id the clientMessageId, else empty. */
 typedef struct {
     ngx_http_writeen_rc_t      rc;
     int64_t                    seq;
     ngx_str_t                  message_id;
     ngx_str_t                  created_at;
     ngx_str_t                  event;
+    ngx_str_t                  client_id;
     unsigned                   stored:1;   /* durability "store" */
 } ngx_http_writeen_sent_t;
 

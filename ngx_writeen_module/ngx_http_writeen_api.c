@@ -61,7 +61,7 @@ static ngx_int_t ngx_http_writeen_api_sent_rc(ngx_http_writeen_api_t *api,
 static ngx_int_t ngx_http_writeen_api_created(ngx_http_request_t *r,
     ngx_str_t *event);
 static ngx_int_t ngx_http_writeen_api_again(ngx_http_writeen_api_t *api,
-    ngx_str_t *message_id);
+    ngx_http_writeen_sent_t *sent);
 
 
 /*
@@ -656,7 +656,7 @@ ngx_http_writeen_api_sent_rc(ngx_http_writeen_api_t *api,
         return ngx_http_writeen_api_created(r, &sent->event);
 
     case NGX_HTTP_WRITEEN_R_DUP:
-        return ngx_http_writeen_api_again(api, &sent->message_id);
+        return ngx_http_writeen_api_again(api, sent);
 
     case NGX_HTTP_WRITEEN_R_DENIED:
         return ngx_http_writeen_api_error(r, NGX_HTTP_NOT_FOUND, "not_found",
@@ -727,21 +727,24 @@ ngx_http_writeen_api_created(ngx_http_request_t *r, ngx_str_t *event)
 /* A retry: the first message is what the answer shows, as it is now. */
 
 static ngx_int_t
-ngx_http_writeen_api_again(ngx_http_writeen_api_t *api, ngx_str_t *message_id)
+ngx_http_writeen_api_again(ngx_http_writeen_api_t *api,
+    ngx_http_writeen_sent_t *sent)
 {
     ngx_str_t  method, path, none;
 
     path.data = ngx_pnalloc(api->request->pool, api->conversation.len + 1
-                                                + message_id->len);
+                                                + sent->message_id.len);
     if (path.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    path.len = ngx_sprintf(path.data, "%V/%V", &api->conversation, message_id)
+    path.len = ngx_sprintf(path.data, "%V/%V", &api->conversation,
+                           &sent->message_id)
                - path.data;
 
     ngx_str_set(&method, WRT_RPC_MESSAGE);
     ngx_str_null(&none);
 
-    return ngx_http_writeen_api_call(api, &method, &path, &none, &none);
+    return ngx_http_writeen_api_call(api, &method, &path, &none,
+                                     &sent->client_id);
 }

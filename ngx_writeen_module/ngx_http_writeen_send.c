@@ -547,6 +547,10 @@ ngx_http_writeen_send_done(ngx_http_writeen_send_t *m,
         sent.created_at.len = WRT_TIME_LEN;
         sent.stored = m->stored;
 
+        if (m->want_event) {
+            sent.client_id = m->client_id;
+        }
+
     } else {
         ngx_http_writeen_count(m->worker, messages_refused_total);
     }

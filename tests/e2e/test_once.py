@@ -94,3 +94,24 @@ async def test_the_same_text_is_a_retry(stack):
     assert await unread(rest, room) == 2
     assert await found(rest, room, "satu") == [first["messageId"]]
     await ws.close()
+
+
+async def test_a_retry_of_the_retry_by_rest(stack):
+    """It has the message that there is, however often it comes."""
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    mine = stack.rest(tokens.token(ann))
+    path = f"/api/conversations/{room}/messages"
+    body = {"content": {"text": "satu"}, "clientMessageId": "k/1%20?"}
+    r = await mine.acall("POST", path, body)
+    assert r.status == 201, r
+    first = r.data["message"]["id"]
+    forget(stack, room)
+    r = await mine.acall("POST", path, body)
+    assert r.status == 201, r
+    for _ in range(2):
+        r = await mine.acall("POST", path, body)
+        assert r.status == 200, r
+        assert r.data["message"]["id"] == first
+    rest = stack.rest(tokens.token(bob))
+    assert await history(rest, room) == [(first, "satu")]

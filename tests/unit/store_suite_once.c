@@ -239,11 +239,54 @@ files(void **state)
 }
 
 
+/* Who asks for what he sent gets the one that there is. */
+static void
+sent(void **state)
+{
+    size_t    i;
+    json_t   *got, *first;
+    events_t  l = { 0 };
+
+    static const struct {
+        const char  *room;
+        const char  *user;
+        const char  *client_id;
+    } none[] = {
+        { "c1", "s1", "k2" }, { "c1", "t1", "k1" }, { "c2", "s1", "k1" },
+        { "c3", "s1", "k1" }
+    };
+
+    (void) state;
+
+    events_create(&l, "c1", "direct", "s1 t1", 0);
+    events_create(&l, "c2", "direct", "s1 t2", 0);
+    say(&l, 1, "m1", "satu");
+    with_k1(&l, NULL);
+    say(&l, 2, "m1b", "satu");
+    with_k1(&l, NULL);
+    events_put(st, &l);
+
+    first = get_msg("c1", "m1");
+    assert_int_equal(store_message_sent(st, "c1", "s1", "k1", &got), STORE_OK);
+    expect_equal(got, first, "as by its id");
+    json_decref(got);
+    json_decref(first);
+
+    for (i = 0; i < UNIT_COUNT(none); i++) {
+        assert_int_equal(store_message_sent(st, none[i].room, none[i].user,
+                                            none[i].client_id, &got),
+                         STORE_NOT_FOUND);
+        assert_null(got);
+    }
+}
+
+
 const struct CMUnitTest  suite_once[] = {
     SUITE_TEST(used_again),
     SUITE_TEST(changed_after),
     SUITE_TEST(same_or_not),
-    SUITE_TEST(files)
+    SUITE_TEST(files),
+    SUITE_TEST(sent)
 };
 
 const size_t  suite_once_count = UNIT_COUNT(suite_once);

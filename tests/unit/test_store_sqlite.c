@@ -654,6 +654,9 @@ plans(void **state)
 
     assert_int_equal(store_message_full(base, "c1", "m1", &v), STORE_OK);
     json_decref(v);
+    assert_int_equal(store_message_sent(base, "c1", "s1", "k0", &v),
+                     STORE_OK);
+    json_decref(v);
     assert_int_equal(store_conversation(base, "c1", "s1", &v), STORE_OK);
     json_decref(v);
     assert_int_equal(store_consultation(base, "k9", &v), STORE_OK);

@@ -430,7 +430,9 @@ internal_changes(api_t *a, call_t *c)
 }
 
 
-/* MESSAGE <conversation>/<message>: the answer to a send that was repeated */
+/* MESSAGE <conversation>/<message>, its clientMessageId: the answer to a send
+ * that was repeated.  When Redis had forgotten the first one the store may have
+ * taken what Redis knows now for a retry, too: then it has the first one. */
 api_rc_t
 internal_message(api_t *a, call_t *c)
 {
@@ -455,6 +457,11 @@ internal_message(api_t *a, call_t *c)
     }
 
     rc = store_message(st, c->ids[0], c->ids[1], &m);
+
+    if (rc == STORE_NOT_FOUND && c->body_len) {
+        rc = store_message_sent(st, c->ids[0], c->user, c->body, &m);
+    }
+
     role_store_result(a->role, rc);
 
     if (rc != STORE_OK) {

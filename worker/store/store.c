@@ -217,6 +217,18 @@ store_message(store_t *st, const char *conversation, const char *id,
 
 
 store_rc_t
+store_message_sent(store_t *st, const char *conversation, const char *user,
+    const char *client_id, json_t **out)
+{
+    *out = NULL;
+
+    return finish(st, st->ops->message_sent(st, conversation, user, client_id,
+                                            out),
+                  out);
+}
+
+
+store_rc_t
 store_message_full(store_t *st, const char *conversation, const char *id,
     json_t **out)
 {

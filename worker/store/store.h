@@ -185,6 +185,9 @@ store_rc_t store_messages(store_t *st, const store_page_t *q, json_t **out,
     int *more);
 store_rc_t store_message(store_t *st, const char *conversation,
     const char *id, json_t **out);
+/* The one that the user has sent with this clientMessageId. */
+store_rc_t store_message_sent(store_t *st, const char *conversation,
+    const char *user, const char *client_id, json_t **out);
 
 /*
  * A message as those need it who decide about a change of it: as

@@ -702,6 +702,9 @@ typedef struct {
                            int *more);
     store_rc_t (*message)(store_t *st, const char *conversation,
                           const char *id, unsigned with, json_t **out);
+    store_rc_t (*message_sent)(store_t *st, const char *conversation,
+                               const char *user, const char *client_id,
+                               json_t **out);
     store_rc_t (*unread)(store_t *st, const char *user, json_t **out);
     store_rc_t (*changes)(store_t *st, const char *conversation,
                           int64_t after, int max, json_t **out,

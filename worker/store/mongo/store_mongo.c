@@ -38,6 +38,7 @@ static const store_ops_t  mongo_ops = {
     store_mongo_conversations,
     store_mongo_messages,
     store_mongo_message,
+    store_mongo_message_sent,
     store_mongo_unread,
     store_mongo_changes,
     store_mongo_user,

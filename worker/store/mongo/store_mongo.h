@@ -283,6 +283,8 @@ store_rc_t store_mongo_messages(store_t *st, const store_page_t *q,
     json_t **out, int *more);
 store_rc_t store_mongo_message(store_t *st, const char *conversation,
     const char *id, unsigned with, json_t **out);
+store_rc_t store_mongo_message_sent(store_t *st, const char *conversation,
+    const char *user, const char *client_id, json_t **out);
 store_rc_t store_mongo_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);
 

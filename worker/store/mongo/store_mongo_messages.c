@@ -317,8 +317,9 @@ store_mongo_messages(store_t *base, const store_page_t *q, json_t **out,
 }
 
 
-store_rc_t
-store_mongo_message(store_t *base, const char *conversation, const char *id,
+/* Takes over the query, which says which one of the conversation. */
+static store_rc_t
+one_message(store_mongo_t *st, const char *conversation, bson_t *query,
     unsigned with, json_t **out)
 {
     int             consults;
@@ -326,19 +327,18 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
     int64_t         upto;
     store_rc_t      rc;
     mg_messages_t   l;
-    store_mongo_t  *st;
 
-    st = (store_mongo_t *) base;
     memset(&l, 0, sizeof(mg_messages_t));
 
     rc = mg_find_seq(st, conversation, &upto, &consults);
 
     if (rc == STORE_OK) {
-        rc = mg_find_messages(st,
-                              BCON_NEW("_id", BCON_UTF8(id), "conversationId",
-                                       BCON_UTF8(conversation), "seq", "{",
-                                       "$lte", BCON_INT64(upto), "}"),
-                              NULL, with, &l);
+        BCON_APPEND(query, "conversationId", BCON_UTF8(conversation),
+                    "seq", "{", "$lte", BCON_INT64(upto), "}");
+        rc = mg_find_messages(st, query, NULL, with, &l);
+
+    } else {
+        bson_destroy(query);
     }
 
     if (rc != STORE_OK) {
@@ -355,6 +355,27 @@ store_mongo_message(store_t *base, const char *conversation, const char *id,
     json_decref(list);
 
     return rc;
+}
+
+
+store_rc_t
+store_mongo_message(store_t *base, const char *conversation, const char *id,
+    unsigned with, json_t **out)
+{
+    return one_message((store_mongo_t *) base, conversation,
+                       BCON_NEW("_id", BCON_UTF8(id)), with, out);
+}
+
+
+store_rc_t
+store_mongo_message_sent(store_t *base, const char *conversation,
+    const char *user, const char *client_id, json_t **out)
+{
+    return one_message((store_mongo_t *) base, conversation,
+                       BCON_NEW("senderId", BCON_UTF8(user),
+                                "metadata.clientMessageId",
+                                BCON_UTF8(client_id)),
+                       0, out);
 }
 
 

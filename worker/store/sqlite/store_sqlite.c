@@ -39,6 +39,7 @@ static const store_ops_t  sqlite_ops = {
     store_sqlite_conversations,
     store_sqlite_messages,
     store_sqlite_message,
+    store_sqlite_message_sent,
     store_sqlite_unread,
     store_sqlite_changes,
     store_sqlite_user,

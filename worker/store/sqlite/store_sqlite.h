@@ -98,6 +98,7 @@ typedef enum {
     SQ_THREAD,
     SQ_THREAD_AFTER,
     SQ_MESSAGE,
+    SQ_MESSAGE_SENT,
     SQ_ONCE,
     SQ_HISTORY,
     SQ_CHANGES,
@@ -315,6 +316,8 @@ store_rc_t store_sqlite_messages(store_t *st, const store_page_t *q,
     json_t **out, int *more);
 store_rc_t store_sqlite_message(store_t *st, const char *conversation,
     const char *id, unsigned with, json_t **out);
+store_rc_t store_sqlite_message_sent(store_t *st, const char *conversation,
+    const char *user, const char *client_id, json_t **out);
 store_rc_t store_sqlite_unread(store_t *st, const char *user, json_t **out);
 store_rc_t store_sqlite_changes(store_t *st, const char *conversation,
     int64_t after, int max, json_t **out, int64_t *upto);

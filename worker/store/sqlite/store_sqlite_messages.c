@@ -475,9 +475,10 @@ sq_again(store_sqlite_t *st, const store_op_t *op, int *again)
 }
 
 
+/* By its id; user: by his clientMessageId. */
 static store_rc_t
-one_message(store_sqlite_t *st, const char *conversation, const char *id,
-    unsigned with, json_t **out)
+one_message(store_sqlite_t *st, const char *conversation, const char *user,
+    const char *id, unsigned with, json_t **out)
 {
     size_t           n;
     json_t          *list;
@@ -491,14 +492,21 @@ one_message(store_sqlite_t *st, const char *conversation, const char *id,
         return rc;
     }
 
-    s = sq_get(st, SQ_MESSAGE, MSG_COLUMNS
-               " WHERE m.id = ?1 AND m.conversation = ?2");
+    s = user ? sq_get(st, SQ_MESSAGE_SENT, MSG_COLUMNS
+                      " WHERE m.client_message_id = ?1"
+                      " AND m.conversation = ?2 AND m.sender = ?3")
+             : sq_get(st, SQ_MESSAGE, MSG_COLUMNS
+                      " WHERE m.id = ?1 AND m.conversation = ?2");
     if (s == NULL) {
         return STORE_DOWN;
     }
 
     sq_bind_text(s, 1, id);
     sqlite3_bind_int64(s, 2, conv);
+
+    if (user) {
+        sq_bind_text(s, 3, user);
+    }
 
     n = 0;
     memset(&row, 0, sizeof(row));
@@ -575,7 +583,23 @@ store_sqlite_message(store_t *base, const char *conversation, const char *id,
         return STORE_DOWN;
     }
 
-    return sq_end(st, one_message(st, conversation, id, with, out));
+    return sq_end(st, one_message(st, conversation, NULL, id, with, out));
+}
+
+
+store_rc_t
+store_sqlite_message_sent(store_t *base, const char *conversation,
+    const char *user, const char *client_id, json_t **out)
+{
+    store_sqlite_t  *st;
+
+    st = (store_sqlite_t *) base;
+
+    if (sq_begin(st) != STORE_OK) {
+        return STORE_DOWN;
+    }
+
+    return sq_end(st, one_message(st, conversation, user, client_id, 0, out));
 }
 
 
