@@ -34,6 +34,10 @@ export class Uploads {
                                     "files can not be sent here");
         }
 
+        if (file.size === 0) {
+            return new WriteenError("empty_file", "the file is empty");
+        }
+
         if (s.maxFileSize && file.size > s.maxFileSize) {
             return new WriteenError("too_large", "the file has more than "
                                                  + s.maxFileSize + " bytes");

@@ -99,10 +99,18 @@ export const tests = {
         await drop(ani, "program.exe", "MZ");
         await ani.page.getByText("This kind of file is not allowed")
             .waitFor();
+        await drop(ani, "kosong.txt", "");
+        await ani.page.getByText("The file is empty.").waitFor();
         await world.shot(ani, "refused");
+
+        // none of them would end otherwise
+        assert.equal(await ani.page.getByRole("button", {
+            name: "Try again" }).count(), 0);
         await ani.page.getByRole("button", { name: "Cancel virus.txt" })
             .click();
         await ani.page.getByRole("button", { name: "Cancel program.exe" })
+            .click();
+        await ani.page.getByRole("button", { name: "Cancel kosong.txt" })
             .click();
         await until(async () => await ani.page.locator(".upload").count()
                                 === 0, "the uploads to be gone");

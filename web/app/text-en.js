@@ -183,6 +183,7 @@ export const en = {
     leaveRoom: "Leave",
     addSomebody: "Add somebody",
     error_too_large: "The file is too large.",
+    error_empty_file: "The file is empty.",
     error_unsupported_type: "This kind of file is not allowed here.",
     error_infected: "The file is infected and was not kept.",
     error_uploads_off: "Files cannot be sent here.",

@@ -171,6 +171,7 @@ export const id = {
     leaveRoom: "Keluar dari percakapan",
     addSomebody: "Tambah peserta",
     error_too_large: "Berkas terlalu besar.",
+    error_empty_file: "Berkas ini kosong.",
     error_unsupported_type: "Jenis berkas ini tidak diizinkan di sini.",
     error_infected: "Berkas terinfeksi dan tidak disimpan.",
     error_uploads_off: "Berkas tidak dapat dikirim di sini.",
