@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-from harness import upload
+from harness import tokens, upload
 from harness.cast import Cast
 from harness.net import until
 from harness.scene import TIME, seqs, unique
@@ -323,6 +323,32 @@ async def test_leaving(stack):
         "user_left", cast.ids["bob"])
     await cast.quiet()
     await cast.close()
+
+
+async def test_leaving_is_the_first_thing_he_does(make_stack):
+    """His name is that of his token: the store has not heard it yet."""
+    stack = make_stack()
+    cho, dan = unique("cho"), unique("dan")
+    room = stack.make_room(cho, dan)
+    rest = stack.rest(tokens.token(dan, name="Dan"))
+    go_on = upload.hold(stack.worker.role("projector"))
+    call = asyncio.create_task(rest.acall(
+        "DELETE", f"/api/conversations/{room}{P}/{dan}"))
+
+    async def is_out():
+        with stack.redis_client() as c:
+            [key] = c.keys(f"wrt:{{*}}:conv:{room}")
+            return not c.hexists(key, f"m:{dan}")
+    await until(is_out, "him to be out")
+    go_on()
+    r = await call
+    assert r.status == 200, r
+    r = await stack.rest(tokens.token(cho)).aget(
+        f"/api/conversations/{room}/messages")
+    [m] = r.data["messages"]
+    assert m["content"]["systemMessage"] == {
+        "action": "user_left",
+        "data": {"userId": dan, "name": "Dan", "role": "student"}}
 
 
 async def test_coming_back(stack):

@@ -293,6 +293,12 @@ remove_emit(api_t *a, call_t *c, store_t *st, const access_t *x,
 
     user = json_object_get(p, "user");
     name = json_string_value(json_object_get(user, "name"));
+
+    if (strcmp(c->ids[1], c->user) == 0 && c->name[0]) {
+        /* his profile may still be on its way */
+        name = c->name;
+    }
+
     snprintf(field, sizeof(field), WRT_F_MEMBER "%s", c->ids[1]);
 
     member_emit_init(&e, c, doc, "l", c->ids[1]);
