@@ -21,7 +21,7 @@
 
 /* Functions of writeen.lua: by name and version, but for the one that tells the
  * version */
-#define WRT_LIBRARY_VERSION  "6"
+#define WRT_LIBRARY_VERSION  "7"
 #define WRT_FN_VERSION   "wrt_version"
 #define WRT_FN_SEND      "wrt_send_" WRT_LIBRARY_VERSION
 #define WRT_FN_EMIT      "wrt_emit_" WRT_LIBRARY_VERSION

@@ -36,7 +36,7 @@
 -- What is called for each message hands numbers on as text: Lua has floating
 -- point only, and writes it down anew each time.
 
-local VERSION = '6'
+local VERSION = '7'
 
 local LOG_KEEP = 128        -- WRT_LOG_KEEP
 local LOG_MAX = 2048        -- WRT_LOG_MAX
@@ -434,7 +434,10 @@ local function catch(keys, args)
     if after >= 0 and after < seq then
         if after < floor then
             rc = 'old'
-        elseif seq - after > tonumber(args[3]) then
+        elseif seq - after > tonumber(args[3])
+            and redis.call('XLEN', keys[2]) > tonumber(args[3])
+        then
+            -- numbers alone say little: a fence may have skipped thousands
             rc = 'many'
         else
             local list = redis.call('XRANGE', keys[2], (after + 1) .. '-0',

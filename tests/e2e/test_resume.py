@@ -320,7 +320,14 @@ async def test_client_that_knows_more(stack):
     late = await Ws.hello(stack.ws(), bob)
     assert (await join(late, room, 0))["seq"] == 72
     assert seqs(await received(late, 6)) == [1, 2, 3, 51, 71, 72]
-    for w in (sender, ws, live, liar, late):
+    # nor do thousands of them make anybody read the room anew
+    await join(live, room, 72 + 5000)
+    again = await Ws.hello(stack.ws(1), bob)
+    assert (await join(again, room, 3))["seq"] == 5072
+    assert seqs(await received(again, 3)) == [51, 71, 72]
+    assert (await send(sender, room, "y"))["seq"] == 5073
+    assert seqs(await received(again, 1)) == [5073]
+    for w in (sender, ws, live, liar, late, again):
         await w.close()
 
 
