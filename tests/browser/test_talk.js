@@ -58,6 +58,36 @@ export const tests = {
         await ani.gone("Terima kasih!");
     },
 
+    "what is being edited is deleted meanwhile": async (world) => {
+        const ani = await world.person(ANI);
+        const budi = await world.person(BUDI);
+        const bar = ani.page.getByText("Edit the message");
+
+        await ani.startWith(BUDI);
+        await ani.say("Bab satu");
+        await ani.say("Bab dua");
+        await budi.open(ANI);
+        await budi.sees("Bab dua");
+
+        for (const [text, written, left] of [
+                ["Bab satu", "Bab satu, lengkap", "Bab satu, lengkap"],
+                ["Bab dua", null, "Bab satu, lengkap"]]) {
+            await ani.act(text, "Edit");
+            await bar.waitFor();
+            if (written) {
+                await ani.field.fill(written);
+            }
+            await budi.act(text, "Delete");
+            await budi.page.getByRole("dialog").getByRole("button", {
+                name: "Delete" }).click();
+            await bar.waitFor({ state: "hidden" });
+            assert.equal(await ani.field.inputValue(), left);
+        }
+
+        await ani.field.press("Enter");
+        await budi.sees("Bab satu, lengkap");
+    },
+
     "emoji, stickers and keys alone": async (world) => {
         const ani = await world.person(ANI);
         const citra = await world.person(CITRA);

@@ -85,6 +85,24 @@ export class Composer {
         this.attach.hidden = !room.may("upload")
                              || room.settings.allowFileUpload === false;
         this.files.accept = (room.settings.allowedFileTypes ?? []).join(",");
+        this.#editGone(room);
+    }
+
+    /* What is being changed was deleted: what was written meanwhile stays, to
+     * be sent as a message of its own or not. */
+    #editGone(room) {
+        const edit = this.#about?.edit;
+
+        if (!edit || !room.view().find((m) => m.id === edit.id)?.deletedAt) {
+            return;
+        }
+
+        if (this.field.value.trim() !== edit.content.text) {
+            sessionStorage.setItem(this.key, this.field.value);
+        }
+
+        this.#set(null);
+        announce(t("editGone"));
     }
 
     /* ---- replying, editing ---- */

@@ -150,6 +150,7 @@ export const en = {
     notDone: "That did not work",
     replyingTo: "Reply to {name}",
     editing: "Edit the message",
+    editGone: "The message was deleted; what you wrote is still there.",
     stopThat: "Cancel it",
     attach: "Attach a file",
     dropHere: "Drop the files here",

@@ -138,6 +138,7 @@ export const id = {
     notDone: "Tidak berhasil",
     replyingTo: "Balasan untuk {name}",
     editing: "Sunting pesan",
+    editGone: "Pesan itu sudah dihapus; tulisan Anda masih ada.",
     stopThat: "Batalkan",
     attach: "Lampirkan berkas",
     dropHere: "Letakkan berkas di sini",
