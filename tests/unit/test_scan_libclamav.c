@@ -47,6 +47,7 @@ starts(void **state)
     assert_int_equal(scan_prepare(s), SCAN_CLEAN);
     assert_non_null(strstr(scan_about(s), "libclamav"));
     assert_non_null(strstr(scan_about(s), "the EICAR test string alone"));
+    assert_true(scan_bare(s));
     assert_string_equal(scan_text(s), "");
 }
 
@@ -97,6 +98,7 @@ reloads(void **state)
                      SCAN_INFECTED);
     assert_non_null(strstr(scan_text(s), "Test.Word"));
     assert_non_null(strstr(scan_about(s), "1 files of"));
+    assert_false(scan_bare(s));
     assert_string_not_equal(scan_about(s), before);
     assert_int_equal(scan_once(s, scan_file_eicar()), SCAN_INFECTED);
 

@@ -153,7 +153,13 @@ scanner_prepare(role_t *r, scan_t *scan, scan_rc_t *last, char *about)
 
     } else if (strcmp(about, scan_about(scan)) != 0) {
         text_copy(about, SCAN_ABOUT_SIZE, scan_about(scan));
-        log_info("scanner", "engine=\"%s\"", about);
+
+        if (scan_bare(scan)) {
+            log_warn("scanner", "engine=\"%s\"", about);
+
+        } else {
+            log_info("scanner", "engine=\"%s\"", about);
+        }
     }
 
     *last = rc;

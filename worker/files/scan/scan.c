@@ -200,3 +200,10 @@ scan_about(const scan_t *s)
 {
     return s->about;
 }
+
+
+int
+scan_bare(const scan_t *s)
+{
+    return s->bare;
+}

@@ -105,6 +105,10 @@ int scan_died(const scan_t *s);
  * that what was clean by another one can be scanned again. */
 const char *scan_about(const scan_t *s);
 
+/* Does it know the EICAR test string alone, so that all else is clean?  Nobody
+ * has filled the directory of signatures yet. */
+int scan_bare(const scan_t *s);
+
 /* For the rest of this process's life: no network, no other programs or
  * processes (scan_jail.c).  0, or -1 and why. */
 int scan_jail(char *err, size_t size);

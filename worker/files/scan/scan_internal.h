@@ -38,6 +38,7 @@ struct scan_s {
     int                tried;       /* it works */
     int64_t            tried_at;    /* mono, ms */
     int                died;        /* with our file in hand */
+    int                bare;        /* no signatures but our own */
     scan_stop_pt       stop;
     void              *stop_data;
     char               text[SCAN_TEXT_SIZE];

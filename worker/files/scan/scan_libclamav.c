@@ -224,6 +224,8 @@ lib_engine(scan_t *s, unsigned files)
         return NULL;
     }
 
+    s->bare = files == 0;
+
     if (files) {
         snprintf(s->about, sizeof(s->about), "libclamav %.30s, %u signatures: "
                  "the EICAR test string and %u files of %.300s", cl_retver(),
