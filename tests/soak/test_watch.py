@@ -74,7 +74,7 @@ def watch(tmp_path):
     w = Watch(SimpleNamespace(
         store="sqlite", dir=tmp_path, blobs=tmp_path / "files",
         spool=tmp_path / "spool", nginx=[], pools=[leaky],
-        fcm=SimpleNamespace(port=redis.port),
+        fcm=SimpleNamespace(port=redis.port), mongod=None, minio=None,
         redis_client=redis.client), settle=0.25)
     w.leaky = leaky
     w.begin()
@@ -115,13 +115,19 @@ def test_counted(watch, what):
     assert "not calm" in problems[0]
 
 
-def test_connections_kept_for_pushes(watch):
-    """Sixteen are kept, as the library keeps; more is a leak."""
+@pytest.mark.parametrize("to, most", [("fcm", 16), ("mongod", 2),
+                                      ("minio", 1)])
+def test_connections_that_are_kept(watch, to, most):
+    """So many are kept, as the libraries keep; more is a leak."""
+    port = watch.stack.fcm.port
+    for name in ("fcm", "mongod", "minio"):
+        setattr(watch.stack, name,
+                SimpleNamespace(port=port if name == to else 1))
     assert whole(watch) == []
-    for _ in range(16):
-        watch.leaky.does(f"connects {watch.stack.fcm.port}")
+    for _ in range(most):
+        watch.leaky.does(f"connects {port}")
     assert turn(watch) == []
-    problems = turn(watch, f"connects {watch.stack.fcm.port}")
+    problems = turn(watch, f"connects {port}")
     assert len(problems) == 1 and "files, was" in problems[0], problems
 
 

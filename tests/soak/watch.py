@@ -43,8 +43,10 @@ EMPTY = re.compile(r"wrt:(\{\d+\}:(ingest|awake)|files:[0-9a-f]*|rpc"
                    r"|hidden)$")
 # Of them these end by a lease, or when a room has been silent.
 LATE = re.compile(r"wrt:(online|hidden|\{\d+\}:awake)$")
-# HTTP_IDLE_MAX of worker/push/push_http.c
-PUSH_KEPT = 16
+# Connections that a process makes when it first needs them, and keeps: to
+# where pushes go (HTTP_IDLE_MAX of worker/push/push_http.c), to MongoDB (two
+# clients, store_mongo.c), to S3 (curl, one).
+PUSH_KEPT, MONGO_KEPT, S3_KEPT = 16, 2, 1
 
 
 def sizes(client):
@@ -174,10 +176,13 @@ class Watch:
         return out
 
     def kept(self, pid):
-        """Connections to where pushes go are kept for the next ones, so many
-        at most as are under way at the same time: that is no leak."""
+        """Connections that are kept for the next time, so many at most: that
+        is no leak, whenever the first time was."""
+        to = [(PUSH_KEPT, self.stack.fcm), (MONGO_KEPT, self.stack.mongod),
+              (S3_KEPT, self.stack.minio)]
         try:
-            return min(PUSH_KEPT, connections(pid, self.stack.fcm.port))
+            return sum(min(most, connections(pid, part.port))
+                       for most, part in to if part)
         except OSError:
             return 0        # it has ended
 
