@@ -162,7 +162,7 @@ unit_asan() {
 asan_steps() {
     # with sanitizers t/ needs the processors for itself: it looks at moments
     sanitized t-asan t WRITEEN_T_DIR="$root/build/t/asan"
-    sanitized e2e-asan "$1"
+    sanitized e2e-asan "$1" E2E_JOBS=6      # nothing runs beside it
 }
 
 
