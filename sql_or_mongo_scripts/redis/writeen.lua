@@ -435,9 +435,11 @@ local function catch(keys, args)
         if after < floor then
             rc = 'old'
         elseif seq - after > tonumber(args[3])
-            and redis.call('XLEN', keys[2]) > tonumber(args[3])
+            and (uid == ''
+                 or redis.call('XLEN', keys[2]) > tonumber(args[3]))
         then
-            -- numbers alone say little: a fence may have skipped thousands
+            -- numbers alone say little, a fence may have skipped thousands; a
+            -- node hears of each fence, and what it did not hear is more
             rc = 'many'
         else
             local list = redis.call('XRANGE', keys[2], (after + 1) .. '-0',
