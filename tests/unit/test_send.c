@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "common/wrt_envelope.h"
+#include "tests/unit/refusal.h"
 
 #define A16   "aaaaaaaaaaaaaaaa"
 #define A64   A16 A16 A16 A16
@@ -45,17 +46,6 @@ slice(const char *s)
     v.n = strlen(s);
 
     return v;
-}
-
-
-static void
-check_slice(wrt_slice_t s, const char *want)
-{
-    assert_non_null(s.p);
-
-    if (s.n != strlen(want) || memcmp(s.p, want, s.n) != 0) {
-        fail_msg("\"%.*s\", not \"%s\"", (int) s.n, s.p, want);
-    }
 }
 
 
@@ -238,14 +228,7 @@ refused(void **state)
             fail_msg("%s was accepted", refusals[i][0]);
         }
 
-        if (strcmp(why.code, refusals[i][1]) != 0 || why.field == NULL
-            || strcmp(why.field, refusals[i][2]) != 0
-            || strstr(why.message, refusals[i][3]) == NULL)
-        {
-            fail_msg("%s: %s %s %s", refusals[i][0], why.code, why.field,
-                     why.message);
-        }
-
+        check_refusal(&why, refusals[i][1], refusals[i][2], refusals[i][3]);
         wrt_envelope_free(&e);
     }
 }

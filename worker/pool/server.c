@@ -99,72 +99,71 @@ server_library(rds_t *c, char *err, size_t size)
 }
 
 
+/* A field of wrt:config, which is written once for all: what stands there now,
+ * in have. */
+static server_rc_t
+server_once(rds_t *c, const char *field, const char *value, char *have,
+    size_t size)
+{
+    reply_t  *r;
+
+    reply_free(rds_call(c, "HSETNX", WRT_KEY_CONFIG, field, value));
+    r = rds_call(c, "HGET", WRT_KEY_CONFIG, field);
+
+    snprintf(have, size, "%s", reply_text(r));
+    reply_free(r);
+
+    return rds_alive(c) ? SERVER_OK : SERVER_AWAY;
+}
+
+
 /*
- * Which of how many servers this is, written once for all: where a shard lies
+ * Which of how many servers this is: where a shard lies
  * follows from it.  An nginx or a pool that names others, or in another order,
  * would write events where nobody looks for them.
  */
 static server_rc_t
 server_place(rds_t *c, const conf_t *cf, char *err, size_t size)
 {
-    char          want[32];
-    reply_t      *r;
+    char          want[32], have[32];
     server_rc_t   rc;
 
     snprintf(want, sizeof(want), "%u of %u", rds_server(c) + 1, cf->nredis);
 
-    reply_free(rds_call(c, "HSETNX", WRT_KEY_CONFIG, WRT_F_SERVER, want));
-    r = rds_call(c, "HGET", WRT_KEY_CONFIG, WRT_F_SERVER);
+    rc = server_once(c, WRT_F_SERVER, want, have, sizeof(have));
 
-    rc = SERVER_OK;
-
-    if (!rds_alive(c)) {
-        rc = SERVER_AWAY;
-
-    } else if (strcmp(reply_text(r), want) != 0) {
+    if (rc == SERVER_OK && strcmp(have, want) != 0) {
         snprintf(err, size, "in REDIS_URL it is server %s, its data is that "
                  "of server %.20s; name the same servers in the same order as "
                  "before and as writeen_redis, or begin with empty ones", want,
-                 reply_text(r));
+                 have);
         rc = SERVER_REFUSED;
     }
-
-    reply_free(r);
 
     return rc;
 }
 
 
-/* The number of shards, written once for all. */
+/* The number of shards. */
 static server_rc_t
 server_config(rds_t *c, const conf_t *cf, char *err, size_t size)
 {
-    char      n[16];
-    reply_t  *r;
-    int64_t   have;
+    char          want[32], have[32];
+    server_rc_t   rc;
 
-    snprintf(n, sizeof(n), "%u", cf->names.shards);
+    snprintf(want, sizeof(want), "%u", cf->names.shards);
 
-    reply_free(rds_call(c, "HSETNX", WRT_KEY_CONFIG, WRT_F_SHARDS, n));
-    r = rds_call(c, "HGET", WRT_KEY_CONFIG, WRT_F_SHARDS);
+    rc = server_once(c, WRT_F_SHARDS, want, have, sizeof(have));
 
-    have = reply_int(r, -1);
-    reply_free(r);
-
-    if (!rds_alive(c)) {
-        return SERVER_AWAY;
+    if (rc == SERVER_OK && strcmp(have, want) != 0) {
+        snprintf(err, size, "its data is laid out for %s shards, SHARDS is "
+                 "%s; the number is fixed at the first start: set SHARDS (and "
+                 "writeen_shards of nginx) to %s, or use another Redis "
+                 "database", have, want, have);
+        rc = SERVER_REFUSED;
     }
 
-    if (have != (int64_t) cf->names.shards) {
-        snprintf(err, size, "its data is laid out for %lld shards, SHARDS is "
-                 "%u; the number is fixed at the first start: set SHARDS (and "
-                 "writeen_shards of nginx) to %lld, or use another Redis "
-                 "database", (long long) have, cf->names.shards,
-                 (long long) have);
-        return SERVER_REFUSED;
-    }
-
-    return SERVER_OK;
+    return rc;
 }
 
 

@@ -146,7 +146,6 @@ typedef struct {
 typedef struct {
     sqlite3_vfs           vfs;      /* first */
     sqlite3_vfs          *system;
-    store_t              *st;
     sq_methods_t          database;
     sq_methods_t          wal;
     char                  name[32];

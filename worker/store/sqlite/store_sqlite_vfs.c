@@ -1,8 +1,8 @@
 /*
  * store_sqlite_vfs.c: a rest between the writes of a commit.
  *
- * A commit, and the checkpoint that one in some hundred brings with it, write
- * thousands of pages in one go, which keeps a processor for milliseconds that
+ * A commit writes hundreds of pages, and the checkpoint that one in some brings
+ * with it thousands, in one go, which keeps a processor for milliseconds that
  * nginx and Redis may wait for.  SQLite offers no place to rest in between but
  * the one where it writes a page: so the database is opened by a VFS that is
  * the system's own in all things, only that what writes the database's file
@@ -10,7 +10,6 @@
  * held, and no reader waits for one.
  */
 
-#include <stddef.h>
 #include <stdio.h>
 
 #include "worker/store/sqlite/store_sqlite.h"
@@ -18,7 +17,7 @@
 
 static int  vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
     int flags, int *out);
-static void vfs_watch(sq_vfs_t *v, sq_methods_t *m, sqlite3_file *file);
+static void vfs_watch(sq_methods_t *m, sqlite3_file *file);
 static int  vfs_write(sqlite3_file *file, const void *data, int n,
     sqlite3_int64 at);
 
@@ -35,7 +34,8 @@ sq_vfs_init(store_sqlite_t *st)
     v->vfs.pNext = NULL;
     v->vfs.zName = v->name;
     v->vfs.xOpen = vfs_open;
-    v->st = &st->base;
+    v->database.st = &st->base;
+    v->wal.st = &st->base;
 
     /* a name of its own for each store that is open */
     snprintf(v->name, sizeof(v->name), "writeen-%p", (void *) st);
@@ -62,10 +62,10 @@ vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
     rc = v->system->xOpen(v->system, name, file, flags, out);
 
     if (rc == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB)) {
-        vfs_watch(v, &v->database, file);
+        vfs_watch(&v->database, file);
 
     } else if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL)) {
-        vfs_watch(v, &v->wal, file);
+        vfs_watch(&v->wal, file);
     }
 
     return rc;
@@ -75,12 +75,11 @@ vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
 /* The file is the system's, and so are its methods, but for this one.  The
  * table of methods is all that a file knows of us. */
 static void
-vfs_watch(sq_vfs_t *v, sq_methods_t *m, sqlite3_file *file)
+vfs_watch(sq_methods_t *m, sqlite3_file *file)
 {
     m->methods = *file->pMethods;
     m->write = m->methods.xWrite;
     m->methods.xWrite = vfs_write;
-    m->st = v->st;
 
     file->pMethods = &m->methods;
 }
