@@ -50,10 +50,12 @@ static void ngx_http_writeen_bus_check(ngx_http_writeen_server_t *srv);
 static void ngx_http_writeen_bus_recheck_handler(ngx_event_t *ev);
 static void ngx_http_writeen_bus_version_reply(redisAsyncContext *ac,
     void *reply, void *data);
-static void ngx_http_writeen_bus_shards_reply(redisAsyncContext *ac,
+static void ngx_http_writeen_bus_config_reply(redisAsyncContext *ac,
     void *reply, void *data);
-static void ngx_http_writeen_bus_server_reply(redisAsyncContext *ac,
-    void *reply, void *data);
+static ngx_int_t ngx_http_writeen_bus_check_shards(
+    ngx_http_writeen_server_t *srv, redisReply *r);
+static ngx_int_t ngx_http_writeen_bus_check_place(
+    ngx_http_writeen_server_t *srv, redisReply *r);
 static void ngx_http_writeen_bus_cmd_ready(ngx_http_writeen_server_t *srv);
 static void ngx_http_writeen_bus_tick_handler(ngx_event_t *ev);
 
@@ -439,14 +441,9 @@ ngx_http_writeen_bus_check(ngx_http_writeen_server_t *srv)
 {
     srv->checking = 1;
 
-    if (srv->index == 0) {
-        (void) redisAsyncCommand(srv->cmd.ac,
-                                 ngx_http_writeen_bus_shards_reply, srv,
-                                 "HGET %s %s", WRT_KEY_CONFIG, WRT_F_SHARDS);
-    }
-
-    (void) redisAsyncCommand(srv->cmd.ac, ngx_http_writeen_bus_server_reply,
-                             srv, "HGET %s %s", WRT_KEY_CONFIG, WRT_F_SERVER);
+    (void) redisAsyncCommand(srv->cmd.ac, ngx_http_writeen_bus_config_reply,
+                             srv, "HMGET %s %s %s", WRT_KEY_CONFIG,
+                             WRT_F_SHARDS, WRT_F_SERVER);
 
     if (redisAsyncCommand(srv->cmd.ac, ngx_http_writeen_bus_version_reply,
                           srv, "FCALL %s 0", WRT_FN_VERSION)
@@ -472,49 +469,62 @@ ngx_http_writeen_bus_recheck_handler(ngx_event_t *ev)
 
 
 static void
-ngx_http_writeen_bus_shards_reply(redisAsyncContext *ac, void *reply,
+ngx_http_writeen_bus_config_reply(redisAsyncContext *ac, void *reply,
     void *data)
 {
     redisReply                 *r = reply;
-    ngx_int_t                   n;
     ngx_http_writeen_server_t  *srv = data;
 
-    /* nobody wrote it yet: the worker will, and checks it against its own */
-
-    if (r == NULL || r->type != REDIS_REPLY_STRING || srv->cmd.ac != ac) {
+    if (r == NULL || r->type != REDIS_REPLY_ARRAY || r->elements != 2
+        || srv->cmd.ac != ac)
+    {
         return;
     }
 
-    n = ngx_atoi((u_char *) r->str, r->len);
+    /* what nobody wrote yet the worker will, and checks it against its own */
 
-    if (n != (ngx_int_t) srv->names.shards) {
-        if (!srv->unfit) {
-            srv->unfit = 1;
-            ngx_log_error(NGX_LOG_ERR, srv->worker->log, 0,
-                          "writeen: \"writeen_shards\" is %ui here but %i in "
-                          "redis %s: set it to %i, the number of shards of "
-                          "existing data can not change",
-                          (ngx_uint_t) srv->names.shards, n, srv->url->host,
-                          n);
-        }
-
+    if ((r->element[0]->type == REDIS_REPLY_STRING
+         && ngx_http_writeen_bus_check_shards(srv, r->element[0]) != NGX_OK)
+        || (r->element[1]->type == REDIS_REPLY_STRING
+            && ngx_http_writeen_bus_check_place(srv, r->element[1])
+               != NGX_OK))
+    {
+        srv->unfit = 1;
         srv->checking = 0;
     }
 }
 
 
-static void
-ngx_http_writeen_bus_server_reply(redisAsyncContext *ac, void *reply,
-    void *data)
+static ngx_int_t
+ngx_http_writeen_bus_check_shards(ngx_http_writeen_server_t *srv,
+    redisReply *r)
 {
-    u_char                     *last, want[2 * NGX_INT_T_LEN + 5];
-    ngx_str_t                   have;
-    redisReply                 *r = reply;
-    ngx_http_writeen_server_t  *srv = data;
+    ngx_int_t  n;
 
-    if (r == NULL || r->type != REDIS_REPLY_STRING || srv->cmd.ac != ac) {
-        return;
+    n = ngx_atoi((u_char *) r->str, r->len);
+
+    if (n == (ngx_int_t) srv->names.shards) {
+        return NGX_OK;
     }
+
+    if (!srv->unfit) {
+        ngx_log_error(NGX_LOG_ERR, srv->worker->log, 0,
+                      "writeen: \"writeen_shards\" is %ui here but %i in "
+                      "redis %s: set it to %i, the number of shards of "
+                      "existing data can not change",
+                      (ngx_uint_t) srv->names.shards, n, srv->url->host, n);
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_writeen_bus_check_place(ngx_http_writeen_server_t *srv,
+    redisReply *r)
+{
+    u_char     *last, want[2 * NGX_INT_T_LEN + 5];
+    ngx_str_t   have;
 
     have.data = (u_char *) r->str;
     have.len = ngx_min(r->len, sizeof("16 of 16") - 1);
@@ -524,11 +534,10 @@ ngx_http_writeen_bus_server_reply(redisAsyncContext *ac, void *reply,
     if (r->len == (size_t) (last - want)
         && ngx_memcmp(r->str, want, r->len) == 0)
     {
-        return;
+        return NGX_OK;
     }
 
     if (!srv->unfit) {
-        srv->unfit = 1;
         ngx_log_error(NGX_LOG_ERR, srv->worker->log, 0,
                       "writeen: redis %s is server %*s in \"writeen_redis\" "
                       "and %V for the worker pool: name the same servers as "
@@ -536,7 +545,7 @@ ngx_http_writeen_bus_server_reply(redisAsyncContext *ac, void *reply,
                       (size_t) (last - want), want, &have);
     }
 
-    srv->checking = 0;
+    return NGX_ERROR;
 }
 
 

@@ -341,37 +341,21 @@ ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static void
-ngx_http_writeen_conf_no_name(ngx_conf_t *cf, ngx_command_t *cmd)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"\" in \"%V\": a name is allowed; "
-                       "without the directive it is not checked", &cmd->name);
-}
-
-
-/* writeen_jwt_issuer name; */
+/* A template with nothing to fill in must not switch a check off. */
 
 char *
-ngx_http_writeen_conf_issuer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_writeen_conf_check_name(ngx_conf_t *cf, void *post, void *data)
 {
-    ngx_str_t                    *value;
-    ngx_http_writeen_loc_conf_t  *wlcf = conf;
+    ngx_str_t  *directive, *name = data;
 
-    if (wlcf->issuer.data != NULL) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    /* a template with nothing to fill in must not switch the check off */
-
-    if (value[1].len == 0) {
-        ngx_http_writeen_conf_no_name(cf, cmd);
+    if (name->len == 0) {
+        directive = cf->args->elts;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"\" in \"%V\": a name is allowed; "
+                           "without the directive it is not checked",
+                           directive);
         return NGX_CONF_ERROR;
     }
-
-    wlcf->issuer = value[1];
 
     return NGX_CONF_OK;
 }
@@ -399,8 +383,9 @@ ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (value[i].len == 0) {
-            ngx_http_writeen_conf_no_name(cf, cmd);
+        if (ngx_http_writeen_conf_check_name(cf, NULL, &value[i])
+            != NGX_CONF_OK)
+        {
             return NGX_CONF_ERROR;
         }
 

@@ -147,8 +147,6 @@ char *ngx_http_writeen_conf_location(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_writeen_conf_issuer(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 char *ngx_http_writeen_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_files(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -163,6 +161,8 @@ char *ngx_http_writeen_conf_size(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_writeen_conf_num(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_writeen_conf_check_name(ngx_conf_t *cf, void *post,
+    void *data);
 char *ngx_http_writeen_conf_check_msec(ngx_conf_t *cf, void *post,
     void *data);
 char *ngx_http_writeen_conf_check_sec(ngx_conf_t *cf, void *post,

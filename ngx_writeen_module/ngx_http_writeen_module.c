@@ -21,19 +21,21 @@ static void *ngx_http_writeen_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_writeen_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_http_writeen_postconfiguration(ngx_conf_t *cf);
-static void ngx_http_writeen_check_shutdown(ngx_conf_t *cf,
-    ngx_http_writeen_main_conf_t *wmcf);
+static ngx_int_t ngx_http_writeen_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_writeen_init_process(ngx_cycle_t *cycle);
 static void ngx_http_writeen_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_writeen_leaver_handler(ngx_event_t *ev);
 static void ngx_http_writeen_sweep_handler(ngx_event_t *ev);
 
 
+static ngx_conf_post_t  ngx_http_writeen_issuer_post =
+    { ngx_http_writeen_conf_check_name };
+
 static ngx_http_writeen_range_t  ngx_http_writeen_drain_range =
     { ngx_http_writeen_conf_check_msec, 0, 3600000, "0 to 1h" };
 
 static ngx_http_writeen_range_t  ngx_http_writeen_leeway_range =
-    { ngx_http_writeen_conf_check_sec, 0, UINTMAX_MAX, "a time like 5s" };
+    { ngx_http_writeen_conf_check_sec, 0, 300, "0 to 5m" };
 
 static ngx_http_writeen_range_t  ngx_http_writeen_ping_range =
     { ngx_http_writeen_conf_check_msec, 1000, 3600000, "1s to 1h" };
@@ -135,10 +137,10 @@ static ngx_command_t  ngx_http_writeen_commands[] = {
 
     { ngx_string("writeen_jwt_issuer"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_http_writeen_conf_issuer,
+      ngx_conf_set_str_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_writeen_loc_conf_t, issuer),
+      &ngx_http_writeen_issuer_post },
 
     { ngx_string("writeen_jwt_audience"),
       NGX_HTTP_WRITEEN_ANY_CONF|NGX_CONF_1MORE,
@@ -298,7 +300,7 @@ ngx_module_t  ngx_http_writeen_module = {
     ngx_http_writeen_commands,             /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_writeen_init_module,          /* init module */
     ngx_http_writeen_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -352,39 +354,45 @@ ngx_http_writeen_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_value(wmcf->gather, 1);
     ngx_conf_init_size_value(wmcf->rate_zone, WRT_RATE_ZONE);
 
-    ngx_http_writeen_check_shutdown(cf, wmcf);
-
     return NGX_CONF_OK;
 }
 
 
-/* A time that is over before the drain is cuts off whose turn has not come:
- * without a Close, all at once, and so they come back. */
+/*
+ * Here all of nginx.conf has been read, whatever stands behind the http
+ * block, too.
+ *
+ * A worker_shutdown_timeout that is over before the drain is cuts off whose
+ * turn has not come: without a Close, all at once, and so they come back.
+ */
 
-static void
-ngx_http_writeen_check_shutdown(ngx_conf_t *cf,
-    ngx_http_writeen_main_conf_t *wmcf)
+static ngx_int_t
+ngx_http_writeen_init_module(ngx_cycle_t *cycle)
 {
-    ngx_core_conf_t  *ccf;
+    ngx_core_conf_t               *ccf;
+    ngx_http_writeen_main_conf_t  *wmcf;
 
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
+    wmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_writeen_module);
 
-    /* 0: none; what stands behind the http block is not read yet */
-
-    if (!wmcf->enabled
-        || ccf->shutdown_timeout == NGX_CONF_UNSET_MSEC
-        || ccf->shutdown_timeout == 0
-        || ccf->shutdown_timeout > wmcf->drain)
-    {
-        return;
+    if (wmcf == NULL || !wmcf->enabled) {
+        return NGX_OK;
     }
 
-    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                       "\"worker_shutdown_timeout\" is %Mms and not longer "
-                       "than \"writeen_drain\" with %Mms: clients whose turn "
-                       "has not come by then are cut off; make it longer",
-                       ccf->shutdown_timeout, wmcf->drain);
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    /* 0: there is none; to the log that had the other warnings about the
+     * configuration: the new one's level is "error" unless somebody set it */
+
+    if (ccf->shutdown_timeout != 0 && ccf->shutdown_timeout <= wmcf->drain) {
+        ngx_log_error(NGX_LOG_WARN, cycle->old_cycle->log, 0,
+                      "\"worker_shutdown_timeout\" is %Mms and not longer "
+                      "than \"writeen_drain\" with %Mms: clients whose turn "
+                      "has not come by then are cut off; make it longer",
+                      ccf->shutdown_timeout, wmcf->drain);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -183,6 +183,7 @@ good http: writeen_drain 0;
 good http: writeen_drain 1h;
 good main: worker_shutdown_timeout 11s; ~ (?s)^(?!.*warn)
 good main: worker_shutdown_timeout 10s; ~ \[warn\].*"worker_shutdown_timeout" is 10000ms and not longer than "writeen_drain" with 10000ms.*make it longer
+good behind: worker_shutdown_timeout 9s; ~ \[warn\].*"worker_shutdown_timeout" is 9000ms and not longer
 bad http: writeen_drain 3601s; ~ writeen_drain.*0 to 1h
 bad http: writeen_drain soon; ~ writeen_drain
 bad http: writeen_drain; ~ invalid number of arguments in "writeen_drain"
@@ -251,7 +252,10 @@ good server: writeen_jwt_audience a b c;
 bad server: writeen_jwt_audience; ~ invalid number of arguments in "writeen_jwt_audience"
 good server: writeen_jwt_leeway 0;
 good http: writeen_jwt_leeway 1m;
-bad server: writeen_jwt_leeway x; ~ "x" in "writeen_jwt_leeway": a time like 5s is allowed
+good server: writeen_jwt_leeway 5m;
+bad server: writeen_jwt_leeway 301; ~ "301" in "writeen_jwt_leeway": 0 to 5m is allowed
+bad server: writeen_jwt_leeway 100d; ~ "100d" in "writeen_jwt_leeway": 0 to 5m is allowed
+bad server: writeen_jwt_leeway x; ~ "x" in "writeen_jwt_leeway": 0 to 5m is allowed
 bad server: writeen_jwt_leeway 5s; writeen_jwt_leeway 5s; ~ "writeen_jwt_leeway" directive is duplicate
 
 

@@ -1,6 +1,8 @@
 """Other ways to reach Redis: password, database number, unix socket, several
 shard servers, all at once where that makes sense."""
 
+import subprocess
+
 import pytest
 
 from harness import net, tokens
@@ -102,6 +104,19 @@ async def test_wrong_number_of_shards_is_refused(make_stack):
     status, out = stack.worker.run_once("--check")
     assert status != 0
     assert "shard" in out.lower() and "16" in out and "8" in out, out
+
+
+async def test_a_process_number_that_can_not_be_written(stack):
+    """No start again mends it, so systemd must not try (status 78); another
+    pool that has the file may end."""
+    for path, want, what in (("/nowhere/pid", 78, "can not be written"),
+                             (stack.worker.env["PID_FILE"], 1,
+                              "runs already")):
+        done = subprocess.run(
+            [stack.worker.binary], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=net.patience(30),
+            env={**stack.worker.environment(), "PID_FILE": path})
+        assert done.returncode == want and what in done.stdout, done
 
 
 async def test_other_servers_for_nginx_and_pool(make_stack):

@@ -86,8 +86,10 @@ pool_run(const conf_t *cf)
 
     node_name(p.node);
 
-    if (pool_pid_file(&p) != 0) {
-        return EXIT_FAILURE;
+    status = pool_pid_file(&p);
+
+    if (status != 0) {
+        return status;
     }
 
     status = pool_boot(&p);
@@ -111,7 +113,8 @@ pool_run(const conf_t *cf)
 }
 
 
-/* Our process number, locked for as long as we live. */
+/* Our process number, locked for as long as we live.  Returns an
+ * exit status. */
 static int
 pool_pid_file(pool_t *p)
 {
@@ -132,7 +135,7 @@ pool_pid_file(pool_t *p)
         log_error("pid_file", "PID_FILE: \"%s\" can not be written: %s; name "
                   "a file in a directory that is writable", path,
                   strerror(errno));
-        return -1;
+        return EXIT_CONFIG;
     }
 
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -142,7 +145,7 @@ pool_pid_file(pool_t *p)
                   "%.10s; stop it first, or give this one its own PID_FILE",
                   text);
         close(fd);
-        return -1;
+        return EXIT_FAILURE;
     }
 
     n = snprintf(text, sizeof(text), "%d\n", (int) getpid());
@@ -150,7 +153,7 @@ pool_pid_file(pool_t *p)
     if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t) n) != n) {
         log_error("pid_file", "PID_FILE: \"%s\": %s", path, strerror(errno));
         close(fd);
-        return -1;
+        return EXIT_FAILURE;
     }
 
     p->pid_fd = fd;

@@ -190,15 +190,15 @@ sub step_nginx {
 
 # A configuration that is tried with nginx -t, and what it says.
 # good|bad PLACE [as USER]: DIRECTIVES [~ REGEX]
-# PLACE is main, http, server or location, with everything that is needed
-# around it; `none` is a location without writeen_redis and writeen_jwt_key,
+# PLACE is main, http, server, location or behind (what stands behind the http
+# block), with everything that is needed around it; `none` is a location without writeen_redis and writeen_jwt_key,
 # `nokey` one without the latter.  REGEX is about what nginx prints.
 sub try_config {
     my ($self, $text, $want) = @_;
     my ($place, $user, $lines, $re) =
         $text =~ /^(\w+)(?: as (\w+))?:\s+(.*?)(?:\s+~\s+(.*))?$/
         or die "good|bad PLACE: DIRECTIVES ~ REGEX\n";
-    my %at = map { $_ => '' } qw(main http server location);
+    my %at = map { $_ => '' } qw(main http server location behind);
     my $dir = $self->{temp};
     my $file = "$dir/try.conf";
 
@@ -230,6 +230,7 @@ http {
         location /x { $at{location} }
     }
 }
+$at{behind}
 EOC
     close $fh;
 

@@ -7,9 +7,11 @@
  * what was acknowledged must be found.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "worker/store/mongo/store_mongo.h"
 
@@ -254,9 +256,35 @@ escapes:
 }
 
 
+/* libmongoc says of a file it can not read that the connection failed. */
+static int
+check_files(const mongoc_uri_t *uri, char *err, size_t err_size)
+{
+    size_t       i;
+    const char  *path;
+
+    static const char *const  options[] = {
+        MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE
+    };
+
+    for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        path = mongoc_uri_get_option_as_utf8(uri, options[i], NULL);
+
+        if (path && access(path, R_OK) != 0) {
+            snprintf(err, err_size, SETTING ": the file \"%s\" of \"%s\" can "
+                     "not be read: %s", path, options[i], strerror(errno));
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
 int
 store_mongo_uri_check(const char *text, char *err, size_t err_size)
 {
+    int            rc;
     mongoc_uri_t  *uri;
 
     /* what it says to standard error is not for operators */
@@ -267,9 +295,11 @@ store_mongo_uri_check(const char *text, char *err, size_t err_size)
         return -1;
     }
 
+    rc = check_files(uri, err, err_size);
+
     mongoc_uri_destroy(uri);
 
-    return 0;
+    return rc;
 }
 
 
