@@ -4,6 +4,7 @@ told (docs/api/openapi.yaml; docs/redis.md, RPC)."""
 import json
 import re
 import secrets
+from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -161,6 +162,7 @@ OUTSIDE = ("fay", "eve")
 
 async def test_a_record_has_the_seeds_shape(stack):
     cast = await room(stack)
+    before = datetime.now(timezone.utc)
     id, message, data = await sent(cast)
     f = (await get(cast, "bob", id)).data["file"]
     assert set(f) == {
@@ -175,6 +177,10 @@ async def test_a_record_has_the_seeds_shape(stack):
     assert f["fileSize"] == len(data) and f["mimeType"] == "image/jpeg"
     assert re.match(r"^[0-9a-f]{64}$", f["fileHash"])
     assert re.match(TIME, f["createdAt"]) and re.match(TIME, f["updatedAt"])
+    # a file system's clock is some milliseconds behind
+    assert datetime.fromisoformat(f["createdAt"].replace("Z", "+00:00")
+                                  ) > before - timedelta(milliseconds=50)
+    assert f["createdAt"] <= message["createdAt"]
     assert f["deletedAt"] is None
     s3 = stack.files == "s3"
     assert f["storage"] == {

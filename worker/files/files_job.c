@@ -667,7 +667,8 @@ job_take(files_t *f, job_t *j)
 
     } else {
         if (fstat(j->lock, &st) == 0) {
-            wrt_time_format((int64_t) st.st_mtime * 1000, j->at);
+            wrt_time_format((int64_t) st.st_mtim.tv_sec * 1000
+                            + st.st_mtim.tv_nsec / 1000000, j->at);
         }
 
         rc = job_run(f, j);
