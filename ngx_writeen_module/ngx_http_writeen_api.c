@@ -39,8 +39,7 @@ typedef struct {
 static ngx_http_writeen_api_t *ngx_http_writeen_api_create(
     ngx_http_request_t *r);
 static void ngx_http_writeen_api_cleanup(void *data);
-static ngx_int_t ngx_http_writeen_api_refuse(ngx_http_request_t *r,
-    ngx_http_writeen_loc_conf_t *wlcf);
+static ngx_int_t ngx_http_writeen_api_refuse(ngx_http_request_t *r);
 static void ngx_http_writeen_api_body(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_writeen_api_is_send(ngx_http_request_t *r,
     ngx_str_t *conversation);
@@ -78,9 +77,8 @@ static ngx_int_t ngx_http_writeen_api_again(ngx_http_writeen_api_t *api,
 ngx_int_t
 ngx_http_writeen_api_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                     rc;
-    ngx_http_writeen_api_t       *api;
-    ngx_http_writeen_loc_conf_t  *wlcf;
+    ngx_int_t                rc;
+    ngx_http_writeen_api_t  *api;
 
     if (r != r->main) {
         return NGX_HTTP_NOT_FOUND;
@@ -96,8 +94,6 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
     }
 
     ngx_http_writeen_count(ngx_http_writeen_worker, api_requests_total);
-
-    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_writeen_module);
 
     if (r->method == NGX_HTTP_OPTIONS) {
         return ngx_http_writeen_preflight(r);
@@ -122,7 +118,7 @@ ngx_http_writeen_api_handler(ngx_http_request_t *r)
         return ngx_http_writeen_upload(r, &api->identity, &api->conversation);
     }
 
-    rc = ngx_http_writeen_api_refuse(r, wlcf);
+    rc = ngx_http_writeen_api_refuse(r);
     if (rc != NGX_DECLINED) {
         return rc;
     }
@@ -229,8 +225,7 @@ ngx_http_writeen_api_auth(ngx_http_request_t *r,
     if (ngx_http_writeen_auth_token(r, 0, &token, &protocol) != NGX_OK) {
         why = NULL;
 
-    } else if (ngx_http_writeen_auth_verify(wlcf, &token, id, r->pool,
-                                            r->connection->log, &why)
+    } else if (ngx_http_writeen_auth_verify(wlcf, &token, id, r->pool, &why)
                == NGX_OK)
     {
         return NGX_DECLINED;
@@ -243,8 +238,7 @@ ngx_http_writeen_api_auth(ngx_http_request_t *r,
 /* What needs no look at the body.  NGX_DECLINED: go on. */
 
 static ngx_int_t
-ngx_http_writeen_api_refuse(ngx_http_request_t *r,
-    ngx_http_writeen_loc_conf_t *wlcf)
+ngx_http_writeen_api_refuse(ngx_http_request_t *r)
 {
     if (!(r->method & NGX_HTTP_WRITEEN_METHOD_BITS)) {
         return ngx_http_writeen_not_allowed(r, NGX_HTTP_WRITEEN_METHOD_BITS,

@@ -60,7 +60,7 @@ static ngx_str_t  ngx_http_writeen_roles[] = {
 ngx_int_t
 ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
     ngx_str_t *token, ngx_http_writeen_identity_t *id, ngx_pool_t *pool,
-    ngx_log_t *log, const char **why)
+    const char **why)
 {
     jwt_t   *jwt;
     u_char  *p;

@@ -548,7 +548,7 @@ ngx_http_writeen_catch_ok(ngx_http_writeen_catch_t *op,
         return;
     }
 
-    if (op->asked > seq && !op->fenced && op->mode != CATCH_PEEK) {
+    if (op->asked > seq && !op->fenced) {
         ngx_http_writeen_catch_fence(op);
         return;
     }

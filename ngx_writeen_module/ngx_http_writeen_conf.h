@@ -189,7 +189,7 @@ ngx_int_t ngx_http_writeen_conf_chunked(ngx_http_request_t *r);
  */
 ngx_int_t ngx_http_writeen_auth_verify(ngx_http_writeen_loc_conf_t *wlcf,
     ngx_str_t *token, ngx_http_writeen_identity_t *id, ngx_pool_t *pool,
-    ngx_log_t *log, const char **why);
+    const char **why);
 
 
 #endif /* _NGX_HTTP_WRITEEN_CONF_H_INCLUDED_ */

@@ -648,8 +648,7 @@ ngx_http_writeen_event_refresh(ngx_http_writeen_session_t *s,
     token.data = (u_char *) text.p;
     token.len = text.n;
 
-    rc = ngx_http_writeen_auth_verify(s->conf, &token, &id, pool,
-                                      s->connection->log, &reason);
+    rc = ngx_http_writeen_auth_verify(s->conf, &token, &id, pool, &reason);
 
     if (rc == NGX_OK
         && (id.uid.len != s->user->node.str.len

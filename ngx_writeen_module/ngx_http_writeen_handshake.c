@@ -313,8 +313,7 @@ ngx_http_writeen_handshake(ngx_http_request_t *r)
     rc = ngx_http_writeen_auth_token(r, 1, &token, &protocol);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_writeen_auth_verify(wlcf, &token, &id, r->pool,
-                                          r->connection->log, &why);
+        rc = ngx_http_writeen_auth_verify(wlcf, &token, &id, r->pool, &why);
     }
 
     if (rc != NGX_OK) {

@@ -90,7 +90,6 @@ ngx_http_writeen_redis_attach(redisAsyncContext *ac, ngx_uint_t gather,
 
     /* writable means connected */
     if (ngx_add_event(c->write, NGX_WRITE_EVENT, NGX_LEVEL_EVENT) != NGX_OK) {
-        ac->ev.data = NULL;
         ngx_memzero(&ac->ev, sizeof(ac->ev));
         c->fd = (ngx_socket_t) -1;
         ngx_free_connection(c);

@@ -179,8 +179,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     pool = ngx_create_pool(1024, &no_log);
     FUZZ_CHECK(pool != NULL);
 
-    rc = ngx_http_writeen_auth_verify(&conf, &token, &id, pool, &no_log,
-                                      &why);
+    rc = ngx_http_writeen_auth_verify(&conf, &token, &id, pool, &why);
 
     if (rc == NGX_OK) {
         FUZZ_CHECK((p[0] & 1) && names_hs256(p + 1, n - 1));
