@@ -57,8 +57,6 @@ static ngx_uint_t ngx_http_writeen_handshake_token(ngx_str_t *list,
 static ngx_int_t ngx_http_writeen_handshake_upgrade(ngx_http_request_t *r,
     ngx_http_writeen_session_t *s, ngx_http_writeen_handshake_t *hs,
     ngx_uint_t protocol);
-static ngx_int_t ngx_http_writeen_handshake_hint(ngx_http_request_t *r,
-    const char *name, const char *value);
 static void ngx_http_writeen_handshake_takeover(ngx_event_t *ev);
 static void ngx_http_writeen_handshake_cleanup(void *data);
 static void ngx_http_writeen_handshake_release(ngx_connection_t *c,
@@ -70,7 +68,8 @@ typedef struct {
     ngx_uint_t   status;
     const char  *code;
     const char  *message;
-    const char  *hint[2];       /* a header that says what would do, or NULL */
+    const char  *hint[2];       /* a header that says what would do (RFC 9110,
+                                   15.5.6, 15.5.22; RFC 6455, 4.4), or NULL */
 } ngx_http_writeen_handshake_error_t;
 
 
@@ -290,8 +289,7 @@ ngx_http_writeen_handshake(ngx_http_request_t *r)
 
     if (error != NULL) {
         if (error->hint[0] != NULL
-            && ngx_http_writeen_handshake_hint(r, error->hint[0],
-                                               error->hint[1])
+            && ngx_http_writeen_header(r, error->hint[0], error->hint[1])
                != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -480,33 +478,6 @@ ngx_http_writeen_handshake_token(ngx_str_t *list, const char *token, size_t n)
     }
 
     return 0;
-}
-
-
-/* Say in a header what would do (RFC 9110, 15.5.6 and 15.5.22; RFC 6455,
- * 4.4). */
-
-static ngx_int_t
-ngx_http_writeen_handshake_hint(ngx_http_request_t *r, const char *name,
-    const char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value.data = (u_char *) value;
-    h->value.len = ngx_strlen(value);
-
-    return NGX_OK;
 }
 
 
