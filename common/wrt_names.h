@@ -46,7 +46,7 @@
 #define WRT_EMIT_AT      "\002"
 
 /* Fixed keys on the first server (the hub) */
-#define WRT_KEY_CONFIG        "wrt:config"        /* hash: shards */
+#define WRT_KEY_CONFIG        "wrt:config"        /* hash, its fields below */
 #define WRT_KEY_RPC           "wrt:rpc"           /* stream, group "api" */
 #define WRT_KEY_CONSULT       "wrt:consultations" /* stream, group "api": what
                                                      the scheduling system

@@ -22,8 +22,9 @@
  * When subscriptions return, rooms and users are subscribed in batches and
  * told so; rooms then fill what they missed from the log.  Callbacks of
  * hiredis that come with a NULL reply mean "gone": handlers get R_LOST.
- * Connect and disconnect callbacks only set state and arm a timer: hiredis
- * 0.14 runs them without its guard against freeing.
+ * Connect and disconnect callbacks queue commands, note the state and arm a
+ * timer, but never free the context: hiredis 0.14 runs them without its guard
+ * against that.
  */
 
 #include "ngx_http_writeen_bus.h"

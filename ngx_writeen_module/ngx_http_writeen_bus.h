@@ -33,7 +33,7 @@ typedef struct {
 } ngx_http_writeen_bus_conn_t;
 
 
-/* A channel to (un)subscribe with the next batch. */
+/* A channel to subscribe with the next batch. */
 typedef struct {
     ngx_queue_t                   queue;
     size_t                        len;
@@ -57,7 +57,8 @@ struct ngx_http_writeen_server_s {
     char                          reply[WRT_NAME_BUF];
     size_t                        reply_len;
     unsigned                      checking:1; /* version check under way */
-    unsigned                      unfit:1;    /* logged: library or shards */
+    unsigned                      unfit:1;    /* logged: library, number of
+                                                 shards, or its place */
 };
 
 

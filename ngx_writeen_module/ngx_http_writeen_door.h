@@ -136,8 +136,8 @@ typedef void (*ngx_http_writeen_rpc_pt)(void *data,
     ngx_http_writeen_reply_t *reply);
 
 ngx_int_t ngx_http_writeen_rpc_init(ngx_http_writeen_worker_t *wk);
-/* The first thing that exit_process does: wk->rpc is NULL from then on, and
- * what the bus still calls back touches no request. */
+/* The process ends, sessions have gone: wk->rpc is NULL from then on, and what
+ * the bus still calls back touches no request. */
 void ngx_http_writeen_rpc_exit(ngx_http_writeen_worker_t *wk);
 
 /*

@@ -11,10 +11,11 @@
  *
  * Invariants:
  *
- * 1. session_close() is how a session ends politely, session_drop() the one
- *    way out: only it leaves user, rooms and lists.  Memory and socket go in
- *    the reaper, after the events of this turn, so callers up the stack may
- *    still look at the state.
+ * 1. session_close() is how a session ends politely: it leaves the rooms, says
+ *    Close and waits.  session_drop() is the one way out: only it leaves user
+ *    and lists, and ends what is under way.  Memory and socket go in the
+ *    reaper, after the events of this turn, so callers up the stack may still
+ *    look at the state.
  * 2. While OPENING nothing is read: client events come after `connected`.
  * 3. One receive buffer for all sessions: a session owns input memory only
  *    while a frame or message is incomplete, and only for bytes that came.

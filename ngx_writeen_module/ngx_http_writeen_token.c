@@ -144,9 +144,9 @@ ngx_http_writeen_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
 
 
 /*
- * In the post-read phase, so that not even a message of the next
- * phase shows a token.  The location is not known yet; the handler after this
- * one repairs what was none of ours.
+ * In the post-read phase, so that not even a message of the next phase shows
+ * a token.  Server and location are not looked at yet; the two handlers after
+ * this one repair what was none of ours.
  */
 
 static ngx_int_t

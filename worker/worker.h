@@ -177,7 +177,7 @@ typedef enum {
     ROLE_MAX
 } role_type_t;
 
-#define METRICS_ROUTES    96    /* api.c checks that its table fits */
+#define METRICS_ROUTES    96    /* api_route.c checks that its table fits */
 #define METRICS_STATUSES  16
 #define METRICS_STAGES    5             /* of an upload */
 

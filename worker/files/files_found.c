@@ -4,12 +4,12 @@
  * When there is nothing else to do, files are scanned again whose verdict is
  * another engine's, the oldest verdict first, a few a minute.
  *
- * A content that was called clean and is infected after all,
- * because signatures became better.  All files of that content are taken out
- * of circulation: the message says so to those who have it on screen, the
- * record (from then on nobody can download it), and when all of them do the
- * bytes go.  The record comes after the message, because it is by the record
- * that a try which was cut off finds what is left to do.
+ * When signatures have become better, and a content that was called clean is
+ * infected after all, its files are taken out of circulation, one by one: the
+ * message says so to those who have it on screen, then the record (from then
+ * on nobody can download it), and after the last one the bytes go.  The record
+ * comes after the message, because it is by the record that a try which was
+ * cut off finds what is left to do.
  */
 
 #define _GNU_SOURCE                 /* memfd_create() */

@@ -6,6 +6,7 @@
  *   store_plan*.c    events -> checked operations, the same for both stores
  *   store_doc.c      rows -> documents, the same for both stores
  *   store_device.c   devices, quiet hours, mutes: the same for both stores
+ *   store_file.c     records of files, the same for both stores
  *   store_life.c     holds, expiry, erasure, audit: the same for both stores
  *   store_session.c  consultations and sessions, the same for both stores
  *   store_search.c   what a search finds, the same for both stores

@@ -5,10 +5,12 @@
  *
  *   1. conversations' metadata and members' cursors are read
  *   2. messages are inserted; which ones are stored is known then
- *   3. changes of messages, cursor moves, participants and users: each write
- *      may be repeated, and one that comes too late changes nothing (by
- *      changeSeq, memberSeq, readSeq)
+ *   3. changes of messages, cursor moves, participants, users, files and
+ *      sessions: each write may be repeated, and one that comes too late
+ *      changes nothing (by changeSeq, memberSeq, readSeq, rev)
  *   4. conversations: the whole metadata
+ *   5. what no number counts: devices, holds and acts, what has had its time,
+ *      who is erased; all of it may be done twice
  *
  * Step 4 is what makes a batch count.  A crash before it leaves the number as
  * it was: the batch comes again, finds its messages, and counts them then.

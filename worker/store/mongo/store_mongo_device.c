@@ -2,7 +2,7 @@
  * store_mongo_device.c: devices that are reached by push, quiet hours and
  * mutes in MongoDB.
  *
- * A step of store_mongo_apply.c.  Each of these operations may be done twice.
+ * Step 5 of store_mongo_apply.c.  Each of these operations may be done twice.
  */
 
 

@@ -2,8 +2,8 @@
  * store_mongo_life.c: legal holds and the log of administrative acts in
  * MongoDB; store_mongo_expire.c has what goes.
  *
- * The last step of store_mongo_apply.c.  Each of these operations may be done
- * twice.
+ * The end of step 5 of store_mongo_apply.c.  Each of these operations may be
+ * done twice.
  */
 
 
