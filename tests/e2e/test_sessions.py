@@ -603,7 +603,8 @@ async def test_what_the_stream_refuses(make_stack):
         redis.xadd("wrt:consultations", {"action": "paid", "id": "a"})
         redis.xadd("wrt:consultations", {"action": "ended", "id": "a b"})
         say(stack, "ended", "unknown-one")
-        say(stack, "ended", c.number)
+        early = {"action": "ended", "id": c.number, "by": "lms"}
+        redis.xadd("wrt:consultations", early)
         redis.xadd("wrt:consultations", {"action": "confirmed", "id": "c9",
                                          "data": "no JSON"})
         say(stack, "rescheduled", c.number, scheduledAt="soon")
@@ -617,6 +618,9 @@ async def test_what_the_stream_refuses(make_stack):
     assert [d["why"].split(" ")[0] for d in dead] == [
         "action:", "action:", "id:", "404", "409", "400", "400"]
     assert dead[-1]["id"] == c.number and "scheduledAt" in dead[-1]["data"]
+    # as they came: whoever has mended the cause may put them back
+    assert {k: v for k, v in dead[4].items()
+            if k not in ("why", "entry")} == early
 
 
 @pytest.mark.parametrize("type", ["group", "direct"])

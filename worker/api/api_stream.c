@@ -119,24 +119,29 @@ stream_drop(rds_t *hub, const char *entry)
 }
 
 
-/* It can never be done: kept with the reason, as it came. */
+/* It can never be done: kept as it came, with the reason. */
 static void
-stream_dead(api_t *a, rds_t *hub, const char *entry, const char *action,
-    const char *id, const char *data, size_t n, const char *why)
+stream_dead(api_t *a, rds_t *hub, const char *entry, const reply_t *fields,
+    const char *why)
 {
+    size_t          i;
+    const reply_t  *r;
+
     log_error("consultation_dead", "entry=%s action=\"%.32s\" id=\"%.64s\" "
-              "error=\"%s\"", entry, action, id, why);
+              "error=\"%s\"", entry,
+              reply_text(reply_field(fields, WRT_F_CONSULT_ACTION)),
+              reply_text(reply_field(fields, WRT_F_CONSULT_ID)), why);
     count_add(a->role->slot->counters.dead, 1);
 
     cmd_begin(&a->cmd, "XADD");
     cmd_text(&a->cmd, WRT_KEY_CONSULT_DEAD);
     cmd_text(&a->cmd, "*");
-    cmd_text(&a->cmd, WRT_F_CONSULT_ACTION);
-    cmd_text(&a->cmd, action);
-    cmd_text(&a->cmd, WRT_F_CONSULT_ID);
-    cmd_text(&a->cmd, id);
-    cmd_text(&a->cmd, WRT_F_CONSULT_DATA);
-    cmd_mem(&a->cmd, data, n);
+
+    for (i = 0; i < reply_count(fields); i++) {
+        r = reply_at(fields, i);
+        cmd_mem(&a->cmd, reply_text(r), reply_len(r));
+    }
+
     cmd_text(&a->cmd, WRT_F_WHY);
     cmd_text(&a->cmd, why);
     cmd_text(&a->cmd, WRT_F_CONSULT_ENTRY);
@@ -232,7 +237,7 @@ stream_turn(api_t *a)
     call_t         *c;
     reply_t        *r;
     const char     *why, *entry;
-    const reply_t  *e, *data;
+    const reply_t  *e, *fields;
 
     /* the first process of a pool alone, one entry at a time */
 
@@ -254,22 +259,18 @@ stream_turn(api_t *a)
 
     e = reply_at(reply_at(reply_at(r, 0), 1), 0);
     entry = reply_text(reply_at(e, 0));
+    fields = reply_at(e, 1);
     why = "the entry was deleted";
-    c = stream_call(entry, reply_at(e, 1), &why);
+    c = stream_call(entry, fields, &why);
 
     if (c) {
         a->told = 1;
 
-    } else if (reply_count(reply_at(e, 1)) == 0) {
+    } else if (reply_count(fields) == 0) {
         stream_drop(hub, entry);
 
     } else {
-        data = reply_field(reply_at(e, 1), WRT_F_CONSULT_DATA);
-        stream_dead(a, hub, entry,
-                    reply_text(reply_field(reply_at(e, 1),
-                                           WRT_F_CONSULT_ACTION)),
-                    reply_text(reply_field(reply_at(e, 1), WRT_F_CONSULT_ID)),
-                    reply_text(data), reply_len(data), why);
+        stream_dead(a, hub, entry, fields, why);
     }
 
     reply_free(r);
@@ -281,10 +282,10 @@ stream_turn(api_t *a)
 void
 stream_answered(api_t *a, call_t *c)
 {
-    char         why[256];
-    rds_t       *hub;
-    json_t      *v;
-    const char  *action;
+    char      why[256];
+    rds_t    *hub;
+    json_t   *v;
+    reply_t  *r;
 
     a->told = 0;
     a->told_at = mono_ms() + STREAM_AGAIN_MS;
@@ -311,8 +312,15 @@ stream_answered(api_t *a, call_t *c)
              ? json_string_value(json_object_get(v, "message")) : "");
     json_decref(v);
 
-    action = strrchr(c->path, '/');
-    stream_dead(a, hub, c->entry, action ? action + 1 : "",
-                c->ids[1][0] ? c->ids[1] : c->ids[0], c->body, c->body_len,
-                why);
+    r = rds_call(hub, "XRANGE", WRT_KEY_CONSULT, c->entry, c->entry);
+
+    if (reply_count(r) > 0) {
+        stream_dead(a, hub, c->entry, reply_at(reply_at(r, 0), 1), why);
+
+    } else if (r && !reply_is_error(r)) {
+        /* it was deleted meanwhile */
+        stream_drop(hub, c->entry);
+    }
+
+    reply_free(r);
 }
