@@ -123,6 +123,9 @@ token t claims={"exp":null}
 refused $t ~ token has no exp
 token t claims={"exp":-1}
 refused $t ~ token has expired
+# as far back as a date can lie ahead
+token t claims={"exp":-9999999999}
+refused $t ~ token has expired
 token t nbf=+60
 refused $t ~ token is not valid yet
 token t claims={"nbf":"soon"}

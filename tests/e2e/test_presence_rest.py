@@ -52,17 +52,26 @@ async def test_only_what_is_shared(stack):
     await join(phone, room)
     await join(web, hers)
 
-    async def type():
+    async def type(ws, where):
         """It ends by itself, however long it takes to look."""
         while True:
-            web.send("typing", {"conversationId": hers, "isTyping": True})
+            ws.send("typing", {"conversationId": where, "isTyping": True})
             await asyncio.sleep(1.5)
-    typing = asyncio.create_task(type())
 
-    async def known():
+    async def known(where):
         d = (await presence(stack, ann, ann)).data
-        return d["typingIn"] == hers and len(d["currentConversations"]) == 2
-    await until(known, timeout=5)
+        return d["typingIn"] == where and len(d["currentConversations"]) == 2
+
+    # of whichever device Redis tells first: the one that types counts
+    typing = asyncio.create_task(type(phone, room))
+    await until(lambda: known(room), timeout=5)
+    assert (await presence(stack, ann, ann)).data["deviceInfo"][
+        "platform"] == "android"
+    typing.cancel()
+    phone.send("typing", {"conversationId": room, "isTyping": False})
+    await until(lambda: known(None), timeout=5)
+    typing = asyncio.create_task(type(web, hers))
+    await until(lambda: known(hers), timeout=5)
     mine = (await presence(stack, ann, ann)).data
     assert set(mine) == {"userId", "status", "lastSeen", "typingIn",
                          "currentConversations", "deviceInfo"}

@@ -148,19 +148,22 @@ uploads(void **state)
         int         member;
         unsigned    permissions;
         int         archived;
+        int         reopens;
         unsigned    rights;
         int         want;
     } tries[] = {
-        { 1, BODY_ALL, 0, 0, 200 },
-        { 1, BODY_READ | BODY_UPLOAD, 0, 0, 200 },
-        { 1, BODY_ALL & ~BODY_UPLOAD, 0, 0, 403 },
-        { 1, BODY_ALL & ~BODY_UPLOAD, 1, 0, 403 },
-        { 1, BODY_ALL, 1, 0, 409 },
-        { 1, BODY_ALL, 1, API_ADMIN, 409 },
-        { 1, BODY_READ, 0, API_ADMIN, 403 },
-        { 0, 0, 0, 0, 404 },
-        { 0, 0, 1, API_ADMIN, 404 },
-        { 0, 0, 0, API_SERVICE, 404 }
+        { 1, BODY_ALL, 0, 0, 0, 200 },
+        { 1, BODY_READ | BODY_UPLOAD, 0, 0, 0, 200 },
+        { 1, BODY_ALL & ~BODY_UPLOAD, 0, 0, 0, 403 },
+        { 1, BODY_ALL & ~BODY_UPLOAD, 1, 0, 0, 403 },
+        { 1, BODY_ALL, 1, 0, 0, 409 },
+        { 1, BODY_ALL, 1, 1, 0, 200 },
+        { 1, BODY_ALL & ~BODY_UPLOAD, 1, 1, 0, 403 },
+        { 1, BODY_ALL, 1, 0, API_ADMIN, 409 },
+        { 1, BODY_READ, 0, 0, API_ADMIN, 403 },
+        { 0, 0, 0, 0, 0, 404 },
+        { 0, 0, 1, 0, API_ADMIN, 404 },
+        { 0, 0, 0, 0, API_SERVICE, 404 }
     };
 
     (void) state;
@@ -172,6 +175,7 @@ uploads(void **state)
         x.member = tries[i].member;
         x.permissions = tries[i].permissions;
         x.archived = tries[i].archived;
+        x.reopens = tries[i].reopens;
         c.rights = tries[i].rights;
         answered = 200;
         assert_int_equal(may_upload(&c, &x), tries[i].want == 200 ? 0 : -1);

@@ -223,6 +223,34 @@ turns(void **state)
 }
 
 
+/* Ten waits of 1 to 10 minutes: the smallest that is not less than nine of
+ * them is the ninth, and the middle lies between two. */
+static void
+ranks(void **state)
+{
+    size_t       i, k, n;
+    json_t      *stats;
+    const char  *lines[56];
+
+    (void) state;
+
+    for (n = 0, k = 1; k <= 10; k++) {
+        for (i = 0; i < k; i++) {
+            lines[n++] = k % 2 ? "a:1" : "b:2";
+        }
+    }
+
+    lines[n++] = "a:1";
+    assert_int_equal(n, UNIT_COUNT(lines));
+
+    stats = stats_of(lines, n);
+    assert_true(analytics(stats, "responses") == 10);
+    assert_true(analytics(stats, "responseTimeMedian") == 330);
+    assert_true(analytics(stats, "responseTimeP90") == 540);
+    json_decref(stats);
+}
+
+
 static void
 nothing_said(void **state)
 {
@@ -328,6 +356,7 @@ main(void)
         cmocka_unit_test(waits_are_those),
         cmocka_unit_test(order_is_by_seq),
         cmocka_unit_test(turns),
+        cmocka_unit_test(ranks),
         cmocka_unit_test(nothing_said),
         cmocka_unit_test(refused)
     };
