@@ -558,3 +558,23 @@ post room1 u2 two
 redis TTL %conv(room1) = -1
 redis TTL %log(room1) = -1
 redis SMEMBERS %awake(room1) = room1
+
+
+=== TEST 25: so many joins of a room wait for one another, and no more
+--- steps
+room room1 u1 u2
+post room1 u2 one
+a connect u1
+nginx hold
+repeat 12 a send join_conversation {"conversationId":"room1"} id=j$i
+nginx go
+# those that were not taken are told at once, the others in their order
+a expect error data.id=j10 data.event=join_conversation data.conversationId=room1 data.code=rate_limited data.retryable==true
+a expect error data.id=j11 data.code=rate_limited
+a expect error data.id=j12 data.code=rate_limited
+repeat 9 a find conversation_joined data.id=j$i data.seq==1
+repeat 9 a find ack data.id=j$i data.event=join_conversation
+a send join_conversation {"conversationId":"room1"} id=j13
+a expect ack data.id=j13
+a expect conversation_joined data.id=j13
+a quiet

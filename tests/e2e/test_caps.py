@@ -1,4 +1,5 @@
-"""As many as there may be, and one more: reactions, edits, participants.
+"""As many as there may be, and one more: reactions, edits, participants, bytes
+of an answer.
 
 Without these one message could grow until no client can take it, somebody
 could lose what he said first because of an edit too many, or a room have more
@@ -202,3 +203,19 @@ async def test_participants(stack):
     await cast.close()
 
 test_participants.limit = 120
+
+
+# ---- an answer ----------------------------------------------------------
+
+async def test_answer(stack):
+    """More than 8 MB, of characters that take six bytes each in JSON."""
+    cast = await Cast.group(stack, "ann", "bob")
+    rest = cast.rest("ann")
+    path = f"/api/conversations/{cast.room}/messages"
+    text = "\x01" * (16 * 1024)
+    for _ in range(90):
+        r = await rest.acall("POST", path, {"content": {"text": text}})
+        assert r.status == 201, r
+    (await rest.aget(path + "?limit=90")).refused(413, "too_large")
+    r = await rest.aget(path + "?limit=20")
+    assert [m["content"]["text"] for m in r.data["messages"]] == [text] * 20
