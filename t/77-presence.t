@@ -59,8 +59,8 @@ redis EVAL 'local s,t=redis.call("ZSCORE","wrt:online","u1")/1000-10,redis.call(
 redis FCALL wrt_left 5 wrt:online wrt:hidden wrt:u:u1:conns wrt:u:u1:presence wrt:u:u1:convs wrt:presence u1 = ok 0
 redis EVAL 'return redis.call("TIME")[1]' 0 -> before
 a connect u1
-# and 15 s from when he came, or later
-until redis EVAL 'local s,t=redis.call("ZSCORE","wrt:online","u1")/1000-15,redis.call("TIME")[1]+1 return (s>=$before and s<t) and "ok" or s' 0 = ok
+# and 12 s from when he came, or later
+until redis EVAL 'local s,t=redis.call("ZSCORE","wrt:online","u1")/1000-12,redis.call("TIME")[1]+1 return (s>=$before and s<t) and "ok" or s' 0 = ok
 b times 1 "userId":"u1"
 
 
