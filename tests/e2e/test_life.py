@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 
-from harness import tokens
+from harness import tokens, upload
 from harness.cast import Cast
 from harness.net import until
 from harness.scene import OID, TIME, fill, unique
@@ -247,6 +247,25 @@ async def test_retention(make_stack):
     assert shown["lastMessage"] is None
     for c in (cast, held, other):
         await c.close()
+
+
+async def test_what_is_queued_counts(make_stack):
+    """A file whose record waits for the store is nobody's orphan."""
+    stack = quick(make_stack)
+    cast = await Cast.group(stack, "ann", "bob")
+    files = Files(cast, "bulk")
+    await asyncio.to_thread(stack.wait_applied)
+    go_on = upload.hold(stack.worker.role("projector"))
+    try:
+        sent = asyncio.create_task(
+            files.upload("ann", "notes.txt", b"some notes"))
+        # it comes of age, and more than once it is looked for what may go
+        await asyncio.sleep(5)
+        assert len([p for p in stack.blobs.rglob("*") if p.is_file()]) == 1
+    finally:
+        go_on()
+    id = info((await sent).data["message"])["fileId"]
+    assert (await files.download("bob", id)).raw == b"some notes"
 
 
 async def test_killed_in_the_middle(make_stack):

@@ -440,6 +440,45 @@ async def test_numbers_that_were_given_twice(make_stack):
     await b.close()
 
 
+async def test_dead_letters(make_stack):
+    """What the store can never take is set aside with its reason, and holds
+    up nothing; its number is nobody else's, also when Redis is empty."""
+    stack = make_stack()
+    stack.watch.allow("dead_letter", "made by the test")
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    a = await Ws.hello(stack.ws(), ann)
+    acks = await fill(a, room, 3)
+    key, tag = stack.conversation_key(room)
+    with stack.redis_of_room(room) as c:
+        c.xadd(f"{tag}:ingest", {"c": room, "p": "no header", "x": ""})
+        acks += await fill(a, room, 3, start=4)
+        seq = c.hincrby(key, "seq", 1)
+        letter = {"c": room, "p": f"m {seq} {ann} -\nno JSON", "x": ""}
+        entry = c.xadd(f"{tag}:ingest", letter)
+        await asyncio.to_thread(stack.wait_applied)
+        dead = [f for _, f in c.xrange(f"{tag}:ingest:dead")]
+        assert [f["why"] for f in dead] == [
+            "the header line is not one", "the body is not a JSON object"]
+        assert dead[1] == letter | {"why": dead[1]["why"], "id": entry}
+        assert c.xlen(f"{tag}:ingest") == 0
+    await a.close()
+    stack.nginx[0].stop()
+    assert stack.worker.stop() is None
+    with stack.redis_client() as c:
+        c.flushall()
+    stack.worker.start()
+    stack.nginx[0].start()
+    await asyncio.to_thread(stack.wait_health, "ok", 20)
+    a = await Ws.hello(stack.ws(), ann)
+    news = await fill(a, room, 1, start=7)
+    assert news[0]["seq"] > seq
+    await asyncio.to_thread(stack.wait_applied)
+    rows = stack.rest(tokens.token(ann)).history(room)
+    assert [m["id"] for m in rows] == [x["messageId"] for x in acks + news]
+    await a.close()
+
+
 async def test_two_pools(make_stack):
     """A second worker pool on the same Redis and store takes over what the
     first one had, also from one that only sleeps and wakes up again."""

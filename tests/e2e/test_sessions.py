@@ -602,6 +602,8 @@ async def test_what_the_stream_refuses(make_stack):
         redis.xadd("wrt:consultations", {"x": "y"})
         redis.xadd("wrt:consultations", {"action": "paid", "id": "a"})
         redis.xadd("wrt:consultations", {"action": "ended", "id": "a b"})
+        redis.xadd("wrt:consultations", {"action": "ended", "id": c.number,
+                                         "by": "a b"})
         say(stack, "ended", "unknown-one")
         early = {"action": "ended", "id": c.number, "by": "lms"}
         redis.xadd("wrt:consultations", early)
@@ -616,10 +618,10 @@ async def test_what_the_stream_refuses(make_stack):
         await until(started, "the session")
         dead = [f for _, f in redis.xrange("wrt:consultations:dead")]
     assert [d["why"].split(" ")[0] for d in dead] == [
-        "action:", "action:", "id:", "404", "409", "400", "400"]
+        "action:", "action:", "id:", "by:", "404", "409", "400", "400"]
     assert dead[-1]["id"] == c.number and "scheduledAt" in dead[-1]["data"]
     # as they came: whoever has mended the cause may put them back
-    assert {k: v for k, v in dead[4].items()
+    assert {k: v for k, v in dead[5].items()
             if k not in ("why", "entry")} == early
 
 
