@@ -90,6 +90,8 @@ h request POST /api/conversations/room1/upload token=u1 form=5000 part=0 type="m
 h response 400 error.field=Content-Type
 h request POST /api/conversations/room1/upload token=u1 form=5000 part=0 type="multipart/form-data; xboundary=a; charset=\"; boundary=b\""
 h response 400 error.field=Content-Type
+h request POST /api/conversations/room1/upload token=u1 form=5000 part=0 type="multipart/form-data; charset=\"a\\\"; boundary=b\""
+h response 400 error.field=Content-Type
 h request POST /api/conversations/room1/upload token=u1 form=5000 part=0 type="multipart/form-data; boundary=$long71"
 h response 400 error.field=Content-Type
 h request POST /api/conversations/room1/upload token=u1 form=5000 part=0 type="multipart/form-data; boundary=a; x=$long"
@@ -108,7 +110,7 @@ h request PUT /api/conversations/room1/upload token=u1 form=5000 part=0
 h response 415
 calls UPLOAD * = 0
 spooled = 0
-metric writeen_uploads_refused_total +15
+metric writeen_uploads_refused_total +16
 --- vars
 long71 b*71
 long b*1024

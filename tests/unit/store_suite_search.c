@@ -253,7 +253,6 @@ pages(void **state)
     assert_int_equal(i, 0);
     json_decref(v);
 
-    q.page = 4;
     q.limit = 150;
     q.page = 7;
     assert_int_equal(store_search(st, &q, &v, &i), STORE_OK);
