@@ -402,11 +402,27 @@ due_at(const session_t *s, size_t i, size_t end, int64_t day, int64_t *out)
 }
 
 
+/* May the word stand before a day? */
+static int
+leads(const char *word)
+{
+    size_t  k;
+
+    for (k = 0; k < COUNT(before); k++) {
+        if (strcmp(word, before[k]) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 int
 session_due(const session_t *s, size_t from, size_t end, session_due_t *due)
 {
     int      y, m, d;
-    size_t   i, k, n;
+    size_t   i, n;
     int64_t  day, then;
 
     day = (s->cut->at + (int64_t) s->utc_offset * 60000) / DAY_MS;
@@ -427,12 +443,9 @@ session_due(const session_t *s, size_t from, size_t end, session_due_t *due)
 
     n += full_date(s, i + n, end, day, &then);
 
-    for (k = 0; k < COUNT(before) && i > from; k++) {
-        if (strcmp(session_fold(s, i - 1), before[k]) == 0) {
-            i--;
-            n++;
-            k = (size_t) -1;
-        }
+    while (i > from && leads(session_fold(s, i - 1))) {
+        i--;
+        n++;
     }
 
     date_of(then, &y, &m, &d);
