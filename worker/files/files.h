@@ -104,7 +104,7 @@ typedef struct {
 void files_scan(files_t *f, int fd, scan_answer_t *out);
 /* The entry of an upload is dealt with.  0, -1. */
 int files_done(files_t *f, const job_t *j);
-/* A copy of it goes to the dead letters.  0, -1. */
+/* Its id, room and spooled body go to the dead letters.  0, -1. */
 int files_dead(files_t *f, const job_t *j, const char *why);
 
 
