@@ -461,7 +461,9 @@ async def test_dead_letters(make_stack):
         assert [f["why"] for f in dead] == [
             "the header line is not one", "the body is not a JSON object"]
         assert dead[1] == letter | {"why": dead[1]["why"], "id": entry}
-        assert c.xlen(f"{tag}:ingest") == 0
+        await asyncio.to_thread(
+            wait_until, lambda: c.xlen(f"{tag}:ingest") == 0, 10,
+            "the stream to be empty")
     await a.close()
     stack.nginx[0].stop()
     assert stack.worker.stop() is None
