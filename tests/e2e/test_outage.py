@@ -481,6 +481,26 @@ async def test_dead_letters(make_stack):
     await a.close()
 
 
+async def test_a_process_of_nginx_hangs(make_stack):
+    """The others say so: who is connected to it hears nothing."""
+    stack = make_stack()
+    pids = [pid for pid, title in descendants(stack.nginx[0].pid)
+            if "worker process" in title]
+    assert len(pids) > 1
+
+    def told():
+        # the one that hangs is asked, too, and does not answer
+        code, body = stack.health()
+        return code == 503 and body
+    go_on = upload.hold(pids[:1])
+    try:
+        body = await asyncio.to_thread(wait_until, told, 40, "it to be seen")
+    finally:
+        go_on()
+    assert (body["bus"], body["redis"]) == ("down", "ok")
+    await asyncio.to_thread(stack.wait_health, "ok")
+
+
 async def test_two_pools(make_stack):
     """A second worker pool on the same Redis and store takes over what the
     first one had, also from one that only sleeps and wakes up again."""
