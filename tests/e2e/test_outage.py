@@ -7,6 +7,7 @@ sockets stay and sends are refused as retryable; nothing is lost.
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -245,6 +246,47 @@ async def test_projector_crashes_with_a_backlog(make_stack):
     for core in stack.worker.cores():
         core.unlink()
     await ws.close()
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_an_event_that_crashes_the_projector(make_stack):
+    """Whoever has it in hand dies of it: it becomes a dead letter, and the
+    room goes on."""
+    stack = make_stack()
+    stack.watch.allow("crash_guard|dead_letter|child_died .*signal=6",
+                      "we made it so")
+    users = uniques("ann", "bob")
+    room = stack.make_room(*users)
+    ws = await Ws.hello(stack.ws(), users[0])
+    before = await fill(ws, room, 2)
+    await asyncio.to_thread(stack.wait_applied)
+    log = stack.logs / "worker.log"
+
+    def killed():
+        for pid in stack.worker.role("projector"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGABRT)
+        return re.findall(r"crash_guard .*crashes=(\d+)", log.read_text())
+    with store_stands_still(stack):
+        (bad,) = await fill(ws, room, 1)
+        await asyncio.to_thread(wait_until, lambda: "5" in killed(), 60,
+                                "it to have died of it", 1)
+    after = await fill(ws, room, 2)
+    await asyncio.to_thread(stack.wait_applied, 60)
+    _, tag = stack.conversation_key(room)
+    with stack.redis_of_room(room) as c:
+        ((_, dead),) = c.xrange(f"{tag}:ingest:dead")
+    assert dead["why"] == "it crashed the projector"
+    assert bad["messageId"] in dead["p"]
+    rows = stack.rest(tokens.token(users[0])).history(room)
+    assert [m["id"] for m in rows] == [x["messageId"]
+                                       for x in before + after]
+    for core in stack.worker.cores():
+        core.unlink()
+    await ws.close()
+
+
+test_an_event_that_crashes_the_projector.limit = 120
 
 
 async def test_first_start_without_redis(make_stack):
