@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from harness import record, rpc, tokens, upload
-from harness.net import until
+from harness.net import until, wait_until
 from harness.scene import join, message, send, unique, uniques
 from harness.ws import Ws
 
@@ -623,6 +623,13 @@ async def test_what_the_stream_refuses(make_stack):
     # as they came: whoever has mended the cause may put them back
     assert {k: v for k, v in dead[5].items()
             if k not in ("why", "entry")} == early
+
+    def counted():
+        text = stack.rest().get("/metrics").raw.decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines()
+                   if line.startswith("writeen_consultations_dead_total{"))
+    await asyncio.to_thread(wait_until, lambda: counted() == len(dead), 15,
+                            "the figure of them")
 
 
 @pytest.mark.parametrize("type", ["group", "direct"])
