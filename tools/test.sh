@@ -125,7 +125,7 @@ beside() {
 waiting() {
     step t-poll t-poll NGINX_VERSION=1.28.3
     step t t
-    step e2e e2e
+    step e2e e2e E2E_JOBS=6     # it waits more than it computes
     step fault fault-short
     step load load-short
     step flood flood-short
