@@ -510,3 +510,26 @@ async def test_what_is_an_emoji(stack):
         r.refused(400, "invalid_request")
     assert (await cast.get("ann", mid))["reactions"] == []
     await cast.close()
+
+
+# ---- what somebody writes is only text ----------------------------------
+
+async def test_text_is_no_place_for_the_number(stack):
+    """Ids follow one upon the other, and a text that looks like the place where
+    an event's number or time goes in stays the text that it is."""
+    cast = await Cast.group(stack, "ann", "bob")
+    await cast.open("ann", "bob")
+    for mark in ('"@seq:{}@', "@seq:{}@", "@at:{}@"):
+        for _ in range(3):
+            mid = (await cast.say("ann", "one"))["messageId"]
+            await cast.told("message_received")
+            # the next one that this nginx gives out: that of the edit's call
+            now, count = int(mid[:8], 16), int(mid[18:], 16) + 1
+            text = mark.format(f"{now:08x}{mid[8:18]}{count & 0xffffff:06x}")
+            e = await cast.command("ann", "edit_message", messageId=mid,
+                                   content={"text": text})
+            assert e["event"] == "ack", e
+            m = (await cast.told("message_updated"))["message"]
+            assert m["content"] == {"text": text}
+            assert (await cast.get("bob", mid))["content"] == {"text": text}
+    await cast.close()

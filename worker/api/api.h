@@ -42,6 +42,8 @@
 #define API_PATH_IDS    2           /* ids in a path */
 #define API_REDACT_STEPS  8         /* then a session that is made anew again
                                        and again is answered 503 */
+#define CALL_MARK_LEN   32          /* hex digits */
+
 #define API_SERVICE     0x1         /* role service */
 #define API_ADMIN       0x2
 
@@ -86,6 +88,7 @@ struct call_s {
 
     char               entry[EVENT_ENTRY_SIZE];     /* in wrt:rpc */
     char               id[WRT_ID_MAX + 1];
+    char               mark[CALL_MARK_LEN + 1];     /* random, told nobody */
     char              *channel;     /* where the answer goes */
     char              *method;
     char              *path;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "worker/api/api.h"
 
@@ -74,6 +75,31 @@ call_identity(call_t *c, const reply_t *fields)
 }
 
 
+/* An empty one.  Its id is known: one follows upon the other.  What nobody may
+ * know beforehand is made of the mark. */
+static call_t *
+call_new(const char *entry)
+{
+    size_t         i;
+    call_t        *c;
+    unsigned char  raw[CALL_MARK_LEN / 2];
+
+    c = mem_zero(sizeof(call_t));
+    text_copy(c->entry, sizeof(c->entry), entry);
+    c->start_us = mono_us();
+
+    if (getrandom(raw, sizeof(raw), 0) != sizeof(raw)) {
+        abort();
+    }
+
+    for (i = 0; i < sizeof(raw); i++) {
+        snprintf(c->mark + 2 * i, 3, "%02x", raw[i]);
+    }
+
+    return c;
+}
+
+
 call_t *
 call_create(const char *entry, const reply_t *fields)
 {
@@ -88,12 +114,9 @@ call_create(const char *entry, const reply_t *fields)
         return NULL;
     }
 
-    c = mem_zero(sizeof(call_t));
-
-    text_copy(c->entry, sizeof(c->entry), entry);
+    c = call_new(entry);
     memcpy(c->id, reply_text(id), reply_len(id));
 
-    c->start_us = mono_us();
     c->channel = call_field(fields, WRT_F_RPC_REPLY);
     c->method = call_field(fields, WRT_F_RPC_METHOD);
     c->path = call_field(fields, WRT_F_RPC_PATH);
@@ -119,12 +142,10 @@ call_told(const char *entry, const char *id, const char *path,
 {
     call_t  *c;
 
-    c = mem_zero(sizeof(call_t));
-    text_copy(c->entry, sizeof(c->entry), entry);
+    c = call_new(entry);
     text_copy(c->id, sizeof(c->id), id);
 
     c->told = 1;
-    c->start_us = mono_us();
     c->channel = mem_text("", 0);
     c->method = mem_text("POST", 4);
     c->path = mem_text(path, strlen(path));

@@ -35,13 +35,13 @@ typedef struct {
 
 
 /*
- * Places for number and time in JSON under construction.  The call's id makes
+ * Places for number and time in JSON under construction.  The call's mark makes
  * them words that nobody can have written into a message beforehand.
  */
 static json_t *
 emit_mark(const call_t *c, const char *what)
 {
-    return json_sprintf("@%s:%s@", what, c->id);
+    return json_sprintf("@%s:%s@", what, c->mark);
 }
 
 
@@ -72,20 +72,20 @@ emit_text(buf_t *out, const call_t *c, const json_t *v)
     for (p = text.p; (at = strchr(p, '@')) != NULL; ) {
 
         if (at > p && at[-1] == '"' && strncmp(at, "@seq:", 5) == 0
-            && strncmp(at + 5, c->id, strlen(c->id)) == 0
-            && strncmp(at + 5 + strlen(c->id), "@\"", 2) == 0)
+            && strncmp(at + 5, c->mark, CALL_MARK_LEN) == 0
+            && strncmp(at + 5 + CALL_MARK_LEN, "@\"", 2) == 0)
         {
             buf_add(out, p, (size_t) (at - 1 - p));
             buf_text(out, WRT_EMIT_SEQ);
-            p = at + 5 + strlen(c->id) + 2;
+            p = at + 5 + CALL_MARK_LEN + 2;
 
         } else if (strncmp(at, "@at:", 4) == 0
-                   && strncmp(at + 4, c->id, strlen(c->id)) == 0
-                   && at[4 + strlen(c->id)] == '@')
+                   && strncmp(at + 4, c->mark, CALL_MARK_LEN) == 0
+                   && at[4 + CALL_MARK_LEN] == '@')
         {
             buf_add(out, p, (size_t) (at - p));
             buf_text(out, WRT_EMIT_AT);
-            p = at + 4 + strlen(c->id) + 1;
+            p = at + 4 + CALL_MARK_LEN + 1;
 
         } else {
             buf_add(out, p, (size_t) (at + 1 - p));
