@@ -403,5 +403,9 @@ STATES = {
         ("bob", ("POST", D + "/messages", text("x")),
          ("send_message", {"conversationId": "{direct}", "type": "text",
                            **text("x")})),
-        ("bob", ("POST", D + "/upload", Form()), None)),
+        ("bob", ("POST", D + "/upload", Form()), None),
+        ("bob", ("PATCH", D, {"title": "x"}), None),
+        ("bob", ("PATCH", D, {"settings": {"allowFileUpload": False}}), None),
+        ("bob", ("POST", D + "/archive", None), None),
+        ("bob", ("POST", D + "/unarchive", None), None)),
 }

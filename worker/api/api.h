@@ -433,8 +433,9 @@ int may_react(call_t *c, const access_t *x);
 int may_edit(call_t *c, const char *sender);
 /* Delete a message: who wrote it, tutors of the room, admins. */
 int may_delete(call_t *c, const access_t *x, const char *sender);
-/* Title, settings, archive, participants: in a direct room both; else who made
- * the room, its tutors, services, admins.  doc: store_conversation(). */
+/* Title, settings, archive, participants: in a direct room both, unless one is
+ * blocked; else who made the room, its tutors, services, admins.  doc:
+ * store_conversation(). */
 int may_manage(call_t *c, const access_t *x, const json_t *doc);
 /* Upload a file: members with the permission, 409 in an archived room; for
  * others there is no room (404), as when they send. */

@@ -8,7 +8,7 @@
  *   edit                 w
  *   delete               yes             yes                      yes
  *   title, settings,             direct  yes    yes      yes      yes
- *   archive, members
+ *   archive, members             and w
  *   users' profiles                                      yes      yes
  *   file: know of it     yes     r                       yes      yes
  *   file: have it                d                       yes      yes
@@ -19,9 +19,11 @@
  *   confirm a consultation       (who has a tutor's token) yes    yes
  *
  * "r" and "w" are permissions of a member, which wrt_emit and wrt_send check
- * once more in the step that writes.  A tutor is a member whose role in the
- * room is tutor, or whose token says so.  Whoever may not even know that the
- * room exists has been answered 404 by api_access() before.
+ * once more in the step that writes.  A title is text that the other one gets:
+ * in a direct room who is blocked has none to give, tutor or not.  A tutor is a
+ * member whose role in the room is tutor, or whose token says so.  Whoever may
+ * not even know that the room exists has been answered 404 by api_access()
+ * before.
  *
  * A file has its uploader for sender.  Before it was found clean there is none
  * for other members; one of which they were told and which was found infected
@@ -128,8 +130,16 @@ may_manage(call_t *c, const access_t *x, const json_t *doc)
                   json_object_get(json_object_get(doc, "metadata"),
                                   "createdBy"));
 
-    if (c->rights || may_as_tutor(c, x)
-        || (x->member && type && strcmp(type, "direct") == 0)
+    if (c->rights) {
+        return 0;
+    }
+
+    if (x->member && type && strcmp(type, "direct") == 0) {
+        return (x->permissions & BODY_WRITE)
+               ? 0 : may_not(c, "you have no permission to write here");
+    }
+
+    if (may_as_tutor(c, x)
         || (x->member && creator && strcmp(creator, c->user) == 0))
     {
         return 0;
