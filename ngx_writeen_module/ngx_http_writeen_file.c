@@ -31,6 +31,7 @@ static ngx_int_t ngx_http_writeen_file_admit(ngx_http_writeen_file_t *file);
 static ngx_int_t ngx_http_writeen_file_link(ngx_http_writeen_file_t *file);
 static ngx_uint_t ngx_http_writeen_file_digits(ngx_str_t *s, size_t max,
     ngx_uint_t hex);
+static void ngx_http_writeen_file_hide(ngx_http_request_t *r);
 static void ngx_http_writeen_file_blank(ngx_str_t *s, u_char *p);
 static ngx_int_t ngx_http_writeen_file_query(ngx_http_writeen_file_t *file,
     ngx_str_t *what);
@@ -60,12 +61,14 @@ ngx_http_writeen_file_handler(ngx_http_request_t *r)
     }
 
     if (ngx_http_writeen_file_route(r, &id, &what) != NGX_OK) {
+        ngx_http_writeen_file_hide(r);
         return NGX_DECLINED;
     }
 
     ngx_http_writeen_count(ngx_http_writeen_worker, api_requests_total);
 
     if (r->args.len > WRT_QUERY_MAX) {
+        ngx_http_writeen_file_hide(r);
         return ngx_http_writeen_api_error(r, NGX_HTTP_BAD_REQUEST,
                                           "invalid_request", NULL,
                                           "the query string is too long", 0);
@@ -228,11 +231,13 @@ ngx_http_writeen_file_admit(ngx_http_writeen_file_t *file)
 
     r = file->request;
 
-    if (r->headers_in.authorization == NULL) {
-        rc = ngx_http_writeen_file_link(file);
-        if (rc == NGX_ERROR) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    rc = (r->headers_in.authorization == NULL)
+             ? ngx_http_writeen_file_link(file) : NGX_DECLINED;
+
+    ngx_http_writeen_file_hide(r);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (!file->link) {
@@ -258,9 +263,7 @@ ngx_http_writeen_file_admit(ngx_http_writeen_file_t *file)
 
 /*
  * A link has u=<user>, e=<seconds> and s=<signature>, each in the form that the
- * pool gives it; what is no link is no token either.  The signature opens the
- * file to whoever reads it: it is overwritten, like a token, before anything
- * is logged.
+ * pool gives it; what is no link is no token either.
  */
 
 static ngx_int_t
@@ -302,12 +305,6 @@ ngx_http_writeen_file_link(ngx_http_writeen_file_t *file)
     file->address.len = ngx_sprintf(file->address.data, "@%V", addr)
                         - file->address.data;
 
-    /* with HTTP/1 these are parts of the same bytes */
-
-    ngx_http_writeen_file_blank(&r->args, r->args.data);
-    ngx_http_writeen_file_blank(&r->unparsed_uri, NULL);
-    ngx_http_writeen_file_blank(&r->request_line, NULL);
-
     file->link = 1;
 
     return NGX_OK;
@@ -331,6 +328,31 @@ ngx_http_writeen_file_digits(ngx_str_t *s, size_t max, ngx_uint_t hex)
     }
 
     return s->len > 0 && s->len <= max;
+}
+
+
+/*
+ * A signature opens the file to whoever reads it: it is overwritten, like a
+ * token, before anything is logged; also where it is not asked for, because
+ * there is a token, too, or the method or the rest of the path is another one.
+ */
+
+static void
+ngx_http_writeen_file_hide(ngx_http_request_t *r)
+{
+    static u_char  prefix[] = "/api/files/";
+
+    if (r->uri.len < sizeof(prefix) - 1
+        || ngx_memcmp(r->uri.data, prefix, sizeof(prefix) - 1) != 0)
+    {
+        return;
+    }
+
+    /* with HTTP/1 these are parts of the same bytes */
+
+    ngx_http_writeen_file_blank(&r->args, r->args.data);
+    ngx_http_writeen_file_blank(&r->unparsed_uri, NULL);
+    ngx_http_writeen_file_blank(&r->request_line, NULL);
 }
 
 

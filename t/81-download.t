@@ -340,18 +340,22 @@ h request GET /api/files/f1/download?u=u1&e=1&s=xyz
 h response 401
 h request GET /api/files/f1/download?u=u1&e=1&s=
 h response 401
-h request GET /api/files/f1?u=u1&e=1&s=aa
+h request GET /api/files/f1?u=u1&e=1&s=00ffaa11c0ffee
 h response 401
-h request GET /api/files/f1/download?$long
+h request GET /api/files/f1/download?s=00ffaa11c0ffee&$long
 h response 400 error.code=invalid_request
 calls FILE * = 3
 # with a token it is the token that counts
 worker FILE * 200 $local
-h request GET /api/files/f1/download?u=u1&e=1790000000&s=00ff token=u2
+h request GET /api/files/f1/download?u=u1&e=1790000000&s=00ffaa11c0ffee token=u2
 h response 200
 call FILE f1/original q=first& u.sub=u2
-h request GET /api/files/f1/download?u=u1&e=1790000000&s=00ff token=raw:a.b.c
+h request GET /api/files/f1/download?u=u1&e=1790000000&s=00ffaa11c0ffee token=raw:a.b.c
 h response 401
+h request OPTIONS /api/files/f1/download?u=u1&e=1790000000&s=00ffaa11c0ffee header="Origin: https://evil.example"
+h response 403
+log !~ (?i)00ffaa11c0ffee
+access !~ (?i)00ffaa11c0ffee
 # and a token in the query is for sockets
 h request GET /api/files/f1/download?token=a.b.c
 h response 401
