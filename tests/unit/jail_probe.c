@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -20,6 +21,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/landlock.h>
 
 #include "worker/files/thumb/thumb_wire.h"
 
@@ -78,8 +81,15 @@ static void
 processes(void)
 {
     int        done;
-    char      *argv[] = { "true", NULL };
+    char      *argv[] = { "true", NULL }, path[64];
     pthread_t  id;
+
+    /* its passwords, for a picture that shows them: of a pool that is not
+     * root's the same user's */
+    snprintf(path, sizeof(path), "/proc/%d/environ", (int) getppid());
+    NEED(syscall(SYS_landlock_create_ruleset, NULL, 0L,
+                 LANDLOCK_CREATE_RULESET_VERSION) < 1
+         || (open(path, O_RDONLY) == -1 && errno == EACCES));
 
     REFUSED(fork());
     REFUSED(vfork());
@@ -89,6 +99,7 @@ processes(void)
     REFUSED(kill(getppid(), SIGTERM));
     REFUSED(syscall(SYS_tgkill, getppid(), getppid(), SIGTERM));
     REFUSED(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+    REFUSED(ioctl(0, TIOCSTI, "x"));
     REFUSED(socket(AF_INET, SOCK_STREAM, 0));
     REFUSED(socket(AF_UNIX, SOCK_STREAM, 0));
     REFUSED(socket(AF_NETLINK, SOCK_RAW, 0));

@@ -16,12 +16,16 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/landlock.h>
 
 #include "worker/files/scan/scan.h"
 
@@ -44,6 +48,73 @@ thread(void *data)
     *(int *) data = 1;
 
     return NULL;
+}
+
+
+/* What /proc has of another process is that process; for kernels that can keep
+ * us from it. */
+static void
+others(pid_t parent)
+{
+    char    path[64];
+    size_t  i;
+
+    static const char *const  names[] = { "environ", "maps" };
+
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0L,
+                LANDLOCK_CREATE_RULESET_VERSION) < 1)
+    {
+        return;
+    }
+
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int) parent);
+    REFUSED(open(path, O_RDWR), EACCES);
+    REFUSED(open(path, O_RDONLY), EACCES);
+
+    /* root may look at these for measurements (CAP_PERFMON) */
+
+    for (i = 0; geteuid() != 0 && i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "/proc/%d/%s", (int) parent, names[i]);
+        REFUSED(open(path, O_RDONLY), EACCES);
+    }
+
+    /* but its own: sanitizers read it */
+    NEED(open("/proc/self/maps", O_RDONLY) >= 0);
+}
+
+
+/* Redis may listen on this machine, and ask nobody for a password. */
+static void
+strangers(const struct sockaddr_un *redis)
+{
+    int            s;
+    struct iovec   iov;
+    struct msghdr  msg;
+
+    s = socket(AF_UNIX, SOCK_STREAM, 0);
+    NEED(s >= 0);
+    REFUSED(connect(s, (const struct sockaddr *) redis, sizeof(*redis)),
+            EPERM);
+    REFUSED(bind(s, (const struct sockaddr *) redis, sizeof(sa_family_t)),
+            EPERM);
+    REFUSED(listen(s, 1), EPERM);
+    close(s);
+
+    s = socket(AF_UNIX, SOCK_DGRAM, 0);
+    NEED(s >= 0);
+    iov.iov_base = "x";
+    iov.iov_len = 1;
+    memset(&msg, 0, sizeof(msg));
+    msg.msg_name = (void *) (uintptr_t) redis;
+    msg.msg_namelen = sizeof(*redis);
+    msg.msg_iov = &iov;
+    msg.msg_iovlen = 1;
+    REFUSED(sendto(s, "x", 1, 0, (const struct sockaddr *) redis,
+                   sizeof(*redis)), EPERM);
+    REFUSED(sendmsg(s, &msg, 0), EPERM);
+    close(s);
+
+    REFUSED(ioctl(0, TIOCSTI, "x"), EPERM);
 }
 
 
@@ -98,11 +169,23 @@ allowed(void)
 static void
 jail(void **state)
 {
-    int    status;
-    char   err[256];
-    pid_t  child, parent;
+    int                 s, status;
+    char                err[256];
+    pid_t               child, parent;
+    socklen_t           n;
+    struct sockaddr_un  redis;
 
     (void) state;
+
+    /* as Redis does, under a name of the kernel's choice */
+    s = socket(AF_UNIX, SOCK_STREAM, 0);
+    memset(&redis, 0, sizeof(redis));
+    redis.sun_family = AF_UNIX;
+    assert_int_equal(bind(s, (struct sockaddr *) &redis, sizeof(sa_family_t)),
+                     0);
+    assert_int_equal(listen(s, 1), 0);
+    n = sizeof(redis);
+    assert_int_equal(getsockname(s, (struct sockaddr *) &redis, &n), 0);
 
     parent = getpid();
     child = fork();
@@ -115,12 +198,15 @@ jail(void **state)
         }
 
         refused(parent);
+        others(parent);
+        strangers(&redis);
         allowed();
         _exit(0);
     }
 
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+    close(s);
 }
 
 

@@ -1,6 +1,6 @@
 /*
  * jail.c: a filter for system calls (see jail.h); the only file that knows
- * libseccomp.
+ * libseccomp, and Landlock.
  */
 
 #define _GNU_SOURCE                 /* CLONE_THREAD */
@@ -11,10 +11,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/landlock.h>
 #include <seccomp.h>
 
 #include "worker/files/jail/jail.h"
@@ -39,6 +42,11 @@ static const char *const  jail_calls[] = {
     "shmget", "shmat", "msgget", "msgsnd", "semget", "mq_open",
 
     NULL
+};
+
+/* Calls that name somebody to talk to, or wait for somebody. */
+static const char *const  jail_strangers[] = {
+    "connect", "bind", "listen", "sendmsg", "sendmmsg", NULL
 };
 
 /* In the flags of open(): any of these means to write. */
@@ -114,6 +122,36 @@ jail_writes(scmp_filter_ctx ctx)
 }
 
 
+/* send() is sendto() to nobody. */
+static int
+jail_meetings(scmp_filter_ctx ctx)
+{
+    int  rc;
+
+    rc = jail_names(ctx, jail_strangers);
+
+    return rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+                                      SCMP_SYS(sendto), 1,
+                                      SCMP_A4(SCMP_CMP_NE, 0));
+}
+
+
+/* A key pushed into the terminal is read by the shell that started us. */
+static int
+jail_terminal(scmp_filter_ctx ctx)
+{
+    int  rc;
+
+    rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                          SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, TIOCSTI));
+
+    return rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+                                      SCMP_SYS(ioctl), 1,
+                                      SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX,
+                                              TIOCLINUX));
+}
+
+
 static int
 jail_rules(scmp_filter_ctx ctx, const char *const *calls, unsigned rules)
 {
@@ -137,6 +175,14 @@ jail_rules(scmp_filter_ctx ctx, const char *const *calls, unsigned rules)
                                       0));
     }
 
+    if (rc == 0) {
+        rc = jail_terminal(ctx);
+    }
+
+    if (rc == 0 && (rules & JAIL_STRANGERS)) {
+        rc = jail_meetings(ctx);
+    }
+
     if (rc == 0 && (rules & JAIL_SOCKETS)) {
         rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket),
                               1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
@@ -154,6 +200,37 @@ jail_rules(scmp_filter_ctx ctx, const char *const *calls, unsigned rules)
 }
 
 
+/*
+ * /proc/<pid>/mem is ptrace() by another name, and no filter sees names.  Who
+ * is in a Landlock domain may not trace anybody outside of it.  There is none
+ * without something that it forbids: devices.  Files are not moved from one
+ * directory into another in it, either.
+ *
+ * Kernels without it, and containers that keep it from us, have what is left.
+ */
+static int
+jail_apart(void)
+{
+    int                           fd, rc;
+    struct landlock_ruleset_attr  attr;
+
+    memset(&attr, 0, sizeof(attr));
+    attr.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_BLOCK
+                             | LANDLOCK_ACCESS_FS_MAKE_CHAR;
+
+    fd = (int) syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+    if (fd < 0) {
+        return 0;
+    }
+
+    rc = (int) syscall(SYS_landlock_restrict_self, fd, 0);
+    close(fd);
+
+    return rc;
+}
+
+
 int
 jail_enter(const char *const *calls, unsigned rules, char *err, size_t size)
 {
@@ -162,6 +239,11 @@ jail_enter(const char *const *calls, unsigned rules, char *err, size_t size)
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         snprintf(err, size, "no_new_privs: %s", strerror(errno));
+        return -1;
+    }
+
+    if (jail_apart() != 0) {
+        snprintf(err, size, "landlock: %s", strerror(errno));
         return -1;
     }
 

@@ -13,13 +13,18 @@
                                    a leak check of the sanitizers is such a
                                    process */
 #define JAIL_WRITES     0x4     /* no file is opened for writing */
+#define JAIL_STRANGERS  0x8     /* whoever listens on a socket of this machine
+                                   is not talked to, and nobody is listened
+                                   for; sockets that are open stay */
 
 /*
  * For good, and for all threads of this process: no programs, no signals to
- * others, none of the kernel's odd corners; besides, what `rules` (JAIL_...)
- * say and the system calls that `calls` names, which ends with NULL.  A name
- * that this kernel's headers do not know is passed over: nobody could call it
- * by number, either, where it does not exist.
+ * others, no keys pushed into its terminal, none of the kernel's odd corners;
+ * and, where the kernel has Landlock, nothing of other processes by /proc,
+ * whose memory and environment are files of the same user.  Besides, what
+ * `rules` (JAIL_...) say and the system calls that `calls` names, which ends
+ * with NULL.  A name that this kernel's headers do not know is passed over:
+ * nobody could call it by number, either, where it does not exist.
  *
  * What is refused fails with EPERM; a socket, and a file that is to be
  * written, with EACCES; clone3() and openat2(), whose flags no filter sees,

@@ -5,7 +5,8 @@
  * finds a hole there is in a process that has neither Redis nor the store, and
  * with this filter he gets no further than to its verdicts and to files:
  *
- *   network                  sockets of this machine alone
+ *   network                  none, nor who listens on this machine: Redis on
+ *                            its socket, for one
  *   programs, processes      none can be started, read, written or signalled
  *   the kernel's odd corners closed
  *
@@ -16,9 +17,9 @@
 #include "worker/files/scan/scan.h"
 
 #ifdef __SANITIZE_ADDRESS__
-#define SCAN_RULES  JAIL_SOCKETS
+#define SCAN_RULES  (JAIL_SOCKETS | JAIL_STRANGERS)
 #else
-#define SCAN_RULES  (JAIL_SOCKETS | JAIL_PROCESSES)
+#define SCAN_RULES  (JAIL_SOCKETS | JAIL_STRANGERS | JAIL_PROCESSES)
 #endif
 
 
