@@ -347,6 +347,7 @@ struct ngx_http_writeen_worker_s {
     ngx_queue_t                typing;     /* sessions that type */
     ngx_queue_t                typists;    /* heard of, by when they stop */
     ngx_queue_t                tells;      /* presence to be told */
+    ngx_queue_t                uploads;    /* under way */
     ngx_queue_t                renewals[NGX_HTTP_WRITEEN_RENEWALS];
     ngx_uint_t                 renewing;   /* the slot that is next */
     ngx_msec_t                 renew_at;   /* and when */

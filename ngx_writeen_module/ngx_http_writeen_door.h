@@ -190,6 +190,8 @@ ngx_msec_t ngx_http_writeen_rate_event(ngx_http_writeen_session_t *s,
  * a content handler returns. */
 ngx_int_t ngx_http_writeen_rate_request(ngx_http_request_t *r,
     ngx_http_writeen_identity_t *id);
+/* May he ask for as much as he likes? */
+ngx_uint_t ngx_http_writeen_rate_exempt(ngx_http_writeen_identity_t *id);
 
 /* May one ask for one more kind read, and in whose name: a user's id, or what
  * can not be one?  0: yes, and it is counted when `take` is set; else

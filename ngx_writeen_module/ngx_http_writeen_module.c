@@ -607,6 +607,7 @@ ngx_http_writeen_worker_lists(ngx_http_writeen_worker_t *wk)
     ngx_queue_init(&wk->typing);
     ngx_queue_init(&wk->typists);
     ngx_queue_init(&wk->tells);
+    ngx_queue_init(&wk->uploads);
 }
 
 

@@ -602,7 +602,7 @@ ngx_http_writeen_rate_route(ngx_http_request_t *r)
 
 /* Who acts for many is not one user. */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_writeen_rate_exempt(ngx_http_writeen_identity_t *id)
 {
     return (id->role.len == sizeof("service") - 1

@@ -35,6 +35,8 @@
 
 static ngx_int_t ngx_http_writeen_upload_check(ngx_http_request_t *r,
     ngx_http_writeen_loc_conf_t *wlcf);
+static ngx_uint_t ngx_http_writeen_upload_many(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_identity_t *identity);
 static void ngx_http_writeen_upload_cleanup(void *data);
 static ngx_int_t ngx_http_writeen_upload_ask(ngx_http_writeen_upload_t *up,
     ngx_http_writeen_args_t *args, ngx_http_writeen_upload_pt next);
@@ -103,6 +105,10 @@ ngx_http_writeen_upload(ngx_http_request_t *r,
         return rc;
     }
 
+    if (ngx_http_writeen_upload_many(wk, identity)) {
+        return ngx_http_writeen_upload_too_many(r);
+    }
+
     ctx = ngx_http_writeen_get_ctx(r, 1);
     cln = ngx_http_cleanup_add(r, sizeof(ngx_http_writeen_upload_t));
 
@@ -120,6 +126,7 @@ ngx_http_writeen_upload(ngx_http_request_t *r,
 
     cln->handler = ngx_http_writeen_upload_cleanup;
     ctx->upload = up;
+    ngx_queue_insert_tail(&wk->uploads, &up->queue);
 
     wrt_oid_next(&wk->oid, ngx_time(), up->id);
 
@@ -184,6 +191,42 @@ ngx_http_writeen_upload_check(ngx_http_request_t *r,
 }
 
 
+/* Has he as many under way as one may?  What the spool takes would else be what
+ * a single one does not send.  They are few enough to be looked through. */
+
+static ngx_uint_t
+ngx_http_writeen_upload_many(ngx_http_writeen_worker_t *wk,
+    ngx_http_writeen_identity_t *identity)
+{
+    ngx_str_t                  *uid;
+    ngx_uint_t                  n;
+    ngx_queue_t                *q;
+    ngx_http_writeen_upload_t  *up;
+
+    if (ngx_http_writeen_rate_exempt(identity)) {
+        return 0;
+    }
+
+    n = 0;
+
+    for (q = ngx_queue_head(&wk->uploads);
+         q != ngx_queue_sentinel(&wk->uploads);
+         q = ngx_queue_next(q))
+    {
+        up = ngx_queue_data(q, ngx_http_writeen_upload_t, queue);
+        uid = &up->identity->uid;
+
+        if (uid->len == identity->uid.len
+            && ngx_memcmp(uid->data, identity->uid.data, uid->len) == 0)
+        {
+            n++;
+        }
+    }
+
+    return n >= WRT_UPLOADS_USER;
+}
+
+
 static void
 ngx_http_writeen_upload_cleanup(void *data)
 {
@@ -194,6 +237,7 @@ ngx_http_writeen_upload_cleanup(void *data)
     ngx_http_writeen_question_t  *q;
 
     wk = ngx_http_writeen_worker;
+    ngx_queue_remove(&up->queue);
 
     rpc = up->rpc;
     up->rpc = NULL;

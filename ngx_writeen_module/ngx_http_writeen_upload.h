@@ -42,6 +42,7 @@ typedef struct {
 
 
 struct ngx_http_writeen_upload_s {
+    ngx_queue_t                   queue;    /* in worker->uploads */
     ngx_http_request_t           *request;
     ngx_http_writeen_spool_t     *spool;
     ngx_http_writeen_identity_t  *identity;
@@ -82,6 +83,7 @@ ngx_int_t ngx_http_writeen_upload_refuse(ngx_http_request_t *r,
     ngx_uint_t status, const char *code, const char *field,
     const char *message);
 ngx_int_t ngx_http_writeen_upload_too_large(ngx_http_request_t *r);
+ngx_int_t ngx_http_writeen_upload_too_many(ngx_http_request_t *r);
 ngx_int_t ngx_http_writeen_upload_unavailable(ngx_http_request_t *r);
 
 

@@ -340,6 +340,21 @@ ngx_http_writeen_upload_too_large(ngx_http_request_t *r)
 
 
 ngx_int_t
+ngx_http_writeen_upload_too_many(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_writeen_upload_end(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_writeen_rate_refuse(r, NGX_HTTP_WRITEEN_RATE_MESSAGE,
+                                        1000);
+}
+
+
+ngx_int_t
 ngx_http_writeen_upload_unavailable(ngx_http_request_t *r)
 {
     ngx_int_t  rc;

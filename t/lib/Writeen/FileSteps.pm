@@ -77,14 +77,15 @@ sub step_rename {
 }
 
 
-# crowd-upload NAME N FORM PART: N clients, each with an upload of FORM bytes to
-# a room of its own, of which PART are sent
+# crowd-upload NAME N FORM PART [TOKEN]: N clients, each with an upload of FORM
+# bytes to a room of its own, of which PART are sent; as users 1 to N
 sub step_crowd_upload {
     my ($self, $text) = @_;
-    my ($name, $n, $form, $part) = split ' ', $text;
+    my ($name, $n, $form, $part, $token) = split ' ', $text;
 
     $self->client_request("$name$_", "POST /api/conversations/room$_/upload "
-                                     . "token=u$_ form=$form part=$part")
+                                     . 'token=' . ($token // "u$_")
+                                     . " form=$form part=$part")
         for 1 .. $n;
 }
 
