@@ -116,6 +116,41 @@ identity(void **state)
 }
 
 
+/* A compromised nginx, which may write there as well, lays no link for us to
+ * follow into a file of ours. */
+static void
+no_link_is_followed(void **state)
+{
+    int          i;
+    char         err[512], link[64], name[WRT_OID_LEN + 1], out[80];
+    FILE        *f;
+    struct stat  st;
+
+    (void) state;
+
+    snprintf(out, sizeof(out), "%s.out", root);
+    f = fopen(out, "w");
+    assert_non_null(f);
+    assert_true(fputs("precious", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+
+    for (i = 0; i < 2; i++) {
+        snprintf(link, sizeof(link), i ? ".id-%ld" : ".id.%ld",
+                 (long) getpid());
+        assert_int_equal(symlinkat(out, dir, link), 0);
+    }
+
+    assert_int_equal(unlinkat(dir, "id", 0), 0);
+    i = spool_open(root, name, err, sizeof(err));
+    assert_true(i >= 0);
+    close(i);
+
+    assert_int_equal(stat(out, &st), 0);
+    assert_int_equal(st.st_size, 8);
+    assert_int_equal(unlink(out), 0);
+}
+
+
 /* Who makes the name at the same moment agrees on it. */
 static void
 made_at_once(void **state)
@@ -353,6 +388,8 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(identity, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_link_is_followed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(made_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(locks, setup, teardown),
         cmocka_unit_test_setup_teardown(names, setup, teardown),

@@ -59,12 +59,13 @@ spool_read_id(int dir, char id[WRT_OID_LEN + 1])
 
 
 /* Written elsewhere and linked into its place: nobody reads half of it, and
- * of two who make it at once the second takes the first's. */
+ * of two who make it at once the second takes the first's.  Nobody else who may
+ * write there knows the name before, to lay a link that leads out. */
 static int
 spool_make_id(int dir)
 {
     int             fd, rc;
-    char            name[32], text[WRT_OID_LEN + 2];
+    char            name[WRT_OID_LEN + 8], text[WRT_OID_LEN + 2];
     size_t          i;
     unsigned char   bytes[WRT_OID_LEN / 2];
 
@@ -76,10 +77,10 @@ spool_make_id(int dir)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     }
 
+    snprintf(name, sizeof(name), ".id.%.*s", WRT_OID_LEN, text);
     memcpy(text + WRT_OID_LEN, "\n", 2);
-    snprintf(name, sizeof(name), ".id-%ld", (long) getpid());
 
-    fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0) {
         return -1;
     }
