@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -200,6 +201,40 @@ jail_rules(scmp_filter_ctx ctx, const char *const *calls, unsigned rules)
 }
 
 
+/* One of the places that may be read.  -1: not possible. */
+static int
+jail_read(int ruleset, const char *path)
+{
+    int                                fd, rc;
+    struct stat                        st;
+    struct landlock_path_beneath_attr  attr;
+
+    fd = open(path, O_PATH | O_CLOEXEC);
+
+    if (fd < 0) {
+        return 0;
+    }
+
+    memset(&attr, 0, sizeof(attr));
+    attr.parent_fd = fd;
+    attr.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
+    rc = fstat(fd, &st);
+
+    if (rc == 0 && S_ISDIR(st.st_mode)) {
+        attr.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
+    }
+
+    if (rc == 0) {
+        rc = (int) syscall(SYS_landlock_add_rule, ruleset,
+                           LANDLOCK_RULE_PATH_BENEATH, &attr, 0);
+    }
+
+    close(fd);
+
+    return rc;
+}
+
+
 /*
  * /proc/<pid>/mem is ptrace() by another name, and no filter sees names.  Who
  * is in a Landlock domain may not trace anybody outside of it.  There is none
@@ -209,7 +244,7 @@ jail_rules(scmp_filter_ctx ctx, const char *const *calls, unsigned rules)
  * Kernels without it, and containers that keep it from us, have what is left.
  */
 static int
-jail_apart(void)
+jail_apart(const char *const *reads)
 {
     int                           fd, rc;
     struct landlock_ruleset_attr  attr;
@@ -218,13 +253,25 @@ jail_apart(void)
     attr.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_BLOCK
                              | LANDLOCK_ACCESS_FS_MAKE_CHAR;
 
+    if (reads) {
+        attr.handled_access_fs |= LANDLOCK_ACCESS_FS_READ_FILE
+                                  | LANDLOCK_ACCESS_FS_READ_DIR;
+    }
+
     fd = (int) syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 
     if (fd < 0) {
         return 0;
     }
 
-    rc = (int) syscall(SYS_landlock_restrict_self, fd, 0);
+    for (rc = 0; rc == 0 && reads && *reads; reads++) {
+        rc = jail_read(fd, *reads);
+    }
+
+    if (rc == 0) {
+        rc = (int) syscall(SYS_landlock_restrict_self, fd, 0);
+    }
+
     close(fd);
 
     return rc;
@@ -232,7 +279,7 @@ jail_apart(void)
 
 
 int
-jail_enter(const char *const *calls, unsigned rules, char *err, size_t size)
+jail_enter(const jail_t *jail, char *err, size_t size)
 {
     int              rc;
     scmp_filter_ctx  ctx;
@@ -242,7 +289,7 @@ jail_enter(const char *const *calls, unsigned rules, char *err, size_t size)
         return -1;
     }
 
-    if (jail_apart() != 0) {
+    if (jail_apart(jail->reads) != 0) {
         snprintf(err, size, "landlock: %s", strerror(errno));
         return -1;
     }
@@ -254,7 +301,7 @@ jail_enter(const char *const *calls, unsigned rules, char *err, size_t size)
         return -1;
     }
 
-    rc = jail_rules(ctx, calls, rules);
+    rc = jail_rules(ctx, jail->calls, jail->rules);
 
     if (rc == 0) {
         rc = seccomp_load(ctx);

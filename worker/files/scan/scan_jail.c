@@ -27,6 +27,7 @@ int
 scan_jail(char *err, size_t size)
 {
     static const char *const  none[] = { NULL };
+    static const jail_t       jail = { none, NULL, SCAN_RULES };
 
-    return jail_enter(none, SCAN_RULES, err, size);
+    return jail_enter(&jail, err, size);
 }

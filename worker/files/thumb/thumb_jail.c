@@ -7,7 +7,9 @@
  *   network, other programs and processes, changing      seccomp
  *   anything in the file system, opening for writing
  *
- * It may read what anybody may: fonts are looked up when a page needs them.
+ * Of files it may read those of the system: fonts are looked up when a page
+ * needs them.  The user of a pool that is not root can read the database, and a
+ * picture could be made of it.
  * RLIMIT_NPROC is left alone: it counts all threads of a user, libvips has
  * some, and root is not bound by it; a filter forbids new processes to all.
  */
@@ -66,6 +68,15 @@ static const char *const  jail_calls[] = {
     "setpriority", "sched_setaffinity", "syslog", "vmsplice", "splice", "tee",
 
     NULL
+};
+
+
+/* What libraries look at.  /proc/self is what it is at the time. */
+static const char *const  jail_reads[] = {
+    "/usr", "/lib", "/lib64", "/etc/fonts", "/etc/ld.so.cache",
+    "/etc/localtime", "/etc/passwd", "/var/cache/fontconfig", "/dev/null",
+    "/dev/urandom", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
+    "/sys/devices/system/cpu", NULL
 };
 
 
@@ -135,9 +146,12 @@ jail_leave_root(char *err, size_t size)
 int
 thumb_jail_enter(char *err, size_t size)
 {
+    static const jail_t  jail = { jail_calls, jail_reads,
+                                  JAIL_PROCESSES | JAIL_WRITES };
+
     if (jail_leave_root(err, size) != 0) {
         return -1;
     }
 
-    return jail_enter(jail_calls, JAIL_PROCESSES | JAIL_WRITES, err, size);
+    return jail_enter(&jail, err, size);
 }
