@@ -9,6 +9,7 @@ or logrotate that this machine does not have is said to be missing; the others
 are needed.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -193,6 +194,55 @@ def check_units():
             wrong = [line for line in out.splitlines() if unit.name in line]
             assert not wrong, "\n".join(wrong)
     return None
+
+
+def allowed(words):
+    """The system calls that these of SystemCallFilter= stand for here."""
+    calls = set()
+    for word in words:
+        if word.startswith("@"):
+            out = run("systemd-analyze", "syscall-filter", word)
+            names = [line.strip() for line in out.splitlines()[1:]]
+            calls |= allowed(n for n in names if n and n[0] != "#")
+        else:
+            calls.add(word)
+    return calls
+
+
+def confine(calls):
+    """As systemd does it: anything else is the end of the process."""
+    lib = ctypes.CDLL("libseccomp.so.2")
+    lib.seccomp_init.restype = ctypes.c_void_p
+    ctx = ctypes.c_void_p(lib.seccomp_init(0x80000000))     # KILL_PROCESS
+    for name in calls:
+        number = lib.seccomp_syscall_resolve_name(name.encode())
+        if number >= 0:
+            lib.seccomp_rule_add(ctx, 0x7fff0000, number, 0)    # ALLOW
+    if lib.seccomp_load(ctx) != 0:
+        os._exit(99)
+
+
+def check_unit_lets_jails_be():
+    """the worker's unit lets what takes files apart confine itself"""
+    if not shutil.which("systemd-analyze"):
+        return "there is no systemd-analyze here"
+    unit = (ROOT / "examples/writeen-worker.service").read_text()
+    words = re.findall(r"^SystemCallFilter=(.*)$", unit, flags=re.M)
+    calls = allowed(" ".join(words).split())
+    thumb = Path(os.environ.get("BUILD", ROOT / "build")) / "writeen-thumb"
+    picture = ROOT / "tests/unit/files/house.jpg"
+    made = [tempfile.TemporaryFile() for _ in range(3)]
+
+    def begin():
+        for i, f in enumerate(made):
+            os.dup2(os.dup2(f.fileno(), 40 + i), 3 + i)
+        confine(calls)
+
+    with picture.open("rb") as f:
+        done = subprocess.run([thumb, "jpeg"], stdin=f, close_fds=False,
+                              capture_output=True, preexec_fn=begin)
+    assert done.returncode == 0, done
+    assert b"\nmade jpg " in done.stdout, done
 
 
 def check_logrotate():
