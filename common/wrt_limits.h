@@ -203,7 +203,7 @@
 #define WRT_UPLOAD_WAIT_MS       10000  /* then it is answered with 202 */
 #define WRT_UPLOAD_S             86400  /* how it went is kept in Redis */
 #define WRT_UPLOADS_MAX          1000   /* coming to one spool and waiting */
-#define WRT_UPLOADS_USER         32     /* under way, in each nginx worker */
+#define WRT_UPLOADS_USER         100    /* under way, in each nginx worker */
 #define WRT_SPOOL_IDLE_S         3600   /* then what nobody knows is removed */
 #define WRT_BLOB_GRACE_S         3600   /* the same for a blob */
 #define WRT_BLOB_USE_MS          600000 /* an upload's hold on a blob */

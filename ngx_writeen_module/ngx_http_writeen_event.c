@@ -658,11 +658,16 @@ ngx_http_writeen_event_refresh(ngx_http_writeen_session_t *s,
         rc = NGX_DECLINED;
     }
 
-    if (rc == NGX_OK && ngx_http_writeen_session_identity(s, &id) == NGX_OK) {
-        ngx_destroy_pool(pool);
-        ngx_http_writeen_session_timer(s);
-        ngx_http_writeen_event_ack(s, e->id, e->event);
-        return;
+    if (rc == NGX_OK) {
+
+        if (ngx_http_writeen_session_identity(s, &id) == NGX_OK) {
+            ngx_destroy_pool(pool);
+            ngx_http_writeen_session_timer(s);
+            ngx_http_writeen_event_ack(s, e->id, e->event);
+            return;
+        }
+
+        reason = "no memory";
     }
 
     ngx_destroy_pool(pool);

@@ -108,8 +108,11 @@ ngx_http_writeen_session_read_handler(ngx_event_t *rev)
             continue;
         }
 
+        /* one that failed is read on until its end, if there was memory for
+         * our Close */
+
         if (ngx_http_writeen_session_input(s, wk->recv, n) != NGX_OK
-            && !s->failed)
+            && (!s->failed || s->state == NGX_HTTP_WRITEEN_DEAD))
         {
             return;
         }

@@ -672,17 +672,17 @@ spool $spool
 worker UPLOAD * 200 {"success":true,"data":{"maxFileSize":10485760}}
 worker SPOOLED * 201 {"success":true}
 token s sub=u1 role=service
-crowd-upload a 32 1000000 500000 u1
-until spooled = 32
+crowd-upload a 100 100000 50000 u1
+until spooled = 100
 h request POST /api/conversations/room1/upload token=u1 form=1000 part=0 header="Expect: 100-continue"
 h response 429 success==false error.code=rate_limited header.retry-after~^[1-9] continued=0
-spooled = 32
+spooled = 100
 h request POST /api/conversations/room1/upload token=u2 form=1000
 h response 201
 h request POST /api/conversations/room1/upload token=raw:$s form=1000
 h response 201
 # those that end make room, however they do
 a1 drop
-until spooled = 33
+until spooled = 101
 h request POST /api/conversations/room1/upload token=u1 form=1000
 h response 201
