@@ -289,6 +289,45 @@ async def test_an_event_that_crashes_the_projector(make_stack):
 test_an_event_that_crashes_the_projector.limit = 120
 
 
+def told(stack, what, who=""):
+    """Lines of the pool's log about an event, of a role or of all."""
+    return [line for line in (stack.logs / "worker.log").read_text(
+        ).splitlines() if f" {what} " in line and f" {who}" in line]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("what", ["writeen.db", "writeen.db-wal"])
+async def test_the_database_is_taken_away(make_stack, what):
+    """Who has a file open can write to it when it has no name any more: what
+    goes there is not stored.  It waits in Redis until the file is back."""
+    stack = make_stack()
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(), ann)
+    await fill(ws, room, 5)
+    await asyncio.to_thread(stack.wait_applied)
+    file, away = stack.dir / what, stack.dir / "away"
+    file.rename(away)
+    if what == "writeen.db":
+        file.write_bytes(b"")       # a name alone is not enough
+    await fill(ws, room, 5, start=6)
+    await asyncio.to_thread(stack.wait_health, "degraded")
+    with stack.redis_client() as c:
+        key, tag = stack.conversation_key(room)
+        assert c.hget(key, "applied") == "5"
+        assert c.xlen(f"{tag}:ingest") >= 5
+    assert all(f"/{what} was removed, moved or replaced" in line
+               for line in told(stack, "store_down"))
+    away.rename(file)
+    await asyncio.to_thread(stack.wait_health, "ok")
+    assert [m["seq"] for m in stack.rest(tokens.token(bob)).history(
+        room)] == list(range(1, 11))
+    assert stack.worker.stop() is None
+    with stack.open_store() as db:
+        assert [r[0] for r in db.messages(room)] == list(range(1, 11))
+    await ws.close()
+
+
 async def test_first_start_without_redis(make_stack):
     """nginx and worker wait for Redis, whatever comes up first."""
     stack = make_stack()

@@ -524,5 +524,6 @@ sqlite_ping(store_t *base)
     sqlite3_reset(s);
     sqlite3_busy_timeout(st->db, STORE_BUSY_MS);
 
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? STORE_OK : STORE_DOWN;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? sq_vfs_check(st)
+                                                 : STORE_DOWN;
 }

@@ -141,6 +141,9 @@ typedef struct {
     int                 (*write)(sqlite3_file *, const void *, int,
                                  sqlite3_int64);
     store_t              *st;
+    const char           *path;     /* SQLite's; NULL: not open */
+    dev_t                 dev;      /* of what was opened under it */
+    ino_t                 ino;
 } sq_methods_t;
 
 typedef struct {
@@ -165,6 +168,10 @@ typedef struct {
  * It lives until sq_vfs_free(), after the database is closed. */
 const char *sq_vfs_init(store_sqlite_t *st);
 void sq_vfs_free(store_sqlite_t *st);
+
+/* Do the names of the database and its WAL still lead to the files that are
+ * open?  STORE_OK, or STORE_DOWN with the error text set. */
+store_rc_t sq_vfs_check(store_sqlite_t *st);
 
 /* The statement, ready to be bound; NULL with the error text set. */
 sqlite3_stmt *sq_get(store_sqlite_t *st, sq_id_t id, const char *sql);

@@ -647,6 +647,11 @@ store_sqlite_apply(store_t *base, const event_t *ev, size_t n, size_t *bad)
         rc = sq_simple(st, SQ_COMMIT, "COMMIT");
     }
 
+    /* after it: what went where nobody finds it is not stored */
+    if (rc == STORE_OK) {
+        rc = sq_vfs_check(st);
+    }
+
     if (rc != STORE_OK) {
         /* some errors have rolled back already; this one's result is void */
         if (!sqlite3_get_autocommit(st->db)) {
