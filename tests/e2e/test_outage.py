@@ -328,6 +328,29 @@ async def test_the_database_is_taken_away(make_stack, what):
     await ws.close()
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_a_store_that_takes_nothing_is_down_once(make_stack):
+    """It answers whoever reads, and nothing can be written (a full disk, a
+    lock): that is told once, and that it is back when it is."""
+    stack = make_stack()
+    users = uniques("ann", "bob")
+    room = stack.make_room(*users)
+    ws = await Ws.hello(stack.ws(), users[0])
+    await asyncio.to_thread(stack.wait_applied)
+    with store_stands_still(stack):
+        await fill(ws, room, 3)
+        await asyncio.to_thread(stack.wait_health, "degraded")
+        # more than one try, and one of them after it was asked how it is
+        await asyncio.sleep(8)
+        assert len(told(stack, "store_down", "projector")) == 1
+        assert told(stack, "store_back", "projector") == []
+    await asyncio.to_thread(stack.wait_applied)
+    stack.wait_health("ok")
+    assert len(told(stack, "store_down", "projector")) == 1
+    assert len(told(stack, "store_back", "projector")) == 1
+    await ws.close()
+
+
 async def test_first_start_without_redis(make_stack):
     """nginx and worker wait for Redis, whatever comes up first."""
     stack = make_stack()

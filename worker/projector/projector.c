@@ -174,6 +174,24 @@ projector_worked(void *data)
 }
 
 
+/*
+ * Could we store something?  A store that refuses what is in hand (a full
+ * disk) may well answer when it is only asked how it is: that it is back is
+ * said by a batch, and nobody is told otherwise in between.  Whoever has no
+ * shards any more has no batch to try.
+ */
+static int
+projector_able(projector_t *p)
+{
+    role_t  *r;
+
+    r = p->role;
+
+    return p->delay == 0 || p->leases.nheld > 0
+           ? r->store_ok : store_ping(r->store) == STORE_OK;
+}
+
+
 static void
 projector_turn(projector_t *p)
 {
@@ -187,11 +205,14 @@ projector_turn(projector_t *p)
         return;
     }
 
-    role_store_check(r);
+    if (p->delay == 0) {
+        role_store_check(r);
+    }
+
     role_beat(r, p->hub->c, WRT_KEY_HB_PROJECTOR);
 
     if (lease_wait_ms(&p->leases) == 0
-        && lease_turn(&p->leases, p->shard.c, r->store_ok) != 0)
+        && lease_turn(&p->leases, p->shard.c, projector_able(p)) != 0)
     {
         link_fail(&p->shard, rds_error(p->shard.c));
         return;
