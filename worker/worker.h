@@ -352,6 +352,8 @@ typedef struct {
     rds_t          *c;
     const conf_t   *cf;
     int64_t         next;           /* mono: next attempt */
+    int64_t         since;          /* mono: it is up; 0: it is not */
+    unsigned        brief;          /* times in a row that it did not last */
     int             delay;          /* ms */
     int             down;           /* it has been logged */
     unsigned        generation;     /* connects so far: what was known of the

@@ -351,6 +351,41 @@ async def test_a_store_that_takes_nothing_is_down_once(make_stack):
     await ws.close()
 
 
+async def test_redis_lets_in_and_refuses(make_stack):
+    """It is full, or wants a replica that is not there: each of us finds out
+    at once, tries again more and more seldom, and tells it once."""
+    stack = make_stack()
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(), ann)
+    await fill(ws, room, 3)
+    with stack.redis_client() as c:
+        c.config_set("min-replicas-to-write", 1)
+        before = c.info("stats")["total_connections_received"]
+        ws.send("send_message", message(room, "waits", "c1"))
+        error = (await ws.wait("error"))["data"]
+        assert error["code"] == "unavailable" and error["retryable"]
+        for i in range(100):
+            ws.send("send_message", message(room, "waits", f"c{i}"))
+        for _ in range(100):
+            await ws.wait("error")
+        await asyncio.sleep(4)
+        made = c.info("stats")["total_connections_received"] - before
+        c.config_set("min-replicas-to-write", 0)
+    # without a pause it were thousands
+    assert made < 100
+    assert told(stack, "redis_unusable")
+    for event in ("redis_lost", "redis_unusable", "redis_connected"):
+        for role in ("api", "projector", "janitor"):
+            assert len(told(stack, event, role)) <= 2 * 2
+    assert (await send(ws, room, "waits", "c1"))["seq"] == 4
+    await asyncio.to_thread(stack.wait_applied)
+    stack.wait_health("ok")
+    assert [m["seq"] for m in stack.rest(tokens.token(bob)).history(
+        room)] == [1, 2, 3, 4]
+    await ws.close()
+
+
 async def test_first_start_without_redis(make_stack):
     """nginx and worker wait for Redis, whatever comes up first."""
     stack = make_stack()

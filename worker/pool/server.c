@@ -18,6 +18,7 @@
 #define LINK_DELAY_MIN      50
 #define LINK_DELAY_MAX      2000
 #define LINK_REFUSED_DELAY  5000
+#define LINK_LASTS_MS       3000    /* until then it may be good for nothing */
 
 
 /* The version that a library on the server says it has; 0 when it has none. */
@@ -227,27 +228,107 @@ link_free(link_t *l)
 }
 
 
+static void
+link_later(link_t *l)
+{
+    l->delay = l->delay == 0 ? LINK_DELAY_MIN
+               : l->delay * 2 > LINK_DELAY_MAX ? LINK_DELAY_MAX
+               : l->delay * 2;
+    l->next = mono_ms() + l->delay;
+}
+
+
+/*
+ * It was up until now.  A server that lets us in and then refuses what we are
+ * there for (full, read-only, a key of another type) would be asked thousands
+ * of times a second, and each time be told of: so a connection that did not
+ * last is not made again at once, and told of twice.
+ */
+static void
+link_lost(link_t *l)
+{
+    const char  *name;
+
+    name = l->cf->redis_name[rds_server(l->c)];
+
+    if (mono_ms() - l->since >= LINK_LASTS_MS) {
+        l->brief = 0;
+        l->delay = 0;
+
+    } else {
+        l->brief++;
+        link_later(l);
+    }
+
+    l->since = 0;
+
+    if (l->brief <= 1) {
+        log_warn("redis_lost", "server=%s error=\"%s\"", name,
+                 rds_error(l->c));
+
+    } else if (l->brief == 2) {
+        log_error("redis_unusable", "server=%s error=\"%s\" retry=yes", name,
+                  rds_error(l->c));
+    }
+}
+
+
+static void
+link_found(link_t *l)
+{
+    if (l->brief <= 1 && (l->down || l->generation)) {
+        log_info("redis_connected", "server=%s",
+                 l->cf->redis_name[rds_server(l->c)]);
+    }
+
+    if (l->counters) {
+        count_add(l->counters->redis_connects, 1);
+    }
+
+    l->generation++;
+    l->down = 0;
+    l->since = mono_ms();
+
+    if (l->brief == 0) {
+        l->delay = 0;
+    }
+}
+
+
+/* It has lasted. */
+static void
+link_settled(link_t *l)
+{
+    if (l->brief > 1) {
+        log_info("redis_connected", "server=%s",
+                 l->cf->redis_name[rds_server(l->c)]);
+    }
+
+    l->brief = 0;
+    l->delay = 0;
+}
+
+
 int
 link_up(link_t *l)
 {
     char         err[CONF_ERROR_SIZE];
-    unsigned     server;
     server_rc_t  rc;
 
     if (rds_alive(l->c)) {
+        if (l->brief && mono_ms() - l->since >= LINK_LASTS_MS) {
+            link_settled(l);
+        }
+
         return 0;
+    }
+
+    if (l->since) {
+        link_lost(l);
     }
 
     if (mono_ms() < l->next) {
         return -1;
-    }
-
-    server = rds_server(l->c);
-
-    if (l->generation && !l->down) {
-        /* it was up until now; a first attempt that fails is told below */
-        log_warn("redis_lost", "server=%s error=\"%s\"",
-                 l->cf->redis_name[server], rds_error(l->c));
     }
 
     if (rds_connect(l->c) == 0) {
@@ -259,35 +340,23 @@ link_up(link_t *l)
     }
 
     if (rc == SERVER_OK) {
-        if (l->down || l->generation) {
-            log_info("redis_connected", "server=%s",
-                     l->cf->redis_name[server]);
-        }
-
-        if (l->counters) {
-            count_add(l->counters->redis_connects, 1);
-        }
-
-        l->generation++;
-        l->delay = 0;
-        l->down = 0;
-
+        link_found(l);
         return 0;
     }
 
-    if (!l->down) {
+    if (!l->down && l->brief <= 1) {
         log_error("redis_unusable", "server=%s error=\"%s\" retry=yes",
-                  l->cf->redis_name[server], err);
-        l->down = 1;
+                  l->cf->redis_name[rds_server(l->c)], err);
     }
 
+    l->down = 1;
     rds_close(l->c);
+    link_later(l);
 
-    l->delay = rc == SERVER_REFUSED ? LINK_REFUSED_DELAY
-               : l->delay == 0 ? LINK_DELAY_MIN
-               : l->delay * 2 > LINK_DELAY_MAX ? LINK_DELAY_MAX
-               : l->delay * 2;
-    l->next = mono_ms() + l->delay;
+    if (rc == SERVER_REFUSED) {
+        l->delay = LINK_REFUSED_DELAY;
+        l->next = mono_ms() + l->delay;
+    }
 
     return -1;
 }
