@@ -369,6 +369,10 @@ int link_wait_ms(const link_t *l);  /* until the next attempt */
 /* Connect again before anything else. */
 void link_fail(link_t *l, const char *why);
 
+/* Is a library still there?  0, or -1 when it is not, or the connection
+ * failed: a new one puts it in its place. */
+int server_check(rds_t *c);
+
 /* Create a consumer group; 0, or -1 when the connection failed. */
 int server_group(rds_t *c, const char *stream, const char *group);
 

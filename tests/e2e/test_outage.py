@@ -386,6 +386,26 @@ async def test_redis_lets_in_and_refuses(make_stack):
     await ws.close()
 
 
+async def test_the_function_library_is_gone(make_stack):
+    """Somebody has emptied Redis of functions while all are connected, and
+    nobody says anything: it is loaded again."""
+    stack = make_stack()
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(), ann)
+    await fill(ws, room, 3)
+    await asyncio.to_thread(stack.wait_applied)
+    with stack.redis_client() as c:
+        c.execute_command("FUNCTION", "FLUSH")
+
+        async def loaded():
+            return c.execute_command("FUNCTION", "LIST")
+        await until(loaded, "the library")
+    await asyncio.to_thread(stack.wait_health, "ok")
+    assert (await send(ws, room, "on"))["seq"] == 4
+    await ws.close()
+
+
 async def test_first_start_without_redis(make_stack):
     """nginx and worker wait for Redis, whatever comes up first."""
     stack = make_stack()

@@ -193,6 +193,23 @@ server_prepare(rds_t *c, const conf_t *cf, char *err, size_t size)
 
 
 int
+server_check(rds_t *c)
+{
+    reply_t  *r;
+
+    r = rds_call(c, "FCALL", WRT_FN_VERSION, "0");
+
+    if (reply_is_error(r)) {
+        rds_fail(c, reply_text(r));
+    }
+
+    reply_free(r);
+
+    return rds_alive(c) ? 0 : -1;
+}
+
+
+int
 server_group(rds_t *c, const char *stream, const char *group)
 {
     reply_t  *r;

@@ -212,7 +212,8 @@ projector_turn(projector_t *p)
     role_beat(r, p->hub->c, WRT_KEY_HB_PROJECTOR);
 
     if (lease_wait_ms(&p->leases) == 0
-        && lease_turn(&p->leases, p->shard.c, projector_able(p)) != 0)
+        && (lease_turn(&p->leases, p->shard.c, projector_able(p)) != 0
+            || server_check(p->shard.c) != 0))
     {
         link_fail(&p->shard, rds_error(p->shard.c));
         return;
