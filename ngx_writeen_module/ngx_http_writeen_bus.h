@@ -56,6 +56,8 @@ struct ngx_http_writeen_server_s {
     int64_t                       canary_n;
     char                          reply[WRT_NAME_BUF];
     size_t                        reply_len;
+    ngx_uint_t                    refused;    /* commands, not told of yet */
+    time_t                        refused_at; /* the last time it was told */
     unsigned                      checking:1; /* version check under way */
     unsigned                      unfit:1;    /* logged: library, number of
                                                  shards, or its place */

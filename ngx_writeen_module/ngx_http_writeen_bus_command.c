@@ -22,6 +22,8 @@ static ngx_http_writeen_bus_cmd_t  *ngx_http_writeen_bus_free_cmds;
 
 static void ngx_http_writeen_bus_reply(redisAsyncContext *ac, void *reply,
     void *data);
+static void ngx_http_writeen_bus_refused(ngx_http_writeen_bus_conn_t *bc,
+    const char *why);
 
 
 ngx_int_t
@@ -120,8 +122,7 @@ ngx_http_writeen_bus_reply(redisAsyncContext *ac, void *reply, void *data)
         res.n = 0;
 
     } else if (r->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "writeen: redis answered \"%s\"", r->str);
+        ngx_http_writeen_bus_refused(ac->data, r->str);
         res.rc = NGX_HTTP_WRITEEN_R_ERROR;
         res.n = 0;
 
@@ -153,6 +154,37 @@ ngx_http_writeen_bus_reply(redisAsyncContext *ac, void *reply, void *data)
     {
         ngx_http_writeen_bus_drop(bc, r->str);
     }
+}
+
+
+/*
+ * A Redis that is full or read-only refuses everything that anybody wants, and
+ * may be so because a disk is full, on which the log is, too: it is told once
+ * a second.
+ */
+
+static void
+ngx_http_writeen_bus_refused(ngx_http_writeen_bus_conn_t *bc, const char *why)
+{
+    ngx_http_writeen_server_t  *srv;
+
+    if (bc == NULL) {
+        return;
+    }
+
+    srv = bc->server;
+    srv->refused++;
+
+    if (srv->refused_at == ngx_time()) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, srv->worker->log, 0,
+                  "writeen: redis answered \"%s\" (refused: %ui)", why,
+                  srv->refused);
+
+    srv->refused_at = ngx_time();
+    srv->refused = 0;
 }
 
 

@@ -389,10 +389,7 @@ ngx_http_writeen_rpc_sent(void *data, ngx_http_writeen_result_t *res)
         return;
     }
 
-    if (res->rc == NGX_HTTP_WRITEEN_R_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, rpc->worker->log, 0,
-                      "writeen: Redis refused a call to the worker pool");
-    }
+    /* why it was refused the bus has told */
 
     ngx_http_writeen_rpc_fail(rpc, (res->rc == NGX_HTTP_WRITEEN_R_ERROR)
                                        ? NGX_HTTP_WRITEEN_RPC_REFUSED

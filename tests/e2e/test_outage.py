@@ -296,6 +296,29 @@ def told(stack, what, who=""):
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_a_store_that_takes_nothing_is_down_once(make_stack):
+    """It answers whoever reads, and nothing can be written (a full disk, a
+    lock): that is told once, and that it is back when it is."""
+    stack = make_stack()
+    users = uniques("ann", "bob")
+    room = stack.make_room(*users)
+    ws = await Ws.hello(stack.ws(), users[0])
+    await asyncio.to_thread(stack.wait_applied)
+    with store_stands_still(stack):
+        await fill(ws, room, 3)
+        await asyncio.to_thread(stack.wait_health, "degraded")
+        # more than one try, and one of them after it was asked how it is
+        await asyncio.sleep(8)
+        assert len(told(stack, "store_down", "projector")) == 1
+        assert told(stack, "store_back", "projector") == []
+    await asyncio.to_thread(stack.wait_applied)
+    stack.wait_health("ok")
+    assert len(told(stack, "store_down", "projector")) == 1
+    assert len(told(stack, "store_back", "projector")) == 1
+    await ws.close()
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("what", ["writeen.db", "writeen.db-wal"])
 async def test_the_database_is_taken_away(make_stack, what):
     """Who has a file open can write to it when it has no name any more: what
@@ -328,29 +351,6 @@ async def test_the_database_is_taken_away(make_stack, what):
     await ws.close()
 
 
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
-async def test_a_store_that_takes_nothing_is_down_once(make_stack):
-    """It answers whoever reads, and nothing can be written (a full disk, a
-    lock): that is told once, and that it is back when it is."""
-    stack = make_stack()
-    users = uniques("ann", "bob")
-    room = stack.make_room(*users)
-    ws = await Ws.hello(stack.ws(), users[0])
-    await asyncio.to_thread(stack.wait_applied)
-    with store_stands_still(stack):
-        await fill(ws, room, 3)
-        await asyncio.to_thread(stack.wait_health, "degraded")
-        # more than one try, and one of them after it was asked how it is
-        await asyncio.sleep(8)
-        assert len(told(stack, "store_down", "projector")) == 1
-        assert told(stack, "store_back", "projector") == []
-    await asyncio.to_thread(stack.wait_applied)
-    stack.wait_health("ok")
-    assert len(told(stack, "store_down", "projector")) == 1
-    assert len(told(stack, "store_back", "projector")) == 1
-    await ws.close()
-
-
 async def test_redis_lets_in_and_refuses(make_stack):
     """It is full, or wants a replica that is not there: each of us finds out
     at once, tries again more and more seldom, and tells it once."""
@@ -375,6 +375,11 @@ async def test_redis_lets_in_and_refuses(make_stack):
     # without a pause it were thousands
     assert made < 100
     assert told(stack, "redis_unusable")
+    # nginx: once a second, each of its processes
+    lines = [re.split(r" \[error\] |#", line)[:2]
+             for line in (stack.logs / "nginx0.log").read_text().splitlines()
+             if "redis answered" in line]
+    assert lines and len({tuple(line) for line in lines}) == len(lines)
     for event in ("redis_lost", "redis_unusable", "redis_connected"):
         for role in ("api", "projector", "janitor"):
             assert len(told(stack, event, role)) <= 2 * 2
