@@ -9,6 +9,7 @@ import asyncio
 import io
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -347,3 +348,37 @@ async def test_given_up(make_files_stack, kind):
 
 
 test_given_up.limit = 120
+
+
+@pytest.mark.parametrize("kind", ["sqlite-local", "mongo-local"])
+async def test_another_directory_in_place_of_the_spool(make_files_stack,
+                                                       kind):
+    """Somebody empties it with its directory, or puts a disk there: nginx
+    writes into what is there now, and so whoever has it open looks again."""
+    stack = make_files_stack(kind)
+    cast = await Cast.group(stack, "ann", "bob", "cho")
+    files = Files(cast)
+    sender = Sender(files, "ann", "spool")
+
+    async def one(name, cmid):
+        data = upload.samples()[name][0]
+        r = await files.upload("ann", name, data, clientMessageId=cmid)
+        assert r.status == 201, r
+        sender.sent[cmid] = info(r.json["data"]["message"])["fileId"], data
+
+    await one("letter.docx", "before")
+    name = (stack.spool / "id").read_text()
+    shutil.rmtree(stack.spool)
+    stack.spool.mkdir(mode=0o770)
+    await one("letter.docx", "after")
+    await one("house.jpg", "again")
+    assert (stack.spool / "id").read_text() == name
+    # the scanner takes things apart there
+    r = await files.upload("ann", "a.docx", upload.with_member(
+        upload.sample("letter.docx"), "word/a.com", upload.EICAR))
+    r.refused(422, "infected")
+    await asyncio.to_thread(check_end, stack, cast, files, [sender])
+    await cast.close()
+
+
+test_another_directory_in_place_of_the_spool.limit = 120

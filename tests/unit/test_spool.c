@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -383,6 +385,46 @@ scratch(void **state)
 }
 
 
+/* Another directory in its place is found, and has the same name. */
+static void
+made_again(void **state)
+{
+    int   fd;
+    char  moved[80], err[512], other[WRT_OID_LEN + 1];
+
+    (void) state;
+
+    assert_false(spool_moved(dir, root));
+
+    snprintf(moved, sizeof(moved), "%s-moved", root);
+    assert_int_equal(rename(root, moved), 0);
+    /* nothing is there: nobody is to make it but who may */
+    assert_false(spool_moved(dir, root));
+    assert_int_equal(mkdir(root, 0700), 0);
+    assert_true(spool_moved(dir, root));
+
+    fd = spool_reopen(root, id, err, sizeof(err));
+    assert_true(fd >= 0);
+    assert_string_equal(err, "");
+    assert_false(spool_moved(fd, root));
+    close(fd);
+
+    fd = spool_open(root, other, err, sizeof(err));
+    assert_true(fd >= 0);
+    assert_string_equal(other, id);
+    close(fd);
+
+    /* one that has a name of its own */
+    fd = spool_reopen(root, "0123456789abcdef01234567", err, sizeof(err));
+    assert_true(fd >= 0);
+    assert_non_null(strstr(err, "another spool"));
+    close(fd);
+
+    snprintf(err, sizeof(err), "rm -r %s", moved);
+    assert_int_equal(system(err), 0);
+}
+
+
 int
 main(void)
 {
@@ -391,6 +433,7 @@ main(void)
         cmocka_unit_test_setup_teardown(no_link_is_followed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(made_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(made_again, setup, teardown),
         cmocka_unit_test_setup_teardown(locks, setup, teardown),
         cmocka_unit_test_setup_teardown(names, setup, teardown),
         cmocka_unit_test_setup_teardown(sweep, setup, teardown),

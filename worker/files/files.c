@@ -39,14 +39,14 @@ static void files_sweep(files_t *f);
 static int
 files_open(files_t *f, role_t *r)
 {
-    char      err[512], id[WRT_OID_LEN + 1];
+    char      err[512];
     unsigned  i;
 
     memset(f, 0, sizeof(*f));
     f->role = r;
     f->cf = r->cf;
 
-    f->spool = spool_open(f->cf->spool, id, err, sizeof(err));
+    f->spool = spool_open(f->cf->spool, f->id, err, sizeof(err));
     if (f->spool < 0) {
         log_error("spool", "error=\"%s\"", err);
         return EXIT_FAILURE;
@@ -71,8 +71,8 @@ files_open(files_t *f, role_t *r)
         }
     }
 
-    wrt_key_files(f->stream, id, strlen(id));
-    wrt_key_files_dead(f->dead, id, strlen(id));
+    wrt_key_files(f->stream, f->id, strlen(f->id));
+    wrt_key_files_dead(f->dead, f->id, strlen(f->id));
     text_copy(f->cursor, sizeof(f->cursor), "0-0");
 
     /* the same after each start, so that no consumers gather */
@@ -92,7 +92,7 @@ files_open(files_t *f, role_t *r)
         f->collect = collect_open(r, f->blob);
     }
 
-    log_info("files", "spool=%s id=%s storage=%s", f->cf->spool, id,
+    log_info("files", "spool=%s id=%s storage=%s", f->cf->spool, f->id,
              blob_name(f->blob));
 
     return 0;
@@ -441,10 +441,43 @@ files_is_known(void *data, const char *name)
 }
 
 
+int
+files_spool(files_t *f)
+{
+    int   dir;
+    char  err[512];
+
+    if (!spool_moved(f->spool, f->cf->spool)) {
+        return 0;
+    }
+
+    dir = spool_reopen(f->cf->spool, f->id, err, sizeof(err));
+
+    if (err[0] && !f->spool_bad) {
+        log_error("spool", "error=\"%s\"", err);
+    }
+
+    f->spool_bad = dir < 0;
+
+    if (dir < 0) {
+        return 0;
+    }
+
+    log_warn("spool_replaced", "spool=%s id=%s", f->cf->spool, f->id);
+
+    close(f->spool);
+    f->spool = dir;
+
+    return 1;
+}
+
+
 static void
 files_sweep(files_t *f)
 {
     unsigned  n;
+
+    (void) files_spool(f);
 
     f->entries = rds_call(f->links[0].c, "XRANGE", f->stream, "-", "+");
 

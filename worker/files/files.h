@@ -40,6 +40,8 @@ typedef struct {
     int64_t        sweep_at;
 
     int            spool;           /* directory */
+    int            spool_bad;       /* the new one is not, which was logged */
+    char           id[WRT_OID_LEN + 1];         /* its name */
     type_magic_t  *magic;
     blob_t        *blob;
     int            prepared;        /* the storage is there */
@@ -100,6 +102,8 @@ typedef struct {
 
 /* files.c */
 
+/* Is another directory in the place of the spool?  1: it is open now. */
+int files_spool(files_t *f);
 /* Ask the scanner, whichever it is. */
 void files_scan(files_t *f, int fd, scan_answer_t *out);
 /* The entry of an upload is dealt with.  0, -1. */

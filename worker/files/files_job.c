@@ -646,6 +646,10 @@ job_take(files_t *f, job_t *j)
 
     src = spool_lock(f->spool, j->name, &j->lock);
 
+    if (src == SPOOL_GONE && files_spool(f)) {
+        src = spool_lock(f->spool, j->name, &j->lock);
+    }
+
     if (src != SPOOL_OK && src != SPOOL_GONE) {
         return JOB_AGAIN;
     }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -184,6 +185,24 @@ scanner_open(role_t *r, int *scratch, scan_conf_t *cf)
 }
 
 
+/* Has that directory gone, with a spool that somebody removed or put another
+ * one over?  What came meanwhile waits for the one who is started instead. */
+static int
+scanner_homeless(role_t *r, const char *scratch)
+{
+    struct stat  st;
+
+    if (stat(scratch, &st) == 0 || stat(r->cf->spool, &st) != 0) {
+        return 0;
+    }
+
+    log_error("scanner", "error=\"SPOOL: %s is gone, another one is made\"",
+              scratch);
+
+    return 1;
+}
+
+
 int
 scanner_run(role_t *r)
 {
@@ -214,6 +233,10 @@ scanner_run(role_t *r)
     p.events = POLLIN;
 
     while (!role_stopping()) {
+
+        if (scanner_homeless(r, cf.tmp)) {
+            return EXIT_FAILURE;
+        }
 
         if (mono_ms() >= next) {
             scanner_prepare(r, scan, &last, about);

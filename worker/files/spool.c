@@ -58,14 +58,9 @@ spool_read_id(int dir, char id[WRT_OID_LEN + 1])
 }
 
 
-/* Written elsewhere and linked into its place: nobody reads half of it, and
- * of two who make it at once the second takes the first's.  Nobody else who may
- * write there knows the name before, to lay a link that leads out. */
 static int
-spool_make_id(int dir)
+spool_new_id(char id[WRT_OID_LEN + 1])
 {
-    int             fd, rc;
-    char            name[WRT_OID_LEN + 8], text[WRT_OID_LEN + 2];
     size_t          i;
     unsigned char   bytes[WRT_OID_LEN / 2];
 
@@ -74,11 +69,29 @@ spool_make_id(int dir)
     }
 
     for (i = 0; i < sizeof(bytes); i++) {
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
     }
 
-    snprintf(name, sizeof(name), ".id.%.*s", WRT_OID_LEN, text);
-    memcpy(text + WRT_OID_LEN, "\n", 2);
+    return 0;
+}
+
+
+/* Written elsewhere and linked into its place: nobody reads half of it, and
+ * of two who make it at once the second takes the first's.  Nobody else who may
+ * write there knows the name before, to lay a link that leads out. */
+static int
+spool_make_id(int dir, const char *id)
+{
+    int   fd, rc;
+    char  chance[WRT_OID_LEN + 1], name[WRT_OID_LEN + 8];
+    char  text[WRT_OID_LEN + 2];
+
+    if (spool_new_id(chance) != 0) {
+        return -1;
+    }
+
+    snprintf(text, sizeof(text), "%s\n", id);
+    snprintf(name, sizeof(name), ".id.%s", chance);
 
     fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0) {
@@ -100,10 +113,46 @@ spool_make_id(int dir)
 }
 
 
+/* Its name, which is `fresh` if it has none. */
+static int
+spool_name(int dir, const char *path, const char *fresh,
+    char id[WRT_OID_LEN + 1], char *err, size_t size)
+{
+    if (spool_read_id(dir, id) == 0
+        || (errno == ENOENT && spool_make_id(dir, fresh) == 0
+            && spool_read_id(dir, id) == 0))
+    {
+        return 0;
+    }
+
+    snprintf(err, size, "SPOOL: the file \"%s/" SPOOL_ID "\", which names "
+             "the spool: %s; it must be readable, or absent in a directory "
+             "that is writable", path, strerror(errno));
+
+    return -1;
+}
+
+
+static int
+spool_directory(const char *path, char *err, size_t size)
+{
+    int  dir;
+
+    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir < 0) {
+        snprintf(err, size, "SPOOL: \"%s\": %s", path, strerror(errno));
+    }
+
+    return dir;
+}
+
+
 int
 spool_open(const char *path, char id[WRT_OID_LEN + 1], char *err, size_t size)
 {
-    int  dir;
+    int   dir;
+    char  fresh[WRT_OID_LEN + 1];
 
     if (mkdir(path, SPOOL_MODE) != 0 && errno != EEXIST) {
         snprintf(err, size, "SPOOL: \"%s\" can not be made: %s; make it, for "
@@ -111,22 +160,51 @@ spool_open(const char *path, char id[WRT_OID_LEN + 1], char *err, size_t size)
         return -1;
     }
 
-    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dir = spool_directory(path, err, size);
 
-    if (dir < 0) {
-        snprintf(err, size, "SPOOL: \"%s\": %s", path, strerror(errno));
+    if (dir >= 0 && spool_new_id(fresh) != 0) {
+        snprintf(err, size, "SPOOL: no random bytes: %s", strerror(errno));
+        close(dir);
         return -1;
     }
 
-    if (spool_read_id(dir, id) != 0
-        && (errno != ENOENT || spool_make_id(dir) != 0
-            || spool_read_id(dir, id) != 0))
-    {
-        snprintf(err, size, "SPOOL: the file \"%s/" SPOOL_ID "\", which names "
-                 "the spool: %s; it must be readable, or absent in a directory "
-                 "that is writable", path, strerror(errno));
+    if (dir >= 0 && spool_name(dir, path, fresh, id, err, size) != 0) {
         close(dir);
         return -1;
+    }
+
+    return dir;
+}
+
+
+int
+spool_moved(int dir, const char *path)
+{
+    struct stat  have, want;
+
+    return stat(path, &want) == 0 && S_ISDIR(want.st_mode)
+           && fstat(dir, &have) == 0
+           && (have.st_dev != want.st_dev || have.st_ino != want.st_ino);
+}
+
+
+int
+spool_reopen(const char *path, const char *id, char *err, size_t size)
+{
+    int   dir;
+    char  have[WRT_OID_LEN + 1];
+
+    err[0] = '\0';
+    dir = spool_directory(path, err, size);
+
+    if (dir >= 0 && spool_name(dir, path, id, have, err, size) != 0) {
+        close(dir);
+        return -1;
+    }
+
+    if (dir >= 0 && strcmp(have, id) != 0) {
+        snprintf(err, size, "SPOOL: \"%s\" is another spool than before; "
+                 "start the pool again and reload nginx", path);
     }
 
     return dir;

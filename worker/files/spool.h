@@ -28,6 +28,19 @@ typedef enum {
 int spool_open(const char *path, char id[WRT_OID_LEN + 1], char *err,
     size_t size);
 
+/*
+ * Does the path lead to another directory than this one?  Somebody has removed
+ * it and made it again, or put a disk there; nginx writes into the other one.
+ */
+int spool_moved(int dir, const char *path);
+
+/*
+ * Open that one in its place.  It is named as this one was if it has no name;
+ * with another name err has a text, else it is empty.  The descriptor, or -1
+ * with a text in err.
+ */
+int spool_reopen(const char *path, const char *id, char *err, size_t size);
+
 /* Lock a body: *fd has it until it is closed. */
 spool_rc_t spool_lock(int dir, const char *name, int *fd);
 
