@@ -509,6 +509,8 @@ async def test_redis_hangs(make_stack):
         sends.append(clients[i % 2].send(room, f"m {i}"))
     await asyncio.to_thread(stack.wait_health, "down", 12)
     assert stack.health()[0] == 503
+    status, out = await asyncio.to_thread(stack.worker.run_once, "--check")
+    assert status != 0 and "no reply in time" in out, out
     stack.redis[0].signal_all(signal.SIGCONT)
     await asyncio.to_thread(stack.wait_health, "ok", 15)
     for c in clients:

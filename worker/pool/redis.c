@@ -354,7 +354,9 @@ rds_pull(rds_t *c)
     r = NULL;
 
     if (redisGetReply(c->c, &r) != REDIS_OK || r == NULL) {
-        rds_fail(c, c->c->errstr[0] ? c->c->errstr : "no reply in time");
+        /* hiredis has the system's words for it, which say nothing */
+        rds_fail(c, c->c->err == REDIS_ERR_IO && errno == EAGAIN
+                    ? "no reply in time" : c->c->errstr);
         return NULL;
     }
 
