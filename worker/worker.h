@@ -447,6 +447,7 @@ typedef struct {
     unsigned   nheld;
     char       self[NODE_SIZE + 16];
     int64_t    next;                /* mono: next turn */
+    int64_t    until;               /* mono: what we hold is ours */
 } leases_t;
 
 void lease_init(leases_t *ls, const conf_t *cf, unsigned server,
@@ -457,6 +458,8 @@ void lease_free(leases_t *ls);
 int lease_turn(leases_t *ls, rds_t *c, int able);
 /* Until the next turn is due. */
 int lease_wait_ms(const leases_t *ls);
+/* Have we stood still for so long that somebody else may have them? */
+int lease_late(const leases_t *ls);
 /* Forget all (the connection was lost: somebody else may have them now). */
 void lease_forget(leases_t *ls);
 /* Give all back: a clean stop. */

@@ -18,7 +18,7 @@ from harness import tokens, upload
 from harness.cast import Cast
 from harness.client import ChatClient
 from harness.net import patience, until, wait_until
-from harness.parts import descendants
+from harness.parts import Worker, descendants
 from harness.scene import (fill, message, received, send, seqs,
                            uniques)
 from harness.stack import Server
@@ -713,6 +713,55 @@ async def test_two_pools(make_stack):
         assert c.violations == []
         assert c.stats["connects"] == 1
         await c.stop()
+
+
+@pytest.mark.parametrize("store", ["mongo"], indirect=True)
+async def test_a_projector_that_slept_over_its_lease(make_stack):
+    """What it was given just before belongs to somebody else when it wakes
+    up, who has stored it, and what came after: a name has no number by which
+    the store could tell."""
+    stack = make_stack()
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    rest = stack.rest(tokens.token("svc", role="service"), 0, "patient")
+
+    async def call_her(name):
+        r = await rest.acall("PUT", f"/api/users/{ann}", {
+            "name": name, "role": "student"}, timeout=30)
+        assert r.status == 200, r
+
+    async def called():
+        room_ = (await rest.aget(f"/api/conversations/{room}")).data
+        return {p["userId"]: p["user"]["name"]
+                for p in room_["conversation"]["participants"]}[ann]
+
+    await call_her("First")
+    await asyncio.to_thread(stack.wait_applied)
+    # it waits for entries, and gets one while it sleeps
+    go_on = upload.hold(stack.worker.role("projector"))
+    try:
+        old = asyncio.create_task(call_her("Old"))
+        with stack.redis_client() as c:
+            async def waits():
+                return any(c.xlen(f"wrt:{{{k}}}:ingest") for k in range(16))
+            await until(waits, "it to be given something", step=0.01)
+        second = Worker("second", stack.dir / "second",
+                        stack._log("second"), stack._env("second"))
+        second.start()
+        try:
+            await old
+            await call_her("New")
+            assert await called() == "New"
+            go_on()
+            log = stack.logs / "worker.log"
+            await asyncio.to_thread(wait_until, lambda: "shards_lost" in
+                                    log.read_text(), 20, "it to notice")
+            await asyncio.sleep(1)
+            assert await called() == "New"
+        finally:
+            assert second.stop() is None
+    finally:
+        go_on()
 
 
 async def test_what_an_nginx_missed_is_more_than_the_log_keeps(make_stack):

@@ -12,8 +12,9 @@
  * parts add up to all shards or more, none stays without an owner.
  *
  * Leases keep two projectors from doing the same work twice; they are not
- * what makes it right: the store passes over what it has, and watermarks only
- * rise, so a late projector does no harm.
+ * what makes it right: the store passes over numbers that it has, and
+ * watermarks only rise.  What has no number (a name, a mute) is not so safe:
+ * whoever stood still does not begin with what he read before.
  */
 
 #include <stdio.h>
@@ -24,6 +25,7 @@
 
 #define LEASE_PERIOD_MS  (WRT_LEASE_TTL_MS / 5)
 #define LEASE_SHARED_MS  (WRT_LEASE_TTL_MS / 10)    /* with others there */
+#define LEASE_MARGIN_MS  (WRT_LEASE_TTL_MS / 5)     /* to do something with */
 
 /*
  * KEYS lease  ARGV self ttl expected want
@@ -94,6 +96,13 @@ lease_wait_ms(const leases_t *ls)
     ms = ls->next - mono_ms();
 
     return ms < 0 ? 0 : (int) ms;
+}
+
+
+int
+lease_late(const leases_t *ls)
+{
+    return mono_ms() >= ls->until - LEASE_MARGIN_MS;
 }
 
 
@@ -321,16 +330,20 @@ lease_turn(leases_t *ls, rds_t *c, int able)
 {
     int        rc;
     cmd_t      cmd;
+    int64_t    until;
     unsigned   count, fair;
 
     memset(&cmd, 0, sizeof(cmd));
     rc = -1;
 
     count = lease_count(ls, c, &cmd, able);
+    until = mono_ms() + WRT_LEASE_TTL_MS;
 
     if (!rds_alive(c) || lease_renew(ls, c, &cmd) != 0) {
         goto done;
     }
+
+    ls->until = until;
 
     /* who can not work leaves his shards to those who can, if there are any */
     fair = count ? (able ? (ls->n + count - 1) / count : 0) : ls->nheld;

@@ -239,6 +239,12 @@ projector_turn(projector_t *p)
         return;
     }
 
+    /* somebody else may have stored these, and later ones of the same */
+    if (lease_late(&p->leases)) {
+        projector_drop(p);
+        return;
+    }
+
     had = p->nitems;
     projector_budget(p);
     store_on_work(r->store, projector_worked, p);
