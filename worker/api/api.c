@@ -307,9 +307,7 @@ api_take(api_t *a, const reply_t *entries, int64_t at, int claimed)
 }
 
 
-/* Nobody has claimed it meanwhile, and nobody does for a while: 1.  0: it is
- * somebody else's, -1: not to be known now. */
-static int
+int
 api_ours(api_t *a, call_t *c)
 {
     int       ours;

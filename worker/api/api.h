@@ -219,6 +219,9 @@ typedef struct {
 /* The connection to a server, NULL when it is away. */
 rds_t *api_redis(api_t *a, unsigned server);
 rds_t *api_shard(api_t *a, unsigned shard);
+/* Nobody has claimed the call meanwhile, and nobody does for a while: 1.  0: it
+ * is somebody else's, -1: not to be known now. */
+int api_ours(api_t *a, call_t *c);
 /* What writes up sessions of a conversation; NULL shard: away. */
 void api_scribe(api_t *a, store_t *st, const char *conversation,
     struct scribe_s *out);

@@ -233,6 +233,24 @@ emit_refused(call_t *c, const char *rc)
 }
 
 
+/*
+ * To read what is decided on may have taken long: a store that hangs, a
+ * machine that stands still.  By now the call may be another process's, or
+ * nobody's any more, as its caller was told that nothing came of it, and what
+ * he did then is what we have read.
+ */
+static emit_rc_t
+emit_in_time(api_t *a, call_t *c)
+{
+    if (!c->told && !c->settled && now_ms() >= c->deadline) {
+        api_unavailable(c);
+        return EMIT_ANSWERED;
+    }
+
+    return api_ours(a, c) == 1 ? EMIT_OK : EMIT_STALE;
+}
+
+
 emit_rc_t
 api_emit(api_t *a, call_t *c, const access_t *x, emit_t *e, int64_t *seq)
 {
@@ -243,6 +261,12 @@ api_emit(api_t *a, call_t *c, const access_t *x, emit_t *e, int64_t *seq)
     unsigned     k;
     emit_rc_t    rc;
     store_rc_t   src;
+
+    rc = emit_in_time(a, c);
+
+    if (rc != EMIT_OK) {
+        return rc;
+    }
 
     k = wrt_shard(&a->cf->names, e->conversation, strlen(e->conversation));
 

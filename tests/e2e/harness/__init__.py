@@ -11,5 +11,6 @@ mix.py     everything that people do, at random, and a model of it
 light.py   connections by the thousand
 rest.py    the REST side
 tokens.py  JWTs
+gate.py    a way to a server that can be shut
 db.py      the stores, read directly
 """
