@@ -342,6 +342,11 @@ class Stack:
         except (OSError, ValueError):
             return 0, {}
 
+    def told(self, event, role=""):
+        """Lines of the pool's log about an event, of a role or of all."""
+        return [line for line in (self.logs / "worker.log").read_text(
+            ).splitlines() if f" {event} " in line and f" {role}" in line]
+
     def wait_health(self, status, timeout=15, nginx=None):
         """Until every nginx (or one) says so, 20 times in a row: requests
         go to any of its workers and each speaks for itself."""
