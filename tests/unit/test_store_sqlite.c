@@ -138,6 +138,19 @@ open_errors(void **state)
     refused(sqlite_backend.url, STORE_TEST_SCRIPTS, 1, "SQLITE_PATH",
             "database of this program");
 
+    /* its header is good, what comes after it is not */
+
+    sqlite_backend.wipe();
+    db = raw();
+    run(db, "CREATE TABLE other (x)");
+    sqlite3_close(db);
+    f = fopen(path(), "r+");
+    assert_int_equal(fseek(f, 100, SEEK_SET), 0);
+    fputs("damage", f);
+    fclose(f);
+    refused(sqlite_backend.url, STORE_TEST_SCRIPTS, 1, "SQLITE_PATH",
+            "restore it from a backup");
+
     sqlite_backend.wipe();
 }
 

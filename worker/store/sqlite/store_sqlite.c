@@ -439,7 +439,10 @@ open_database(store_sqlite_t *st, const char *path, const char *scripts_dir,
     if (sqlite3_exec(st->db, CONNECTION_SQL, NULL, NULL, NULL) != SQLITE_OK
         || sq_add_functions(st) != 0)
     {
-        return open_error(st, path, "it must be a database of this program",
+        return open_error(st, path, sqlite3_errcode(st->db) == SQLITE_CORRUPT
+                          ? "it is damaged: restore it from a backup, see"
+                            " docs/operations.md"
+                          : "it must be a database of this program",
                           err, err_size);
     }
 
