@@ -133,7 +133,7 @@ jail_meetings(scmp_filter_ctx ctx)
 
     return rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
                                       SCMP_SYS(sendto), 1,
-                                      SCMP_A4(SCMP_CMP_NE, 0));
+                                      SCMP_A4(SCMP_CMP_NE, 0, 0));
 }
 
 
