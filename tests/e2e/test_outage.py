@@ -342,6 +342,39 @@ async def test_dead_letters(make_stack):
     await a.close()
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_another_database_by_mistake(make_stack):
+    """A setting led to an empty one: what it does not take is kept, and
+    comes into the right one by --replay-dead."""
+    stack = make_stack()
+    stack.watch.allow("dead_letter", "made by the test")
+    ann, bob = uniques("ann", "bob")
+    room = stack.make_room(ann, bob)
+    ws = await Ws.hello(stack.ws(), ann)
+    acks = await fill(ws, room, 5)
+    await asyncio.to_thread(stack.wait_applied)
+    env = stack.worker.env
+    right = env["SQLITE_PATH"]
+    for path in (right + "-wrong", right):
+        assert stack.worker.stop() is None
+        env["SQLITE_PATH"] = path
+        stack.worker.start()
+        await asyncio.to_thread(stack.wait_health, "ok", 20)
+        acks += await fill(ws, room, 3, start=len(acks) + 1)
+        await asyncio.to_thread(stack.wait_applied)
+    _, tag = stack.conversation_key(room)
+    with stack.redis_of_room(room) as c:
+        assert c.xlen(f"{tag}:ingest:dead") == 3
+    status, out = await asyncio.to_thread(stack.worker.run_once,
+                                          "--replay-dead")
+    assert status == 0, out
+    await asyncio.to_thread(stack.wait_applied)
+    rows = stack.rest(tokens.token(bob)).history(room)
+    assert sorted(m["id"] for m in rows) == sorted(
+        a["messageId"] for a in acks)
+    await ws.close()
+
+
 async def test_a_process_of_nginx_hangs(make_stack):
     """The others say so: who is connected to it hears nothing."""
     stack = make_stack()
