@@ -206,7 +206,7 @@ scanner_homeless(role_t *r, const char *scratch)
 int
 scanner_run(role_t *r)
 {
-    int            s, scratch;
+    int            s, scratch, status;
     char           about[SCAN_ABOUT_SIZE], why[256];
     scan_t        *scan;
     int64_t        next;
@@ -222,6 +222,7 @@ scanner_run(role_t *r)
     about[0] = '\0';
     last = SCAN_OFF;
     next = 0;
+    status = EXIT_SUCCESS;
 
     /* A clamd takes files apart by itself.  Where the kernel has no filters,
      * files are scanned all the same: they have to be. */
@@ -235,7 +236,8 @@ scanner_run(role_t *r)
     while (!role_stopping()) {
 
         if (scanner_homeless(r, cf.tmp)) {
-            return EXIT_FAILURE;
+            status = EXIT_FAILURE;
+            break;
         }
 
         if (mono_ms() >= next) {
@@ -259,7 +261,7 @@ scanner_run(role_t *r)
     scan_close(scan);
     spool_scratch_end(scratch, cf.tmp);
 
-    return EXIT_SUCCESS;
+    return status;
 }
 
 
