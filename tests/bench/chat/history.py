@@ -8,6 +8,7 @@ of that how long they take.
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -37,10 +38,12 @@ def fill(peer, room, messages):
             "-rate", RATE, "-warm", "0s", "-dur", f"{messages / RATE}s",
             "-text", servers.HERE / "chat.txt")
     peer.stack.wait_applied(300)
+    # what filling left to be written, the kernel's and mongod's once a
+    # minute, is written now and not while pages are measured
     if peer.stack.mongod:
-        # it writes its files once a minute: not while pages are measured
         with peer.stack.mongod.client() as c:
             c.admin.command("fsync")
+    os.sync()
 
 
 def measure(peer, folder, room, messages, rate, seconds):
