@@ -48,6 +48,23 @@ wrt_id_valid(const char *p, size_t n)
 
 
 void
+wrt_hex(const void *p, size_t n, char *out)
+{
+    size_t          i;
+    const uint8_t  *raw = p;
+
+    static const char  hex[] = "0123456789abcdef";
+
+    for (i = 0; i < n; i++) {
+        out[2 * i] = hex[raw[i] >> 4];
+        out[2 * i + 1] = hex[raw[i] & 15];
+    }
+
+    out[2 * n] = '\0';
+}
+
+
+void
 wrt_oid_init(wrt_oid_gen_t *g, const uint8_t seed[8])
 {
     memcpy(g->random, seed, 5);
@@ -58,11 +75,8 @@ wrt_oid_init(wrt_oid_gen_t *g, const uint8_t seed[8])
 void
 wrt_oid_next(wrt_oid_gen_t *g, int64_t now_s, char out[WRT_OID_LEN + 1])
 {
-    size_t    i;
     uint8_t   raw[WRT_OID_LEN / 2];
     uint32_t  c, t;
-
-    static const char  hex[] = "0123456789abcdef";
 
     t = (uint32_t) now_s;
     c = g->counter;
@@ -77,12 +91,7 @@ wrt_oid_next(wrt_oid_gen_t *g, int64_t now_s, char out[WRT_OID_LEN + 1])
     raw[10] = (uint8_t) (c >> 8);
     raw[11] = (uint8_t) c;
 
-    for (i = 0; i < sizeof(raw); i++) {
-        out[2 * i] = hex[raw[i] >> 4];
-        out[2 * i + 1] = hex[raw[i] & 15];
-    }
-
-    out[WRT_OID_LEN] = '\0';
+    wrt_hex(raw, sizeof(raw), out);
 }
 
 

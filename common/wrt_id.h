@@ -17,6 +17,9 @@
  * nothing on the bus?  1 or 0. */
 int wrt_id_valid(const char *p, size_t n);
 
+/* p[0..n) as 2n lower-case hex digits and a NUL. */
+void wrt_hex(const void *p, size_t n, char *out);
+
 /*
  * A new ObjectId as 24 lower-case hex digits and a NUL.  now_s: seconds since
  * the epoch (first 4 bytes).  Unique per process without coordination: five

@@ -52,6 +52,22 @@ ids(void **state)
 
 
 static void
+hex(void **state)
+{
+    char  out[10];
+
+    (void) state;
+
+    memset(out, '?', sizeof(out));
+    wrt_hex("\x00\x9f\xa0\xff", 4, out);
+    assert_memory_equal(out, "009fa0ff\0?", 10);
+
+    wrt_hex("x", 0, out);
+    assert_string_equal(out, "");
+}
+
+
+static void
 oid_layout(void **state)
 {
     char            out[WRT_OID_LEN + 1];
@@ -385,6 +401,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(ids),
+        cmocka_unit_test(hex),
         cmocka_unit_test(oid_layout),
         cmocka_unit_test(oids_differ),
         cmocka_unit_test(times_agree_with_libc),

@@ -80,7 +80,6 @@ call_identity(call_t *c, const reply_t *fields)
 static call_t *
 call_new(const char *entry)
 {
-    size_t         i;
     call_t        *c;
     unsigned char  raw[CALL_MARK_LEN / 2];
 
@@ -92,9 +91,7 @@ call_new(const char *entry)
         abort();
     }
 
-    for (i = 0; i < sizeof(raw); i++) {
-        snprintf(c->mark + 2 * i, 3, "%02x", raw[i]);
-    }
+    wrt_hex(raw, sizeof(raw), c->mark);
 
     return c;
 }

@@ -40,7 +40,7 @@ create_free(void *p)
 static int
 create_hash(char out[WRT_OID_LEN + 1], const char *a, const char *b)
 {
-    int             i;
+    int             ok;
     buf_t           text;
     unsigned        len;
     unsigned char   digest[EVP_MAX_MD_SIZE];
@@ -48,16 +48,14 @@ create_hash(char out[WRT_OID_LEN + 1], const char *a, const char *b)
     memset(&text, 0, sizeof(text));
     buf_fmt(&text, "%s\n%s", a, b);
 
-    i = EVP_Digest(text.p, text.n, digest, &len, EVP_sha256(), NULL);
+    ok = EVP_Digest(text.p, text.n, digest, &len, EVP_sha256(), NULL);
     buf_free(&text);
 
-    if (i != 1) {
+    if (ok != 1) {
         return -1;
     }
 
-    for (i = 0; i < WRT_OID_LEN / 2; i++) {
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
-    }
+    wrt_hex(digest, WRT_OID_LEN / 2, out);
 
     return 0;
 }

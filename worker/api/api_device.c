@@ -29,14 +29,11 @@ static const char *const  device_platforms[] = {
 static void
 device_id(char out[WRT_OID_LEN + 1], const char *token)
 {
-    size_t         i;
     unsigned char  sum[SHA256_DIGEST_LENGTH];
 
     SHA256((const unsigned char *) token, strlen(token), sum);
 
-    for (i = 0; i < WRT_OID_LEN / 2; i++) {
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
-    }
+    wrt_hex(sum, WRT_OID_LEN / 2, out);
 }
 
 

@@ -155,7 +155,7 @@ stream_dead(api_t *a, rds_t *hub, const char *entry, const reply_t *fields,
 static int
 stream_id(char out[WRT_OID_LEN + 1], const char *entry)
 {
-    int            i, n;
+    int            n;
     char           text[128];
     unsigned       len;
     unsigned char  digest[EVP_MAX_MD_SIZE];
@@ -166,9 +166,7 @@ stream_id(char out[WRT_OID_LEN + 1], const char *entry)
         return -1;
     }
 
-    for (i = 0; i < WRT_OID_LEN / 2; i++) {
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
-    }
+    wrt_hex(digest, WRT_OID_LEN / 2, out);
 
     return 0;
 }

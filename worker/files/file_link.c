@@ -19,17 +19,6 @@
 #define LINK_DIGITS_MAX  12         /* of the seconds */
 
 
-static void
-link_hex(const unsigned char *p, size_t n, char *out)
-{
-    size_t  i;
-
-    for (i = 0; i < n; i++) {
-        snprintf(out + 2 * i, 3, "%02x", p[i]);
-    }
-}
-
-
 static int
 link_unhex(const char *s, unsigned char out[LINK_KEY_BYTES])
 {
@@ -59,7 +48,7 @@ file_link_key(char hex[FILE_LINK_KEY + 1])
         return -1;
     }
 
-    link_hex(raw, sizeof(raw), hex);
+    wrt_hex(raw, sizeof(raw), hex);
     OPENSSL_cleanse(raw, sizeof(raw));
 
     return 0;
@@ -90,7 +79,7 @@ link_sign(const char *key, const char *file, const char *user,
         return -1;
     }
 
-    link_hex(md, n, out);
+    wrt_hex(md, n, out);
 
     return 0;
 }

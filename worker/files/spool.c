@@ -61,16 +61,13 @@ spool_read_id(int dir, char id[WRT_OID_LEN + 1])
 static int
 spool_new_id(char id[WRT_OID_LEN + 1])
 {
-    size_t          i;
     unsigned char   bytes[WRT_OID_LEN / 2];
 
     if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t) sizeof(bytes)) {
         return -1;
     }
 
-    for (i = 0; i < sizeof(bytes); i++) {
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
-    }
+    wrt_hex(bytes, sizeof(bytes), id);
 
     return 0;
 }

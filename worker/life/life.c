@@ -111,7 +111,6 @@ life_erase(const char *op, const char *user, const char *alias,
 void
 life_alias(char out[WRT_OID_LEN + 8])
 {
-    int      i;
     uint8_t  raw[WRT_OID_LEN / 2];
 
     if (getrandom(raw, sizeof(raw), 0) != sizeof(raw)) {
@@ -120,9 +119,7 @@ life_alias(char out[WRT_OID_LEN + 8])
 
     memcpy(out, "erased-", sizeof("erased-"));
 
-    for (i = 0; i < (int) sizeof(raw); i++) {
-        snprintf(out + 7 + 2 * i, 3, "%02x", raw[i]);
-    }
+    wrt_hex(raw, sizeof(raw), out + 7);
 }
 
 

@@ -116,7 +116,6 @@ send_id(char out[WRT_OID_LEN + 1], const want_t *w, const char *device)
 {
     char           text[512];
     int            len;
-    size_t         i;
     unsigned char  sum[SHA256_DIGEST_LENGTH];
 
     len = snprintf(text, sizeof(text), "%d %s %s %s %s %lld", (int) w->kind,
@@ -124,9 +123,7 @@ send_id(char out[WRT_OID_LEN + 1], const want_t *w, const char *device)
     SHA256((unsigned char *) text,
            len < (int) sizeof(text) ? (size_t) len : sizeof(text) - 1, sum);
 
-    for (i = 0; i < WRT_OID_LEN / 2; i++) {
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
-    }
+    wrt_hex(sum, WRT_OID_LEN / 2, out);
 }
 
 

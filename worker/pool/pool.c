@@ -113,8 +113,8 @@ pool_run(const conf_t *cf)
 }
 
 
-/* Our process number, locked for as long as we live.  Returns an
- * exit status. */
+/* Our process number, locked for as long as we live.  Returns an exit
+ * status. */
 static int
 pool_pid_file(pool_t *p)
 {

@@ -119,9 +119,9 @@ server_once(rds_t *c, const char *field, const char *value, char *have,
 
 
 /*
- * Which of how many servers this is: where a shard lies
- * follows from it.  An nginx or a pool that names others, or in another order,
- * would write events where nobody looks for them.
+ * Which of how many servers this is: where a shard lies follows from it.  An
+ * nginx or a pool that names others, or in another order, would write events
+ * where nobody looks for them.
  */
 static server_rc_t
 server_place(rds_t *c, const conf_t *cf, char *err, size_t size)

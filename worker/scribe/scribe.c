@@ -148,7 +148,7 @@ typedef struct {
 static int
 scribe_id(char out[WRT_OID_LEN + 1], const char *conversation, int64_t first)
 {
-    int            i, n;
+    int            n;
     char           text[WRT_ID_MAX + 64];
     unsigned       len;
     unsigned char  digest[EVP_MAX_MD_SIZE];
@@ -160,9 +160,7 @@ scribe_id(char out[WRT_OID_LEN + 1], const char *conversation, int64_t first)
         return -1;
     }
 
-    for (i = 0; i < WRT_OID_LEN / 2; i++) {
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
-    }
+    wrt_hex(digest, WRT_OID_LEN / 2, out);
 
     return 0;
 }

@@ -452,7 +452,6 @@ scribe_transcript_now(const scribe_t *w, const json_t *session, size_t max,
 static void
 scribe_run(char out[WRT_OID_LEN + 1])
 {
-    int            i;
     unsigned char  raw[WRT_OID_LEN / 2];
 
     if (RAND_bytes(raw, sizeof(raw)) != 1) {
@@ -460,9 +459,7 @@ scribe_run(char out[WRT_OID_LEN + 1])
         abort();
     }
 
-    for (i = 0; i < (int) sizeof(raw); i++) {
-        snprintf(out + 2 * i, 3, "%02x", raw[i]);
-    }
+    wrt_hex(raw, sizeof(raw), out);
 }
 
 

@@ -43,7 +43,7 @@ make_salt(const maker_t *mk, char out[TRANSCRIPT_SALT_LEN + 1])
 {
     int            n;
     char           text[32];
-    unsigned       size, i;
+    unsigned       size;
     unsigned char  raw[EVP_MAX_MD_SIZE];
 
     if (mk->key) {
@@ -59,9 +59,7 @@ make_salt(const maker_t *mk, char out[TRANSCRIPT_SALT_LEN + 1])
         store_oom();                /* without chance no salt is one */
     }
 
-    for (i = 0; i < TRANSCRIPT_SALT_LEN / 2; i++) {
-        snprintf(out + 2 * i, 3, "%02x", raw[i]);
-    }
+    wrt_hex(raw, TRANSCRIPT_SALT_LEN / 2, out);
 }
 
 

@@ -15,6 +15,7 @@
 
 #include <openssl/evp.h>
 
+#include "common/wrt_id.h"
 #include "worker/files/blob/blob_internal.h"
 
 
@@ -153,17 +154,6 @@ blob_digest(blob_t *b, EVP_MD_CTX *md, int fd, int64_t offset, int64_t n,
 }
 
 
-static void
-blob_hex(const unsigned char *raw, char out[BLOB_HASH_LEN + 1])
-{
-    unsigned  i;
-
-    for (i = 0; i < BLOB_HASH_LEN / 2; i++) {
-        snprintf(out + 2 * i, 3, "%02x", raw[i]);
-    }
-}
-
-
 int
 blob_hash_text(const char *text, size_t n, char out[BLOB_HASH_LEN + 1])
 {
@@ -174,7 +164,7 @@ blob_hash_text(const char *text, size_t n, char out[BLOB_HASH_LEN + 1])
         return -1;
     }
 
-    blob_hex(raw, out);
+    wrt_hex(raw, BLOB_HASH_LEN / 2, out);
 
     return 0;
 }
@@ -208,7 +198,7 @@ blob_hash(blob_t *b, int fd, int64_t offset, int64_t n, int to,
     EVP_MD_CTX_free(md);
 
     if (rc == 0) {
-        blob_hex(raw, out);
+        wrt_hex(raw, BLOB_HASH_LEN / 2, out);
     }
 
     return rc;

@@ -608,7 +608,7 @@ static form_rc_t
 form_file(form_ctx_t *x, const part_t *part)
 {
     form_t         *f;
-    unsigned        i, n;
+    unsigned        n;
     form_rc_t       rc;
     EVP_MD_CTX     *md;
     unsigned char   hash[EVP_MAX_MD_SIZE];
@@ -647,8 +647,8 @@ form_file(form_ctx_t *x, const part_t *part)
 
     EVP_MD_CTX_free(md);
 
-    for (i = 0; rc == FORM_OK && i < FORM_HASH_LEN / 2; i++) {
-        snprintf(f->hash + 2 * i, 3, "%02x", hash[i]);
+    if (rc == FORM_OK) {
+        wrt_hex(hash, FORM_HASH_LEN / 2, f->hash);
     }
 
     return rc;
